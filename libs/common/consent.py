@@ -1,0 +1,164 @@
+"""Replies, STOP and START: what a person who writes back wants, and that it holds.
+
+Recording comes first and then the texts that have not left are taken out, in one transaction. A sender that starts a
+text at the same moment either committed before (the text has left) or waits for the row and then finds it skipped; one
+whose row was not visible yet (a draw under way) checks `opt_outs` and `replies` in the statement that starts it.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from libs.common import events as e
+from libs.common import lifecycle, store, texts
+from libs.common.database import Connection
+
+#: Twilio's default keywords ("Twilio support for opt-out keywords"), with what Spanish speakers write.
+STOP_WORDS = frozenset(
+    "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT ALTO PARAR BAJA".split()  # noqa: SIM905
+)
+#: YES, which Twilio also takes, is left out: it answers a newsroom's question more often than it asks for texts.
+START_WORDS = frozenset({"START", "UNSTOP"})
+
+#: A reply, once; the same message told twice, or by both providers, is one row.
+RECORD = """
+INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at)
+VALUES (%(provider_id)s, %(phone_number)s, %(contact_id)s, %(broadcast_id)s, %(body)s, %(received_at)s)
+ON CONFLICT (provider_id) DO NOTHING RETURNING id
+"""
+
+#: The broadcast that a number answers: the last one whose first message to it has begun to leave by then.
+ANSWERED = """
+SELECT broadcast_id, contact_id FROM outgoing_messages
+WHERE recipient_phone_number = %(phone_number)s AND NOT is_second
+  AND attempt_started_at <= %(received_at)s AND state IN ('started', 'uncertain', 'accepted')
+ORDER BY attempt_started_at DESC, id DESC LIMIT 1
+"""
+
+CONTACT = "SELECT id FROM contacts WHERE phone_number = %(phone_number)s"
+
+#: Somebody unknown who says STOP becomes a contact without tags, so that events can name them by id.
+NEW_CONTACT = """
+INSERT INTO contacts (phone_number) VALUES (%(phone_number)s)
+ON CONFLICT (phone_number) DO UPDATE SET phone_number = excluded.phone_number RETURNING id
+"""
+
+OPT_OUT = """
+INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at)
+VALUES (%(phone_number)s, %(contact_id)s, %(source)s, %(now)s) ON CONFLICT DO NOTHING RETURNING phone_number
+"""
+OPT_IN = "DELETE FROM opt_outs WHERE phone_number = %(phone_number)s RETURNING contact_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """A message that somebody sent to one of our numbers."""
+
+    #: The provider's id: Twilio's sid where it is known, else Missive's.
+    provider_id: str
+    #: E.164.
+    phone_number: str
+    body: str
+    received_at: datetime
+
+
+def wish(body: str) -> Literal["stop", "start"] | None:
+    """Tell whether a whole message asks to stop or to start again.
+
+    Case, white space, accents and punctuation around it do not count; a word inside a sentence is no wish
+    ("don't stop", "restart").
+    """
+    plain = unicodedata.normalize("NFKD", body)
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    word = re.sub(r"^[\W_]+|[\W_]+$", "", plain).upper()
+    word = re.sub(r"[\s\-]+", "", word) if word in ("STOP ALL", "OPT OUT", "OPT-OUT") else word
+    if word in STOP_WORDS:
+        return "stop"
+    return "start" if word in START_WORDS else None
+
+
+async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bool:
+    """Record a reply and do what it asks for; False if it was recorded before.
+
+    Any reply to a broadcast takes out that person's second message; STOP takes out everything.
+    """
+    who = {"phone_number": inbound.phone_number, "received_at": inbound.received_at}
+    answered = await (await connection.execute(ANSWERED, who)).fetchone()
+    contact = answered or await (await connection.execute(CONTACT, who)).fetchone()
+    broadcast_id = answered["broadcast_id"] if answered else None
+    contact_id = (contact.get("contact_id") or contact.get("id")) if contact else None
+    cursor = await connection.execute(
+        RECORD,
+        {
+            "provider_id": inbound.provider_id,
+            **who,
+            "contact_id": contact_id,
+            "broadcast_id": broadcast_id,
+            "body": inbound.body,
+        },
+    )
+    reply = await cursor.fetchone()
+    if reply is None:
+        return False
+    if broadcast_id is not None and contact_id is not None:
+        event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply["id"], contact_id=contact_id)
+        await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
+        cursor = await connection.execute(texts.UNSENT_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
+        unsent = [row["id"] for row in await cursor.fetchall()]
+        await texts.skip(connection, broadcast_id, unsent, "replied", now)
+    match wish(inbound.body):
+        case "stop":
+            await opt_out(connection, inbound.phone_number, "sms", now, broadcast_id=broadcast_id)
+        case "start":
+            await opt_in(connection, inbound.phone_number, "sms", now, broadcast_id=broadcast_id)
+        case None:
+            pass
+    return True
+
+
+async def opt_out(
+    connection: Connection,
+    phone_number: str,
+    source: Literal["sms", "carrier", "staff"],
+    now: datetime,
+    *,
+    broadcast_id: int | None = None,
+) -> bool:
+    """Record that a number wants nothing more, and take out what has not left for it; False if that was known."""
+    cursor = await connection.execute(NEW_CONTACT, {"phone_number": phone_number})
+    contact = await cursor.fetchone()
+    assert contact is not None
+    cursor = await connection.execute(
+        OPT_OUT, {"phone_number": phone_number, "contact_id": contact["id"], "source": source, "now": now}
+    )
+    new = await cursor.fetchone() is not None
+    if new:
+        event = e.OptedOut(contact_id=contact["id"], source=source, broadcast_id=broadcast_id)
+        await lifecycle.note(connection, f"contact-{contact['id']}", [event], now)
+    cursor = await connection.execute(texts.UNSENT_TO, {"phone_number": phone_number})
+    unsent: dict[int, list[int]] = {}
+    for row in await cursor.fetchall():
+        unsent.setdefault(row["broadcast_id"], []).append(row["id"])
+    for unsent_of, ids in sorted(unsent.items()):
+        await texts.skip(connection, unsent_of, ids, "opted_out", now)
+    return new
+
+
+async def opt_in(
+    connection: Connection,
+    phone_number: str,
+    source: Literal["sms", "staff"],
+    now: datetime,
+    *,
+    broadcast_id: int | None = None,
+) -> bool:
+    """Record that a number wants to hear from us again; False if it never said otherwise."""
+    cursor = await connection.execute(OPT_IN, {"phone_number": phone_number})
+    row = await cursor.fetchone()
+    if row is None:
+        return False
+    event = e.OptedIn(contact_id=row["contact_id"], source=source, broadcast_id=broadcast_id)
+    await lifecycle.note(connection, f"contact-{row['contact_id']}", [event], now)
+    return True

@@ -1,0 +1,74 @@
+"""The one way to the database: a pool of connections, and transactions over it.
+
+Every connection is in autocommit, so that what is not in a `transaction` is one statement on its own. Statements and
+waits for locks are bounded: a stuck statement must not hold up a broadcast for longer than a batch.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from libs.common import migrate
+
+Connection = AsyncConnection[dict[str, Any]]
+Pool = AsyncConnectionPool[Connection]
+
+STATEMENT_TIMEOUT = 120  # seconds; the draw of a million contacts is the longest statement
+LOCK_TIMEOUT = 20  # seconds
+IDLE_TIMEOUT = 60  # seconds that a transaction may sit idle: its worker has stopped, others wait for its locks
+CONNECT_TIMEOUT = 5  # seconds
+
+
+def conninfo(url: str) -> str:
+    """Give the connection string with Broadsheet's time-outs added to whatever options `url` has."""
+    ours = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT}s -c lock_timeout={LOCK_TIMEOUT}s"
+        f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c timezone=UTC"
+    )
+    theirs = str(conninfo_to_dict(url).get("options") or "")
+    return make_conninfo(url, options=f"{ours} {theirs}".strip(), connect_timeout=CONNECT_TIMEOUT)
+
+
+def create_pool(url: str, *, size: int = 10) -> Pool:
+    """Build a pool of at most `size` connections. It is closed until opened (`async with pool`).
+
+    A connection is checked before it is handed out, so that a restart of the server costs a new connection, not a
+    failed step. Statements are not prepared by name: that keeps PgBouncer's transaction mode possible.
+    """
+    return AsyncConnectionPool(
+        conninfo(url),
+        connection_class=AsyncConnection[dict[str, Any]],
+        kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None},
+        min_size=1,
+        max_size=size,
+        timeout=15.0,
+        reconnect_timeout=3600.0,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+async def connect(url: str) -> Connection:
+    """Open one connection outside any pool, for LISTEN."""
+    return await AsyncConnection.connect(conninfo(url), autocommit=True, row_factory=dict_row)
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Give a connection inside a transaction: committed at the end of the block, rolled back if it raises."""
+    async with pool.connection() as connection, connection.transaction():
+        yield connection
+
+
+async def ready(pool: Pool) -> None:
+    """Return if the database answers and its schema is this release's or newer; raise otherwise."""
+    async with pool.connection(timeout=2.0) as connection:
+        cursor = await connection.execute("SELECT version_num FROM alembic_version")
+        row = await cursor.fetchone()
+    if row is None or row["version_num"] < migrate.head():
+        raise RuntimeError("the schema is older than this release: run `broadsheet db upgrade`")
