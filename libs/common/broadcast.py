@@ -96,7 +96,7 @@ def evolve(state: Broadcast | None, event: e.Event) -> Broadcast | None:
         case e.PhaseFinished(is_second=True):
             return replace(state, state="syncing")
         case e.BroadcastCompleted():
-            return replace(state, state="completed")
+            return state if state.state == "cancelled" else replace(state, state="completed")
         case _:
             return state
 
@@ -190,9 +190,7 @@ def finish_phase(
     _only_from(broadcast, "taken on", "sending_first", "sending_second")
     is_second = broadcast.state == "sending_second"
     due = None if is_second else (last_started_at or now) + timedelta(seconds=broadcast.second_delay)
-    return [
-        e.PhaseFinished(broadcast_id=broadcast.id, is_second=is_second, second_due_at=due, uncertain=uncertain),
-    ]
+    return [e.PhaseFinished(broadcast_id=broadcast.id, is_second=is_second, second_due_at=due, uncertain=uncertain)]
 
 
 def start_second_phase(broadcast: Broadcast, now: datetime) -> list[e.Event]:

@@ -20,7 +20,7 @@ Pool = AsyncConnectionPool[Connection]
 
 STATEMENT_TIMEOUT = 120  # seconds; the draw of a million contacts is the longest statement
 LOCK_TIMEOUT = 20  # seconds
-IDLE_TIMEOUT = 60  # seconds that a transaction may sit idle: its worker has stopped, others wait for its locks
+IDLE_TIMEOUT = 10  # seconds that a transaction may sit idle: its worker has stopped, others wait for its locks
 CONNECT_TIMEOUT = 5  # seconds
 
 

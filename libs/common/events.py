@@ -185,6 +185,16 @@ class TextsUncertain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UncertainSettled:
+    """The carrier's log was asked about uncertain texts; what it said of each is an event of its own."""
+
+    broadcast_id: int
+    found: int
+    #: Not in the log: given back, given up, or too late to be sent.
+    not_found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextsSkipped:
     """These texts will never be sent."""
 
@@ -302,15 +312,15 @@ class BroadcastCompleted:
 Event = (
     BroadcastScheduled | BroadcastEdited | RecipientsDrawn | BroadcastMade | BroadcastMissed | BroadcastPaused
     | BroadcastResumed | BroadcastCancelled | BatchClaimed | TextsStarted | TextAccepted | TextRefused | TextReturned
-    | TextsUncertain | TextsSkipped | BatchSent | PhaseFinished | SecondPhaseStarted | ReplyReceived | OptedOut
-    | OptedIn | StatusesSynced | BroadcastCompleted
+    | TextsUncertain | UncertainSettled | TextsSkipped | BatchSent | PhaseFinished | SecondPhaseStarted
+    | ReplyReceived | OptedOut | OptedIn | StatusesSynced | BroadcastCompleted
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = Event.__args__
 
 #: Those that other services hear of; the rest is history only.
 Published = (
     BroadcastScheduled | BroadcastEdited | BroadcastMade | BroadcastMissed | BroadcastPaused | BroadcastResumed
-    | BroadcastCancelled | BatchSent | TextsUncertain | PhaseFinished | SecondPhaseStarted | StatusesSynced
-    | BroadcastCompleted
+    | BroadcastCancelled | BatchSent | TextsUncertain | UncertainSettled | PhaseFinished | SecondPhaseStarted
+    | StatusesSynced | BroadcastCompleted
 )  # fmt: skip
 PUBLISHED: tuple[type[Published], ...] = Published.__args__

@@ -27,13 +27,18 @@ class Limit:
     """A rate that texts must keep."""
 
     key: str
-    #: Seconds from one slot to the next.
+    #: Seconds from one slot to the next; 0 for a key that only holds back.
     interval: float
 
 
 def number_limit(sending_number_id: int, rate: float) -> Limit:
     """Give the limit of a sending number: `rate` texts a second."""
     return Limit(key=f"number:{sending_number_id}", interval=1 / (rate * UTILISATION))
+
+
+def provider_hold(provider: str) -> Limit:
+    """Give the key under which everybody who uses a provider is held back."""
+    return Limit(key=provider, interval=0.0)
 
 
 def window_limit(provider: str, requests: int, seconds: float) -> Limit:
@@ -55,7 +60,8 @@ WITH wanted AS (
 ), slot AS (
     SELECT greatest(clock_timestamp(), max(next_at), max(held_until)) AS at FROM locked
 )
-UPDATE pace SET next_at = slot.at + make_interval(secs => locked.interval * %(count)s)
+UPDATE pace SET next_at = CASE WHEN locked.interval > 0
+    THEN slot.at + make_interval(secs => locked.interval * %(count)s) ELSE pace.next_at END
 FROM locked, slot
 WHERE pace.key = locked.key AND slot.at <= clock_timestamp() + make_interval(secs => %(within)s)
 RETURNING extract(epoch FROM slot.at - clock_timestamp())::float8 AS delay

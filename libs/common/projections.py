@@ -98,7 +98,8 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
     e.SecondPhaseStarted: ("UPDATE broadcasts SET state = 'sending_second' WHERE id = %(broadcast_id)s",),
     e.BroadcastCompleted: (
         """
-        UPDATE broadcasts SET state = 'completed', completed_at = %(at)s, twilio_paging = NULL, sync_due_at = NULL
+        UPDATE broadcasts SET state = CASE state WHEN 'cancelled' THEN state ELSE 'completed' END,
+            completed_at = %(at)s, twilio_paging = NULL, sync_due_at = NULL
         WHERE id = %(broadcast_id)s
         """,
     ),
@@ -170,6 +171,7 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
         UPDATE broadcasts SET twilio_paging = %(next_page)s WHERE id = %(broadcast_id)s AND %(number)s::int IS NOT NULL
         """,
     ),
+    e.UncertainSettled: (),
     e.ReplyReceived: (),
     e.OptedOut: (),
     e.OptedIn: (),

@@ -4,6 +4,7 @@ Each service takes the base or adds to it. A value that cannot be read stops the
 variable; secrets may come from files (`BROADSHEET_…_FILE`), as container engines hand them out.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import time
@@ -20,6 +21,9 @@ from libs.common import workdays
 from libs.common.errors import SettingsError
 
 PREFIX = "BROADSHEET_"
+
+#: Batches of a phase under way at once: while one waits for its last answers, the other uses the pace.
+LANES = 2
 
 
 def e164(number: str) -> str:
@@ -65,7 +69,7 @@ def _http(url: str) -> str:
 
 
 def _amqp(url: str) -> str:
-    if not all(part.strip().startswith(("amqp://", "amqps://")) for part in url.split(",")):
+    if not url.startswith(("amqp://", "amqps://")):
         raise ValueError("not an AMQP URL, such as amqp://user:password@host/")
     return url
 
@@ -126,6 +130,11 @@ class Settings(BaseSettings):
         if self.settle_after <= self.lease + self.request_timeout:
             raise ValueError(f"{PREFIX}SETTLE_AFTER must be more than {PREFIX}LEASE + {PREFIX}REQUEST_TIMEOUT")
         return self
+
+    @cached_property
+    def batch_texts(self) -> int:
+        """How many texts a batch claims: no more than its share of the pace lets it send in its time."""
+        return max(1, min(self.batch_size, math.ceil(self.batch_seconds * self.send_rate / LANES)))
 
     @cached_property
     def zone(self) -> ZoneInfo:

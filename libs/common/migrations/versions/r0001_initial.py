@@ -82,7 +82,7 @@ CREATE TABLE broadcasts (
         (state IN ('scheduled', 'missed', 'cancelled')) OR (made_at IS NOT NULL AND recipients > 0)),
     CONSTRAINT a_waiting_broadcast_knows_until_when CHECK (state <> 'waiting' OR second_due_at IS NOT NULL)
 );
-CREATE INDEX broadcasts_under_way ON broadcasts (run_at) WHERE state NOT IN ('completed', 'cancelled', 'missed');
+CREATE INDEX broadcasts_under_way ON broadcasts (run_at) WHERE completed_at IS NULL AND state <> 'missed';
 
 CREATE TABLE broadcasts_segments (
     broadcast_id bigint NOT NULL REFERENCES broadcasts ON DELETE CASCADE,

@@ -1,0 +1,216 @@
+"""Twilio's Messages resource (https://www.twilio.com/docs/messaging/api/message-resource).
+
+Sending is a form POST; the answer is 201 with the text's sid and status, or an error with a code
+(https://www.twilio.com/docs/usage/twilios-response). The list of messages is Twilio's log: it holds every text that
+left, by either carrier, newest first by the time of sending. It is read leniently, entry by entry: one entry that
+cannot be read must not hide the others, since a text that is not found counts as never sent.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from libs.common.carriers import wire
+from libs.common.carriers.errors import CarrierUnreadable, UntrustedPage
+from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
+
+MAX_PAGE_SIZE = 1000
+#: How much further back than asked the log is read: `DateSent` knows UTC days only, and a text may be created on one
+#: day and sent on the next.
+MARGIN = timedelta(days=1)
+
+_QUERY = re.compile(r"[\x21-\x7e]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One text in Twilio's log. Its repr keeps quiet about people."""
+
+    sid: str
+    to: str = field(repr=False)
+    from_number: str = field(repr=False)
+    #: Empty where the account has bodies redacted.
+    body: str = field(repr=False)
+    #: As Twilio writes it, whether or not `statuses` knows it.
+    status: str
+    error_code: int | None
+    #: To the second, downwards.
+    created_at: datetime | None
+    sent_at: datetime | None
+    direction: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """A page of the log."""
+
+    entries: tuple[LogEntry, ...]
+    #: What `Twilio.page` takes; None on the last page.
+    next_page_uri: str | None
+    #: How many entries could not be read.
+    unreadable: int
+
+
+class Twilio:
+    """Sends texts through Twilio, and reads its log."""
+
+    name = "twilio"
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        account_sid: str,
+        auth_token: str,
+        status_callback: str | None = None,
+        client: httpx.AsyncClient | None = None,
+        timeout: float = wire.TIMEOUT,
+        max_connections: int = 5,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._path = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}/Messages.json"
+        self._auth = httpx.BasicAuth(account_sid, auth_token)
+        self._status_callback = status_callback
+        self._timeout = timeout
+        self._owns_client = client is None
+        self._client = client or wire.create_client(timeout=timeout, max_connections=max_connections)
+
+    async def send(self, *, to: str, from_number: str, body: str, may_still_send: Callable[[], bool]) -> Outcome:
+        """Ask for one text, once. See `Carrier.send`."""
+        form = {"To": to, "From": from_number, "Body": body}
+        if self._status_callback:
+            form["StatusCallback"] = self._status_callback
+        answer = await wire.post(
+            self._client,
+            self._base_url + self._path,
+            timeout=self._timeout,
+            may_still_send=may_still_send,
+            auth=self._auth,
+            data=form,
+        )
+        return answer if isinstance(answer, Deferred | Unknown) else _outcome(answer)
+
+    async def messages(self, *, from_number: str, to: str | None = None, since: datetime, page_size: int) -> LogPage:
+        """Read the first page of the texts from a number (to one number, if `to` is given) from `since` on.
+
+        Twilio filters by the UTC day on which a text was sent, so it is asked for a day more, and what was created
+        before `since` (to the second, as the log has it) is dropped here. With `to` it is not asked to filter by day at
+        all: a text that is still queued may have no `date_sent`, and whether one was accepted hangs on finding it.
+        Raises CarrierUnreadable.
+        """
+        params = {"From": from_number, "PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
+        if to is None:
+            params["DateSent>"] = (since.astimezone(UTC) - MARGIN).date().isoformat()
+        else:
+            params["To"] = to
+        return _since(since, _page(await self._get(self._path, params), uri=None))
+
+    async def page(self, uri: str, *, since: datetime | None = None) -> LogPage:
+        """Read the page that another page named as its next; with `since`, what is older is dropped as in `messages`.
+
+        The URI comes from outside and the request carries our credentials: it must lead to the account's log at the
+        address that we know, else UntrustedPage is raised. Raises CarrierUnreadable.
+        """
+        query = self._trusted_query(uri)
+        page = _page(await self._get(f"{self._path}?{query}", None), uri=uri)
+        return page if since is None else _since(since, page)
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they are the caller's."""
+        if self._owns_client:
+            await self._client.aclose()
+
+    async def _get(self, path: str, params: dict[str, str] | None) -> dict[str, Any]:
+        return await wire.get(
+            self._client, self._base_url + path, timeout=self._timeout, auth=self._auth, params=params
+        )
+
+    def _trusted_query(self, uri: str) -> str:
+        """Give the one part of the URI that is used; the others must be what we would have written ourselves."""
+        address, _, query = uri.partition("?")
+        if address not in (self._path, self._base_url + self._path, _origin(self._base_url) + self._path):
+            raise UntrustedPage
+        # Without a query the address is that of the first page.
+        if not query or not _QUERY.fullmatch(query) or "#" in query:
+            raise UntrustedPage
+        return query
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _outcome(response: httpx.Response) -> Outcome:
+    content = wire.parse_object(response.content)
+    if not response.is_success:
+        return wire.refusal(response, code=wire.carrier_code(content))
+    sid = wire.text_in(content, "sid")
+    if sid is None:
+        return Unknown(reason="unreadable_answer")
+    return Accepted(twilio_id=sid, twilio_status=wire.text_in(content, "status"))
+
+
+def _page(content: dict[str, Any], *, uri: str | None) -> LogPage:
+    listed = content.get("messages")
+    if not isinstance(listed, list):
+        raise CarrierUnreadable("The carrier answered without messages")
+    entries = tuple(entry for entry in map(_entry, listed) if entry is not None)
+    next_page_uri = wire.text_in(content, "next_page_uri")
+    return LogPage(
+        entries=entries,
+        # A page that names itself would be read for ever.
+        next_page_uri=None if next_page_uri == uri else next_page_uri,
+        unreadable=len(listed) - len(entries),
+    )
+
+
+def _entry(item: Any) -> LogEntry | None:
+    sid, to, from_number, status = (wire.text_in(item, key) for key in ("sid", "to", "from", "status"))
+    if sid is None or to is None or from_number is None or status is None:
+        return None
+    return LogEntry(
+        sid=sid,
+        to=to,
+        from_number=from_number,
+        body=wire.text_in(item, "body") or "",
+        status=status,
+        error_code=_error_code(item.get("error_code")),
+        created_at=_time(item.get("date_created")),
+        sent_at=_time(item.get("date_sent")),
+        direction=wire.text_in(item, "direction") or "",
+    )
+
+
+def _error_code(value: Any) -> int | None:
+    text = value.strip() if isinstance(value, str) else value if type(value) is int else ""
+    code = int(text) if re.fullmatch(r"[0-9]{1,6}", str(text)) else 0
+    return code or None
+
+
+def _time(value: Any) -> datetime | None:
+    """Read an RFC 2822 date; without an offset it is in UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = parsedate_to_datetime(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _since(since: datetime, page: LogPage) -> LogPage:
+    """Drop what is older; a page that reaches back past the margin is the last that matters. No date counts as new."""
+    start = since.astimezone(UTC).replace(microsecond=0)
+    reaches_back = any((entry.sent_at or entry.created_at or start) < start - MARGIN for entry in page.entries)
+    return LogPage(
+        entries=tuple(entry for entry in page.entries if (entry.created_at or entry.sent_at or start) >= start),
+        next_page_uri=None if reaches_back else page.next_page_uri,
+        unreadable=page.unreadable,
+    )

@@ -1,0 +1,216 @@
+"""Messages over the broker: how one is written, and what happens to one that comes in.
+
+What always holds: a message is acknowledged only after its handler has returned, that is after its transaction has
+committed. One that cannot be read, or whose handler fails in a way that trying again will not mend, is put aside with
+the reason, and the queue goes on. While the database is away, messages wait here with their handler.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aio_pika
+import msgspec
+import psycopg
+import psycopg_pool
+import structlog
+from faststream import AckPolicy, BaseMiddleware
+from faststream.message import StreamMessage
+from faststream.rabbit import Channel, RabbitBroker, RabbitRoute, RabbitRouter
+
+from libs.common import causation, codec, telemetry, topology
+from libs.common.errors import ConcurrencyError, UnreadableMessage
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Waits in seconds before a handler is tried again, when the database was away or somebody else was faster.
+RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+PUBLISH_TIMEOUT = 10.0  # seconds to wait for the broker's confirm
+REASON = "x-broadsheet-reason"
+QUEUE = "x-broadsheet-queue"
+
+TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, ConcurrencyError)
+
+Handler = Callable[[Any], Awaitable[None]]
+
+_redelivered: ContextVar[bool] = ContextVar("redelivered", default=False)
+
+
+def message_id() -> UUID:
+    """Give the id of the message handled now."""
+    causation_id = causation.current().causation_id
+    assert causation_id is not None, "no message is being handled"
+    return causation_id
+
+
+def redelivered() -> bool:
+    """Tell whether the message handled now was given to a worker before, who did not finish with it."""
+    return _redelivered.get()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What goes over the wire, as JSON: a message and where it comes from."""
+
+    id: UUID
+    type: str
+    version: int
+    #: When it was written, UTC.
+    time: datetime
+    #: When it is due, UTC: `time`, unless it is a step for later.
+    due: datetime
+    correlation_id: UUID
+    causation_id: UUID | None
+    data: dict[str, Any]
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a service does with a queue: the routing table of its `app.py` is made of these."""
+
+    work: topology.Work
+    handler: Handler
+    description: str
+
+
+def from_outbox(row: dict[str, Any]) -> Envelope:
+    """Give the envelope of a row of `outbox`."""
+    return Envelope(
+        id=row["message_id"],
+        type=row["type"],
+        version=row["schema_version"],
+        time=row["occurred_at"],
+        due=row["deliver_at"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        data=row["data"],
+    )
+
+
+def wire(envelope: Envelope) -> aio_pika.Message:
+    """Give the message for the broker: persistent JSON, with the envelope's ids as AMQP properties, too."""
+    return aio_pika.Message(
+        _encode(envelope),
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=str(envelope.id),
+        correlation_id=str(envelope.correlation_id),
+        type=envelope.type,
+        timestamp=envelope.time,
+    )
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Read an envelope. Raises UnreadableMessage, with a reason that holds no value of the message."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise UnreadableMessage(f"envelope: {error}") from error
+    except msgspec.DecodeError as error:
+        raise UnreadableMessage("not JSON") from error
+
+
+async def decode(message: StreamMessage[Any]) -> codec.Message:
+    """Give the message that a handler gets. Raises UnreadableMessage."""
+    envelope = open_envelope(message.body)
+    return codec.decode(envelope.type, envelope.version, envelope.data)
+
+
+class Consumption(BaseMiddleware):
+    """Everything around a handler: cause, time, retries and dead letters."""
+
+    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
+        """Handle one message; whatever this raises has it delivered again."""
+        try:
+            envelope = open_envelope(msg.body)
+            codec.decode(envelope.type, envelope.version, envelope.data)
+        except UnreadableMessage as error:
+            await self._put_aside(msg, "unreadable", str(error))
+            return None
+        cause = causation.Cause(correlation_id=envelope.correlation_id, causation_id=envelope.id)
+        began = time.monotonic()
+        _redelivered.set(bool(msg.raw_message.redelivered))
+        with causation.caused_by(cause), structlog.contextvars.bound_contextvars(message=envelope.type):
+            lateness = (datetime.now(UTC) - envelope.due).total_seconds()
+            telemetry.STEP_LATENESS.labels(envelope.type).observe(max(0.0, lateness))
+            try:
+                result = await _patiently(call_next, msg)
+            except TRANSIENT:
+                telemetry.STEPS.labels(envelope.type, "delivered_again").inc()
+                raise
+            except Exception as error:
+                log.exception("handler_failed")
+                await self._put_aside(msg, envelope.type, type(error).__name__)
+                return None
+            telemetry.STEPS.labels(envelope.type, "done").inc()
+            telemetry.STEP_SECONDS.labels(envelope.type).observe(time.monotonic() - began)
+            return result
+
+    async def _put_aside(self, msg: StreamMessage[Any], type_: str, reason: str) -> None:
+        """Publish the message to the dead letters of its service with the reason."""
+        broker: RabbitBroker = self.context.get("broker")
+        queue = self.context.get("handler_").queue.name
+        dead = aio_pika.Message(
+            msg.body,
+            headers={REASON: reason, QUEUE: queue},
+            content_type=msg.content_type,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=msg.message_id,
+        )
+        service = queue.partition(".")[0]
+        await broker.publish(dead, exchange=topology.DEAD, routing_key=service, persist=True, timeout=PUBLISH_TIMEOUT)
+        telemetry.DEAD_LETTERS.labels(type_).inc()
+        log.error("message_put_aside", queue=queue, reason=reason)
+
+
+async def _patiently(call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
+    """Call the handler, again and again while what stopped it may pass; then let the broker deliver it again."""
+    for wait in RETRIES:
+        try:
+            return await call_next(msg)
+        except TRANSIENT as error:
+            log.warning("handler_waits", error=type(error).__name__, seconds=wait)
+            await asyncio.sleep(wait)
+    return await call_next(msg)
+
+
+def create_broker(amqp_url: str, routes: Sequence[Route], *, prefetch: int, graceful_timeout: float) -> RabbitBroker:
+    """Build a broker with the subscribers of a service. It connects when it is started.
+
+    `prefetch` messages are handled at once; `graceful_timeout` is how many seconds they get to finish at the end.
+    """
+    channel = Channel(prefetch_count=prefetch, publisher_confirms=True, on_return_raises=True)
+    return RabbitBroker(
+        amqp_url,
+        default_channel=channel,
+        decoder=decode,
+        middlewares=[Consumption],
+        apply_types=False,
+        graceful_timeout=graceful_timeout,
+        reconnect_interval=1.0,
+        logger=None,
+        routers=[
+            RabbitRouter(
+                handlers=[
+                    RabbitRoute(
+                        route.handler,
+                        queue=topology.queue(route.work),
+                        exchange=topology.exchange(route.work),
+                        title=route.work.name,
+                        description=route.description,
+                        ack_policy=AckPolicy.NACK_ON_ERROR,
+                    )
+                    for route in routes
+                ]
+            )
+        ],
+    )

@@ -1,0 +1,210 @@
+"""What the services that consume messages have in common: connections, background tasks, health, metrics, a clean end.
+
+SIGTERM ends a worker in order: it takes no further message, what is under way is told (`stopping`) and gets
+`graceful_timeout` seconds, then the connections close. A worker whose queues were deleted, or whose broker came back
+empty, declares them anew and goes on.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import aio_pika
+import structlog
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
+from faststream.rabbit import RabbitBroker
+from faststream.specification import AsyncAPI
+from prometheus_client import make_asgi_app
+
+from libs.common import database, delays, messaging, telemetry, topology
+from libs.common.clock import Clock, utc_now
+from libs.common.database import Pool
+from libs.common.errors import SettingsError
+from libs.common.settings import Settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+CHECK_EVERY = 5.0  # seconds between two looks whether the queues are still there
+START_WAIT = 1.0  # seconds between two tries to reach the broker at start
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """The connections that a service's handlers work with."""
+
+    settings: Settings
+    pool: Pool
+    clock: Clock = utc_now
+    #: Set when the service is to end: what is under way gives back what it has not started.
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    #: How the broker delays; known once it was reached.
+    delay_mode: delays.Mode = "ladder"
+    broker: RabbitBroker | None = None
+
+
+Task = Callable[[Worker], Awaitable[None]]
+
+
+def create(
+    service: str,
+    worker: Worker,
+    routes: Sequence[messaging.Route],
+    *,
+    tasks: Sequence[Task] = (),
+    prefetch: int,
+    graceful_timeout: float,
+) -> AsgiFastStream:
+    """Build a service: an ASGI app whose lifespan runs its subscribers and background tasks."""
+    settings = worker.settings
+    broker = messaging.create_broker(settings.amqp_url, routes, prefetch=prefetch, graceful_timeout=graceful_timeout)
+    worker.broker = broker
+    running: list[asyncio.Task[None]] = []
+
+    @get
+    async def live(_scope: object) -> AsgiResponse:
+        return AsgiResponse(b"", 204)
+
+    @get
+    async def ready(_scope: object) -> AsgiResponse:
+        try:
+            await database.ready(worker.pool)
+            if not await broker.ping(2.0):
+                raise ConnectionError("the broker does not answer")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the service is not ready, and this says why
+            return AsgiResponse(f"{type(error).__name__}: {error}".encode(), 503)
+        return AsgiResponse(b"", 204)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        telemetry.configure(settings.log_level, settings.log_format, service)
+        async with worker.pool:
+            await _prepare(service, worker)
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+        log.info("stopped")
+
+    async def begin() -> None:
+        everything = (_keep_queues(service, worker, broker), *(task(worker) for task in tasks))
+        running.extend(asyncio.create_task(_guarded(worker, task)) for task in everything)
+        log.info("started", delays=worker.delay_mode)
+
+    async def stop() -> None:
+        worker.stopping.set()
+
+    return AsgiFastStream(
+        broker,
+        lifespan=lifespan,
+        after_startup=[begin],
+        on_shutdown=[stop],
+        logger=None,
+        asgi_routes=[("/health/live", live), ("/health/ready", ready), ("/metrics", make_asgi_app())],
+        asyncapi_path=AsyncAPIRoute("/asyncapi", include_in_schema=False, try_it_out_path=None),
+        specification=AsyncAPI(title=f"Broadsheet {service}", version="1"),
+    )
+
+
+def run(service: str, build: Callable[[], tuple[AsgiFastStream, Worker]]) -> None:
+    """Run a service until SIGTERM or SIGINT. A bad setting ends it at once, with one line and exit status 2."""
+    try:
+        app, worker = build()
+    except SettingsError as error:
+        print(f"{service}: {error}", file=sys.stderr)  # noqa: T201 - logging is not configured yet
+        sys.exit(2)
+    settings = worker.settings
+    config = uvicorn.Config(
+        app, host=settings.health_host, port=settings.health_port, log_config=None, lifespan="on", access_log=False
+    )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    sys.exit(0 if server.started else 3)
+
+
+async def _prepare(service: str, worker: Worker) -> None:
+    """Wait for the broker, find out how it delays and declare what there is to declare."""
+    while True:
+        try:
+            worker.delay_mode = await delays.probe(worker.settings.amqp_url, worker.settings.delays)
+            await declare(worker.settings.amqp_url, worker.delay_mode)
+        except (aio_pika.exceptions.AMQPError, OSError, TimeoutError) as error:
+            log.warning("waiting_for_broker", service=service, error=type(error).__name__)
+            await asyncio.sleep(START_WAIT)
+        else:
+            return
+
+
+async def declare(amqp_url: str, mode: delays.Mode) -> None:
+    """Declare all exchanges and queues. What exists stays as it is."""
+    connection = await aio_pika.connect(amqp_url, timeout=10)
+    try:
+        channel = await connection.channel()
+        for exchange in (topology.COMMANDS, topology.EVENTS, topology.DEAD):
+            await channel.declare_exchange(exchange.name, type=exchange.type.value, durable=True)
+        for work in topology.WORK:
+            settings = topology.queue(work)
+            queue = await channel.declare_queue(settings.name, durable=True, arguments=settings.arguments)
+            await queue.bind(topology.exchange(work).name, routing_key=settings.routing())
+        for name in topology.SERVICES:
+            settings = topology.dead_letters(name)
+            queue = await channel.declare_queue(settings.name, durable=True, arguments=settings.arguments)
+            await queue.bind(topology.DEAD.name, routing_key=name)
+        await delays.declare(channel, mode)
+    finally:
+        await connection.close()
+
+
+async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> None:
+    """Declare the queues anew when they are gone, and consume from them again."""
+    while True:
+        await asyncio.sleep(CHECK_EVERY)
+        if worker.stopping.is_set():
+            return
+        try:
+            if await _consuming(service, worker):
+                continue
+            log.warning("queues_gone")
+            await declare(worker.settings.amqp_url, worker.delay_mode)
+            for subscriber in broker.subscribers:
+                await subscriber.stop()
+                await subscriber.start()
+        except (aio_pika.exceptions.AMQPError, OSError, TimeoutError) as error:
+            log.warning("waiting_for_broker", error=type(error).__name__)
+
+
+async def _consuming(service: str, worker: Worker) -> bool:
+    """Tell whether each queue of the service exists and has a consumer, and the rungs of the ladder exist."""
+    connection = await aio_pika.connect(worker.settings.amqp_url, timeout=10)
+    try:
+        channel = await connection.channel()
+        for work in topology.WORK:
+            if work.service == service:
+                queue = await channel.declare_queue(work.name, passive=True)
+                if queue.declaration_result.consumer_count == 0:
+                    return False
+        if worker.delay_mode == "ladder":
+            for rung in range(delays.RUNGS):
+                await channel.declare_queue(delays.rung_queue(rung).name, passive=True)
+    except aio_pika.exceptions.ChannelClosed:
+        return False
+    else:
+        return True
+    finally:
+        await connection.close()
+
+
+async def _guarded(worker: Worker, task: Awaitable[None]) -> None:
+    """Run a background task; one that fails ends the process, which its supervisor then starts anew."""
+    try:
+        await task
+    except Exception:
+        if not worker.stopping.is_set():
+            log.exception("task_failed")
+            signal.raise_signal(signal.SIGTERM)

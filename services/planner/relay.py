@@ -1,0 +1,99 @@
+"""Publishes what the outbox holds: at once what is due, as a delayed message what is due soon.
+
+A message leaves the table in the transaction in which the broker confirms it, so it is published at least once. What
+is due later than the broker's delays reach waits in the table. Relays of several planners share the work: each passes
+over rows that another holds.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import aio_pika.exceptions
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from libs.common import database, delays, messaging, outbox, telemetry, topology
+from libs.common.worker import Worker
+
+log = structlog.stdlib.get_logger(__name__)
+
+HORIZON = timedelta(seconds=300)  # what is due within this is handed to the broker, which then keeps the time
+POLL = 1.0  # seconds between two looks where no notification comes
+BATCH = 100  # messages to a transaction
+LISTEN_AGAIN = 1.0  # seconds before a lost connection for LISTEN is opened again
+
+TROUBLE = (aio_pika.exceptions.AMQPError, OperationalError, PoolTimeout, OSError, TimeoutError)
+
+assert HORIZON.total_seconds() < delays.LONGEST
+
+
+async def run(worker: Worker) -> None:
+    """Relay until cancelled. A notification wakes it at once, a slow poll in any case."""
+    wake = asyncio.Event()
+    listener = asyncio.create_task(_listen(worker, wake))
+    try:
+        while True:
+            wake.clear()
+            try:
+                while await relay(worker, worker.clock()) == BATCH:
+                    pass
+            except TROUBLE as error:
+                log.warning("relay_waits", error=type(error).__name__)
+                await asyncio.sleep(POLL)
+            try:
+                async with asyncio.timeout(POLL):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+    finally:
+        listener.cancel()
+
+
+async def relay(worker: Worker, now: datetime) -> int:
+    """Publish up to `BATCH` messages that are due within the horizon; give how many. All of them, or none leaves."""
+    assert worker.broker is not None
+    async with database.transaction(worker.pool) as connection:
+        rows = await outbox.take(connection, until=now + HORIZON, limit=BATCH)
+        for row in rows:
+            await _publish(worker, row, max(0.0, (row["deliver_at"] - now).total_seconds()))
+    return len(rows)
+
+
+async def _publish(worker: Worker, row: dict[str, object], delay: float) -> None:
+    assert worker.broker is not None
+    envelope = messaging.from_outbox(row)
+    message = messaging.wire(envelope)
+    if row["kind"] == "command":
+        await delays.publish(
+            worker.broker,
+            worker.delay_mode,
+            message,
+            command=envelope.type,
+            delay=delay,
+            confirm_within=messaging.PUBLISH_TIMEOUT,
+        )
+    else:
+        await worker.broker.publish(
+            message,
+            exchange=topology.EVENTS,
+            routing_key=envelope.type,
+            mandatory=True,
+            persist=True,
+            timeout=messaging.PUBLISH_TIMEOUT,
+        )
+    telemetry.PUBLISHED.labels(envelope.type).inc()
+
+
+async def _listen(worker: Worker, wake: asyncio.Event) -> None:
+    """Set `wake` whenever the outbox is written to."""
+    while True:
+        try:
+            async with await database.connect(worker.settings.database_url) as connection:
+                await connection.execute(f"LISTEN {outbox.CHANNEL}")
+                wake.set()
+                async for _ in connection.notifies():
+                    wake.set()
+        except TROUBLE as error:
+            log.warning("relay_polls", error=type(error).__name__)
+            await asyncio.sleep(LISTEN_AGAIN)

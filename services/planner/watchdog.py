@@ -1,0 +1,97 @@
+"""Emits again what is overdue, so that a step that was lost, with the broker or with a worker, costs seconds.
+
+It looks at the tables, not at the broker: a batch whose lease ran out, a pass over the log that nobody made, texts
+whose answer nobody waits for any more. Every planner runs one; they pass over what another holds.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from libs.common import causation, database, inbox, messaging, outbox, steps, telemetry, texts
+from libs.common.commands import SendBatch, SyncStatuses
+from libs.common.worker import Worker
+from services.planner import facts
+from services.planner.advance import advance
+
+log = structlog.stdlib.get_logger(__name__)
+
+KEYS_KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
+PRUNE_EVERY = timedelta(hours=1)
+SETTLE_AGAIN = timedelta(seconds=30)  # least time between two looks for the same broadcast that the watchdog asks for
+
+
+async def run(worker: Worker) -> None:
+    """Look again and again until cancelled. A look that fails, the database being away, is made good by the next."""
+    pruned = worker.clock()
+    settled: dict[int, datetime] = {}
+    while True:
+        await asyncio.sleep(worker.settings.watchdog_interval)
+        with causation.caused_by(causation.current()):
+            try:
+                await look(worker, worker.clock(), settled)
+                if worker.clock() - pruned > PRUNE_EVERY:
+                    await _prune(worker)
+                    pruned = worker.clock()
+            except messaging.TRANSIENT as error:
+                log.warning("watchdog_waits", error=type(error).__name__)
+
+
+async def look(worker: Worker, now: datetime, settled: dict[int, datetime]) -> None:
+    """Emit what is overdue and take each broadcast as far as it can go."""
+    settings = worker.settings
+    grace = timedelta(seconds=2 * settings.watchdog_interval)
+    async with database.transaction(worker.pool) as connection:
+        # An answer is awaited for `request_timeout` by a worker that may have been stopped for `lease`.
+        patience = timedelta(seconds=settings.request_timeout + settings.lease)
+        lost = await texts.give_up_waiting(connection, now - patience, now)
+        if lost:
+            log.warning("texts_uncertain", texts=lost)
+    await _emit_overdue(worker, now, grace, settled)
+    async with worker.pool.connection() as connection:
+        cursor = await connection.execute(facts.UNDER_WAY, {"now": now})
+        under_way = [row["id"] for row in await cursor.fetchall()]
+    for broadcast_id in under_way:
+        async with database.transaction(worker.pool) as connection:
+            await advance(connection, broadcast_id, now, settings)
+    await _observe(worker)
+
+
+async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled: dict[int, datetime]) -> None:
+    async with database.transaction(worker.pool) as connection:
+        cursor = await connection.execute(facts.OVERDUE_BATCHES, {"now": now, "before": now - grace})
+        for row in await cursor.fetchall():
+            command = SendBatch(broadcast_id=row["broadcast_id"], batch_id=row["id"], is_second=row["is_second"])
+            await outbox.write(connection, [command], now=now)
+            telemetry.REEMITTED.labels("SendBatch").inc()
+        # A pass may wait for an answer of the carrier as long as a request may take.
+        before = now - grace - timedelta(seconds=worker.settings.request_timeout)
+        cursor = await connection.execute(facts.OVERDUE_SYNCS, {"now": now, "before": before})
+        for row in await cursor.fetchall():
+            await outbox.write(connection, [SyncStatuses(broadcast_id=row["id"], number=row["sync_number"])], now=now)
+            telemetry.REEMITTED.labels("SyncStatuses").inc()
+        before = now - timedelta(seconds=worker.settings.settle_after) - grace
+        cursor = await connection.execute(facts.OVERDUE_SETTLING, {"before": before})
+        for row in await cursor.fetchall():
+            broadcast_id = row["broadcast_id"]
+            if now - settled.get(broadcast_id, now - SETTLE_AGAIN) >= min(SETTLE_AGAIN, 4 * grace):
+                settled[broadcast_id] = now
+                await steps.plan_settling(connection, broadcast_id, now, now)
+                telemetry.REEMITTED.labels("SettleUncertain").inc()
+
+
+async def _observe(worker: Worker) -> None:
+    async with worker.pool.connection() as connection:
+        lag = await facts.one(connection, outbox.LAG)
+        uncertain = await facts.one(connection, facts.UNCERTAIN)
+    telemetry.OUTBOX_DUE.set(lag["due"])
+    telemetry.OUTBOX_LAG.set(lag["seconds"])
+    telemetry.UNCERTAIN.set(uncertain["texts"])
+
+
+async def _prune(worker: Worker) -> None:
+    now = worker.clock()
+    async with worker.pool.connection() as connection:
+        await inbox.prune(connection, now)
+        await connection.execute(facts.PRUNE_KEYS, {"before": now - KEYS_KEPT})

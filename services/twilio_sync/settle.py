@@ -1,0 +1,144 @@
+"""Settling: what became of texts whose answer was lost, told by the carrier's log.
+
+Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
+left, and goes back to the pool, or is given up after as many attempts as any text gets. A log that cannot be read says
+nothing, and the text stays uncertain.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from libs.common import database, lifecycle, steps, store, texts
+from libs.common import events as e
+from libs.common.carriers.errors import CarrierUnreadable
+from libs.common.carriers.twilio import LogEntry, Twilio
+from libs.common.commands import SettleUncertain
+from libs.common.database import Connection
+from libs.common.settings import CarrierSettings
+from libs.common.worker import Worker
+from services.twilio_sync import queries
+from services.twilio_sync.matching import SKEW, match
+from services.twilio_sync.sync import open_texts
+
+log = structlog.stdlib.get_logger(__name__)
+
+AT_ONCE = 50  # texts that one step looks up
+NO_ANSWER = "no_answer"
+
+
+class Settle:
+    """Settles uncertain texts."""
+
+    def __init__(self, worker: Worker, settings: CarrierSettings, twilio: Twilio) -> None:
+        self._worker = worker
+        self._settings = settings
+        self._twilio = twilio
+
+    async def settle_uncertain(self, message: SettleUncertain) -> None:
+        """Look up the uncertain texts of a broadcast that are old enough, and plan a look at the others."""
+        settings = self._settings
+        before = self._worker.clock() - timedelta(seconds=settings.settle_after)
+        async with self._worker.pool.connection() as connection:
+            names = {"broadcast_id": message.broadcast_id}
+            broadcast = await (await connection.execute(queries.BROADCAST, names)).fetchone()
+            assert broadcast is not None, "a step was planned for a broadcast that does not exist"
+            cursor = await connection.execute(queries.UNCERTAIN, {**names, "before": before, "limit": AT_ONCE})
+            uncertain = await cursor.fetchall()
+        found = not_found = 0
+        unreadable: CarrierUnreadable | None = None
+        for row in uncertain:
+            try:
+                entries = await self._log(broadcast["phone_number"], row)
+            except CarrierUnreadable as error:
+                log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
+                unreadable = error
+                break
+            async with database.transaction(self._worker.pool) as connection:
+                match await self._settle(connection, broadcast, row, entries):
+                    case True:
+                        found += 1
+                    case False:
+                        not_found += 1
+                    case None:
+                        pass
+        await self._finish(message.broadcast_id, found, not_found, unreadable)
+
+    async def _log(self, from_number: str, row: dict[str, Any]) -> list[LogEntry]:
+        """Read all that the log has on texts to one number since its attempt began. Raises CarrierUnreadable."""
+        since = row["attempt_started_at"] - SKEW
+        page = await self._twilio.messages(
+            from_number=from_number, to=row["number"], since=since, page_size=self._settings.sync_page_size
+        )
+        entries = list(page.entries)
+        unreadable = page.unreadable
+        while page.next_page_uri is not None:
+            page = await self._twilio.page(page.next_page_uri, since=since)
+            entries += page.entries
+            unreadable += page.unreadable
+        if unreadable:
+            # What cannot be read might be this text: "not found" cannot be concluded.
+            raise CarrierUnreadable("an entry of the log cannot be read")
+        return entries
+
+    async def _settle(
+        self, connection: Connection, about: dict[str, Any], row: dict[str, Any], entries: list[LogEntry]
+    ) -> bool | None:
+        """Record what the log says of one text: whether it was found; None if it is no longer uncertain."""
+        now = self._worker.clock()
+        broadcast, _ = await lifecycle.load(connection, about["id"])
+        cursor = await connection.execute(queries.KNOWN_SIDS, {"sids": [entry.sid for entry in entries]})
+        taken = {item["twilio_id"] for item in await cursor.fetchall()}
+        free = [entry for entry in entries if entry.sid not in taken and not entry.direction.startswith("inbound")]
+        rows, candidates = await open_texts(connection, about["phone_number"], [row["number"]])
+        text = rows.get(row["text"])
+        if text is None or text["state"] != "uncertain":
+            return None
+        entry = match(free, candidates).get(row["text"])
+        event = self._verdict(broadcast.id, text, entry, now)
+        await lifecycle.note(connection, store.stream(broadcast.id, "texts"), [event], now)
+        phase = "sending_second" if text["is_second"] else "sending_first"
+        if isinstance(event, e.TextReturned) and phase not in (broadcast.state, broadcast.paused_from):
+            reason = "cancelled" if broadcast.state == "cancelled" else "phase_over"
+            await texts.skip(connection, broadcast.id, [row["text"]], reason, now)
+        return entry is not None
+
+    def _verdict(
+        self, broadcast_id: int, text: dict[str, Any], entry: LogEntry | None, now: datetime
+    ) -> e.TextAccepted | e.TextRefused | e.TextReturned:
+        if entry is not None:
+            return e.TextAccepted(
+                broadcast_id=broadcast_id,
+                text=text["text"],
+                missive_id=None,
+                missive_conversation_id=None,
+                twilio_id=entry.sid,
+                twilio_status=entry.status,
+                settled=True,
+            )
+        if text["failures"] + 1 >= self._settings.max_attempts:
+            return e.TextRefused(broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER)
+        return e.TextReturned(broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER, not_before=now, counts=True)
+
+    async def _finish(
+        self, broadcast_id: int, found: int, not_found: int, unreadable: CarrierUnreadable | None
+    ) -> None:
+        """Tell the planner, and plan a look at what is still uncertain."""
+        settings = self._settings
+        now = self._worker.clock()
+        async with database.transaction(self._worker.pool) as connection:
+            if found or not_found:
+                event = e.UncertainSettled(broadcast_id=broadcast_id, found=found, not_found=not_found)
+                await lifecycle.note(connection, store.stream(broadcast_id, "texts"), [event], now, publish=True)
+            cursor = await connection.execute(queries.NEXT_UNCERTAIN, {"broadcast_id": broadcast_id})
+            left = await cursor.fetchone()
+            if left is not None and left["at"] is not None:
+                wait = settings.sync_interval if unreadable is not None else 1.0
+                due = max(
+                    left["at"] + timedelta(seconds=settings.settle_after),
+                    now + timedelta(seconds=max(wait, (unreadable and unreadable.retry_after) or 0.0)),
+                )
+                await steps.plan_settling(connection, broadcast_id, due, now)
+        if found or not_found:
+            log.info("uncertain_settled", broadcast_id=broadcast_id, found=found, not_found=not_found)

@@ -1,0 +1,194 @@
+"""One pass over the carrier's log: one page, read, matched and recorded.
+
+A page is read outside any transaction, recorded in one, and the place in the log moves on in the same one: a pass that
+dies is made again from where it was. Pages may shift while they are read; what is seen twice changes nothing, since a
+status never goes backwards, and what was missed is seen by a later pass, since passes go on while a text is unsettled.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from libs.common import database, lifecycle, outbox, pace, store
+from libs.common import events as e
+from libs.common.carriers import statuses
+from libs.common.carriers.errors import CarrierUnreadable
+from libs.common.carriers.limits import parse_windows
+from libs.common.carriers.missive import Missive
+from libs.common.carriers.twilio import LogEntry, LogPage, Twilio
+from libs.common.commands import SyncStatuses
+from libs.common.database import Connection
+from libs.common.settings import CarrierSettings
+from libs.common.worker import Worker
+from services.twilio_sync import queries
+from services.twilio_sync.matching import SKEW, Candidate, match
+
+log = structlog.stdlib.get_logger(__name__)
+
+ASK_AT_ONCE = 20  # messages of Missive's that one request asks about
+
+
+class Sync:
+    """Reads the carrier's log for broadcasts."""
+
+    def __init__(self, worker: Worker, settings: CarrierSettings, twilio: Twilio, missive: Missive | None) -> None:
+        self._worker = worker
+        self._settings = settings
+        self._twilio = twilio
+        self._missive = missive
+
+    async def sync_statuses(self, message: SyncStatuses) -> None:
+        """Make one pass; one that is over already does nothing."""
+        async with self._worker.pool.connection() as connection:
+            row = await _broadcast(connection, message.broadcast_id)
+        if not _current(row, message):
+            return
+        try:
+            page = await self._read(row)
+        except CarrierUnreadable as error:
+            await self._again(message, row, error)
+            return
+        sids = await self._ask_missive(row) if page.next_page_uri is None else {}
+        now = self._worker.clock()
+        async with database.transaction(self._worker.pool) as connection:
+            await lifecycle.load(connection, message.broadcast_id)
+            if not _current(await _broadcast(connection, message.broadcast_id), message):
+                return
+            changes = await changed(connection, message.broadcast_id, row["phone_number"], page.entries)
+            changes += [
+                e.TextStatus(text=text, twilio_id=sid, status="accepted", error_code=None, sent_at=None)
+                for text, sid in sids.items()
+                if text not in {change.text for change in changes}
+                and sid not in {change.twilio_id for change in changes}
+            ]
+            event = e.StatusesSynced(
+                broadcast_id=message.broadcast_id,
+                statuses=tuple(changes),
+                number=row["sync_number"],
+                next_page=page.next_page_uri,
+            )
+            await lifecycle.note(connection, store.stream(message.broadcast_id, "statuses"), [event], now, publish=True)
+            if message.number is not None:
+                await connection.execute(queries.PASS_OVER, {"broadcast_id": message.broadcast_id})
+        log.info(
+            "statuses_synced",
+            broadcast_id=message.broadcast_id,
+            entries=len(page.entries),
+            changed=len(changes),
+            unreadable=page.unreadable,
+        )
+
+    async def _read(self, row: dict[str, Any]) -> LogPage:
+        """Read the page that the broadcast is at; from the beginning, where that page is no longer to be had."""
+        since = row["made_at"] - SKEW
+        if row["twilio_paging"]:
+            try:
+                return await self._twilio.page(row["twilio_paging"], since=since)
+            except CarrierUnreadable as error:
+                if error.http_status is None or not 400 <= error.http_status < 500 or error.http_status == 429:
+                    raise
+                log.warning("page_gone", broadcast_id=row["id"], code=error.code)
+        return await self._twilio.messages(
+            from_number=row["phone_number"], since=since, page_size=self._settings.sync_page_size
+        )
+
+    async def _again(self, message: SyncStatuses, row: dict[str, Any], error: CarrierUnreadable) -> None:
+        """Plan the pass anew, from the same page, after the interval or when the carrier says so."""
+        now = self._worker.clock()
+        due = now + timedelta(seconds=max(self._settings.sync_interval, error.retry_after or 0.0))
+        log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
+        async with database.transaction(self._worker.pool) as connection:
+            await lifecycle.load(connection, message.broadcast_id)
+            if message.number is not None and _current(await _broadcast(connection, row["id"]), message):
+                await connection.execute(queries.PASS_AGAIN, {"broadcast_id": message.broadcast_id, "due": due})
+                await outbox.write(connection, [message], now=now, deliver_at=due)
+
+    async def _ask_missive(self, row: dict[str, Any]) -> dict[int, str]:
+        """Ask Missive for the sids of texts that were not found in the log; its requests have their slots, too."""
+        if self._missive is None:
+            return {}
+        before = self._worker.clock() - timedelta(seconds=self._settings.settle_after)
+        limits = [
+            pace.window_limit(self._settings.carrier, window.requests, window.seconds)
+            for window in parse_windows(self._settings.missive_windows)
+        ]
+        async with self._worker.pool.connection() as connection:
+            cursor = await connection.execute(
+                queries.WITHOUT_SID, {"broadcast_id": row["id"], "before": before, "limit": ASK_AT_ONCE}
+            )
+            texts = {item["missive_id"]: item["text"] for item in await cursor.fetchall()}
+            if not texts:
+                return {}
+            await pace.prepare(connection, [limit.key for limit in limits])
+            if await pace.reserve(connection, limits, within=0.0) is None:
+                return {}  # texts go first; the next pass asks again
+        try:
+            found = await self._missive.external_ids(list(texts))
+        except CarrierUnreadable as error:
+            log.warning("missive_unreadable", broadcast_id=row["id"], code=error.code)
+            return {}
+        return {texts[missive_id]: sid for missive_id, sid in found.items() if sid}
+
+
+def _current(row: dict[str, Any], message: SyncStatuses) -> bool:
+    """Tell whether a pass is still wanted."""
+    if row["made_at"] is None:
+        return False
+    return message.number is None or (message.number == row["sync_number"] and row["sync_due_at"] is not None)
+
+
+async def _broadcast(connection: Connection, broadcast_id: int) -> dict[str, Any]:
+    row = await (await connection.execute(queries.BROADCAST, {"broadcast_id": broadcast_id})).fetchone()
+    assert row is not None, "a step was planned for a broadcast that does not exist"
+    return row
+
+
+async def changed(
+    connection: Connection, broadcast_id: int, from_number: str, entries: Sequence[LogEntry]
+) -> list[e.TextStatus]:
+    """Give what the entries say that is news of the broadcast's accepted texts.
+
+    By sid where it is known, else one to one by number, body and time. Other broadcasts' entries are theirs.
+    """
+    cursor = await connection.execute(queries.KNOWN_SIDS, {"sids": [entry.sid for entry in entries]})
+    known = {row["twilio_id"]: row for row in await cursor.fetchall()}
+    unknown = [entry for entry in entries if entry.sid not in known and not entry.direction.startswith("inbound")]
+    states, candidates = await open_texts(connection, from_number, sorted({entry.to for entry in unknown}))
+    news = [
+        _status(row["text"], entry)
+        for entry in entries
+        if (row := known.get(entry.sid)) and row["broadcast_id"] == broadcast_id
+        and (row["status"] is None or statuses.advances(row["status"], entry.status))
+    ]  # fmt: skip
+    news += [
+        _status(text, entry)
+        for text, entry in match(unknown, candidates).items()
+        if states[text]["state"] == "accepted" and states[text]["broadcast_id"] == broadcast_id
+    ]
+    return list({item.text: item for item in news}.values())
+
+
+async def open_texts(
+    connection: Connection, from_number: str, numbers: Sequence[str]
+) -> tuple[dict[int, dict[str, Any]], list[Candidate]]:
+    """Lock and give the texts that log entries on some numbers may be: their rows by id, and as candidates."""
+    cursor = await connection.execute(queries.CANDIDATES, {"numbers": list(numbers), "from_number": from_number})
+    rows = {row["text"]: row for row in await cursor.fetchall()}
+    return rows, [
+        Candidate(
+            text=row["text"], number=row["number"], body=row["body"], attempt_started_at=row["attempt_started_at"]
+        )
+        for row in rows.values()
+    ]
+
+
+def _status(text: int, entry: LogEntry) -> e.TextStatus:
+    return e.TextStatus(
+        text=text,
+        twilio_id=entry.sid,
+        status=entry.status,
+        error_code=entry.error_code,
+        sent_at=entry.sent_at,
+    )
