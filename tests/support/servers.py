@@ -1,0 +1,128 @@
+"""The servers that tests use: those that the environment names, else containers, else the local stack. Never a mock.
+
+They are chosen and started once a session, on first use. Each test gets a database of its own, cloned from one that was
+migrated once; what tests leave on the broker is removed before the next one.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aio_pika
+import psycopg
+from psycopg import sql
+
+from libs.common import delays, topology
+from libs.common.migrate import migrate
+from libs.local import stack
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = "broadsheet_template"
+
+_open = ExitStack()
+
+
+@cache
+def docker_works() -> bool:
+    """Tell whether there is a Docker engine that has, or can get, the images."""
+    if os.environ.get("BROADSHEET_TEST_DOCKER", "auto") == "no" or shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+@cache
+def _local() -> stack.Stack:
+    running = stack.start(ROOT, ephemeral=True)
+    _open.callback(running.stop)
+    return running
+
+
+@cache
+def server_url() -> str:
+    """Give the URL of the PostgreSQL server under test."""
+    if url := os.environ.get("BROADSHEET_DATABASE_URL"):
+        return url
+    if docker_works():
+        from testcontainers.postgres import PostgresContainer
+
+        container = PostgresContainer("postgres:17", username="broadsheet", password="broadsheet", driver=None)
+        _open.enter_context(container)
+        return str(container.get_connection_url())
+    return _local().servers.database_url
+
+
+@cache
+def amqp_url() -> str:
+    """Give the URL of the RabbitMQ server under test."""
+    if url := os.environ.get("BROADSHEET_AMQP_URL"):
+        return url
+    if docker_works():
+        from testcontainers.rabbitmq import RabbitMqContainer
+
+        container = RabbitMqContainer("rabbitmq:4.2-management", username="broadsheet", password="broadsheet")
+        _open.enter_context(container)
+        host, port = container.get_container_host_ip(), container.get_exposed_port(5672)
+        return f"amqp://broadsheet:broadsheet@{host}:{port}/"
+    return _local().servers.amqp_url
+
+
+@cache
+def template() -> str:
+    """Migrate the template once and give its name; a session has one of its own."""
+    name = f"{TEMPLATE}_{uuid4().hex[:8]}"
+    _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    _open.callback(_administer, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    migrate(database_url(name))
+    return name
+
+
+@contextmanager
+def database(*, migrated: bool = True) -> Iterator[str]:
+    """Give the URL of a new database, migrated or empty, for the time of the block."""
+    name = f"test_{uuid4().hex[:12]}"
+    like = sql.Identifier(template()) if migrated else sql.Identifier("template0")
+    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), like))
+    try:
+        yield database_url(name)
+    finally:
+        _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def database_url(name: str) -> str:
+    """Give the URL of a database on the server."""
+    parts = urlsplit(server_url())
+    return parts._replace(path=f"/{name}").geturl() if parts.netloc else server_url().replace(parts.path, f"/{name}", 1)
+
+
+def _administer(statement: sql.Composed) -> None:
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+async def clean_broker() -> None:
+    """Delete every queue and exchange of Broadsheet's."""
+    connection = await aio_pika.connect(amqp_url(), timeout=30)
+    try:
+        channel = await connection.channel()
+        queues = [topology.queue(work).name for work in topology.WORK]
+        queues += [topology.dead_letters(service).name for service in topology.SERVICES]
+        queues += [delays.rung_queue(rung).name for rung in range(delays.RUNGS)]
+        for name in queues:
+            await channel.queue_delete(name)
+        exchanges = [topology.COMMANDS, topology.EVENTS, topology.DEAD, delays.LANDING, delays.PLUGIN]
+        exchanges += [delays.rung_exchange(rung) for rung in range(delays.RUNGS)]
+        for exchange in exchanges:
+            await channel.exchange_delete(exchange.name)
+    finally:
+        await connection.close()
+
+
+def close() -> None:
+    """End what this session started."""
+    _open.close()
