@@ -39,11 +39,9 @@ ORDER BY attempt_started_at DESC, id DESC LIMIT 1
 
 CONTACT = "SELECT id FROM contacts WHERE phone_number = %(phone_number)s"
 
-#: Somebody unknown who says STOP becomes a contact without tags, so that events can name them by id.
-NEW_CONTACT = """
-INSERT INTO contacts (phone_number) VALUES (%(phone_number)s)
-ON CONFLICT (phone_number) DO UPDATE SET phone_number = excluded.phone_number RETURNING id
-"""
+#: Somebody unknown who says STOP becomes a contact without tags, so that events can name them by id. The row of one who
+#: is known is not locked: an erasure, or another reply of theirs, would wait for it while we wait for theirs.
+NEW_CONTACT = "INSERT INTO contacts (phone_number) VALUES (%(phone_number)s) ON CONFLICT DO NOTHING"
 
 OPT_OUT = """
 INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at)
@@ -127,8 +125,11 @@ async def opt_out(
     broadcast_id: int | None = None,
 ) -> bool:
     """Record that a number wants nothing more, and take out what has not left for it; False if that was known."""
-    cursor = await connection.execute(NEW_CONTACT, {"phone_number": phone_number})
-    contact = await cursor.fetchone()
+    who = {"phone_number": phone_number}
+    contact = await (await connection.execute(CONTACT, who)).fetchone()
+    if contact is None:
+        await connection.execute(NEW_CONTACT, who)
+        contact = await (await connection.execute(CONTACT, who)).fetchone()
     assert contact is not None
     cursor = await connection.execute(
         OPT_OUT, {"phone_number": phone_number, "contact_id": contact["id"], "source": source, "now": now}
@@ -137,13 +138,18 @@ async def opt_out(
     if new:
         event = e.OptedOut(contact_id=contact["id"], source=source, broadcast_id=broadcast_id)
         await lifecycle.note(connection, f"contact-{contact['id']}", [event], now)
+    await take_out(connection, phone_number, "opted_out", now)
+    return new
+
+
+async def take_out(connection: Connection, phone_number: str, reason: str, now: datetime) -> None:
+    """Skip every text to a number that has not left."""
     cursor = await connection.execute(texts.UNSENT_TO, {"phone_number": phone_number})
     unsent: dict[int, list[int]] = {}
     for row in await cursor.fetchall():
         unsent.setdefault(row["broadcast_id"], []).append(row["id"])
     for unsent_of, ids in sorted(unsent.items()):
-        await texts.skip(connection, unsent_of, ids, "opted_out", now)
-    return new
+        await texts.skip(connection, unsent_of, ids, reason, now)
 
 
 async def opt_in(

@@ -280,7 +280,7 @@ class StatusesSynced:
 
     broadcast_id: int
     statuses: tuple[TextStatus, ...]
-    #: The pass that read it; None for a delivery report or a pass by hand.
+    #: The pass that read it, 0 for one by hand; None for a delivery report.
     number: int | None
     #: The page to read next; None at the end of the log.
     next_page: str | None = None

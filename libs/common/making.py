@@ -30,7 +30,8 @@ LIMIT 1 FOR NO KEY UPDATE
 """
 
 #: Draws one segment's share and writes both messages of each recipient. Members are ordered by a hash of seed and
-#: contact, so that a draw can be repeated and explained; who was drawn before, or has opted out, is passed over.
+#: contact, so that a draw can be repeated and explained; who was drawn before, or has opted out, is passed over. Their
+#: rows are locked, so that somebody who is being erased is passed over too.
 #: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
 DRAW = f"""
 WITH drawn AS MATERIALIZED (
@@ -42,7 +43,7 @@ WITH drawn AS MATERIALIZED (
           AND NOT EXISTS (SELECT FROM outgoing_messages m
                           WHERE m.broadcast_id = %(broadcast_id)s AND m.contact_id = c.id)
         ORDER BY sha256(convert_to(%(seed)s || ':' || c.id, 'UTF8')), c.id
-        LIMIT %(quota)s
+        LIMIT %(quota)s FOR KEY SHARE OF c
     ) d
 ), written AS (
     INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)

@@ -99,7 +99,7 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
     e.BroadcastCompleted: (
         """
         UPDATE broadcasts SET state = CASE state WHEN 'cancelled' THEN state ELSE 'completed' END,
-            completed_at = %(at)s, twilio_paging = NULL, sync_due_at = NULL
+            completed_at = %(at)s, twilio_paging = NULL
         WHERE id = %(broadcast_id)s
         """,
     ),

@@ -32,8 +32,9 @@ WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s AND closed_a
 
 #: Counts the passes over the log; a step of an earlier pass does nothing any more.
 NEXT_PASS = """
-UPDATE broadcasts SET sync_number = sync_number + 1, sync_due_at = %(due)s WHERE id = %(broadcast_id)s
-RETURNING sync_number
+INSERT INTO syncs AS s (broadcast_id, number, due_at) VALUES (%(broadcast_id)s, 1, %(due)s)
+ON CONFLICT (broadcast_id) DO UPDATE SET number = s.number + 1, due_at = excluded.due_at
+RETURNING number
 """
 
 
@@ -61,9 +62,9 @@ async def plan_sync(connection: Connection, broadcast_id: int, due: datetime, no
     cursor = await connection.execute(NEXT_PASS, {"broadcast_id": broadcast_id, "due": due})
     row = await cursor.fetchone()
     assert row is not None
-    command = SyncStatuses(broadcast_id=broadcast_id, number=row["sync_number"])
+    command = SyncStatuses(broadcast_id=broadcast_id, number=row["number"])
     await outbox.write(connection, [command], now=now, deliver_at=due)
-    return int(row["sync_number"])
+    return int(row["number"])
 
 
 async def plan_settling(connection: Connection, broadcast_id: int, due: datetime, now: datetime) -> None:

@@ -99,7 +99,7 @@ async def read(connection: Connection, stream: str) -> tuple[list[Recorded], int
     """Give a stream's events, oldest first, and its version (0 where there is none)."""
     cursor = await connection.execute(READ, {"stream": stream})
     rows = await cursor.fetchall()
-    recorded = [Recorded(event=_event(row), at=row["occurred_at"]) for row in rows]
+    recorded = [Recorded(event=event_of(row), at=row["occurred_at"]) for row in rows]
     return recorded, rows[-1]["version"] if rows else 0
 
 
@@ -111,7 +111,8 @@ async def of_broadcast(
     return await cursor.fetchall()
 
 
-def _event(row: dict[str, Any]) -> Event:
+def event_of(row: dict[str, Any]) -> Event:
+    """Give the event of a row of `events`, whatever version it was written in. Raises UnreadableMessage."""
     return cast("Event", codec.decode(row["type"], row["schema_version"], row["data"]))
 
 

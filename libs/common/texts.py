@@ -19,13 +19,6 @@ SELECT id, contact_id, is_second, failures, state FROM outgoing_messages
 WHERE id = %(text)s AND attempts = %(attempt)s AND state = ANY(%(states)s) FOR NO KEY UPDATE
 """
 
-#: The answer's ids for a text that was settled before its answer came.
-COMPLETE = """
-UPDATE broadcast_sent_message_status SET missive_id = coalesce(missive_id, %(missive_id)s),
-    missive_conversation_id = coalesce(missive_conversation_id, %(missive_conversation_id)s)
-WHERE outgoing_message_id = %(text)s AND outcome = 'accepted'
-"""
-
 #: Locks, in one order for all who do so, the texts of a number that have not left.
 UNSENT_TO = """
 SELECT id, broadcast_id FROM outgoing_messages
@@ -121,15 +114,6 @@ async def answered(
         states += ["pending", "claimed", "skipped"]
     cursor = await connection.execute(ANSWERABLE, {"text": attempt.text, "attempt": attempt.number, "states": states})
     if await cursor.fetchone() is None:
-        if isinstance(event, e.TextAccepted):
-            await connection.execute(
-                COMPLETE,
-                {
-                    "text": attempt.text,
-                    "missive_id": event.missive_id,
-                    "missive_conversation_id": event.missive_conversation_id,
-                },
-            )
         return False
     await lifecycle.note(connection, batch_stream(attempt.broadcast_id, attempt.batch_id), [event], now)
     return True

@@ -107,7 +107,7 @@ async def _sync(
     await texts.skip_unsent(connection, broadcast.id, leftover, now)
     unsettled = (await facts.one(connection, facts.UNSETTLED, broadcast_id=broadcast.id))["unsettled"]
     over = now >= row["sync_started_at"] + timedelta(seconds=settings.sync_deadline)
-    if row["sync_number"] == 0 or (row["twilio_paging"] and not over):
+    if row["sync_number"] is None or (row["twilio_paging"] and not over):
         await steps.plan_sync(connection, broadcast.id, now, now)
     elif unsettled and not over:
         await steps.plan_sync(connection, broadcast.id, now + timedelta(seconds=settings.sync_interval), now)

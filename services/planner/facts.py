@@ -11,9 +11,9 @@ from services.planner.next_steps import Facts
 
 #: The row of a broadcast that decides what is next.
 BROADCAST = """
-SELECT id, state, run_at, made_at, second_due_at, sending_number_id, sync_started_at, sync_due_at, sync_number,
-       twilio_paging, completed_at
-FROM broadcasts WHERE id = %(broadcast_id)s
+SELECT b.id, b.state, b.run_at, b.made_at, b.second_due_at, b.sending_number_id, b.sync_started_at, b.twilio_paging,
+       b.completed_at, s.number AS sync_number, s.due_at AS sync_due_at
+FROM broadcasts b LEFT JOIN syncs s ON s.broadcast_id = b.id WHERE b.id = %(broadcast_id)s
 """
 
 #: What is left of a phase. The count stops at what all lanes can take.
@@ -74,9 +74,9 @@ RETURNING id, broadcast_id, is_second
 
 #: Takes passes over the log that are overdue.
 OVERDUE_SYNCS = """
-UPDATE broadcasts SET sync_due_at = %(now)s
-WHERE completed_at IS NULL AND sync_due_at < %(before)s AND state IN ('syncing', 'cancelled')
-RETURNING id, sync_number
+UPDATE syncs s SET due_at = %(now)s FROM broadcasts b
+WHERE b.id = s.broadcast_id AND b.completed_at IS NULL AND b.state IN ('syncing', 'cancelled') AND s.due_at < %(before)s
+RETURNING s.broadcast_id, s.number
 """
 
 #: Broadcasts with texts that should have been settled by now.

@@ -69,7 +69,9 @@ async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled
         before = now - grace - timedelta(seconds=worker.settings.request_timeout)
         cursor = await connection.execute(facts.OVERDUE_SYNCS, {"now": now, "before": before})
         for row in await cursor.fetchall():
-            await outbox.write(connection, [SyncStatuses(broadcast_id=row["id"], number=row["sync_number"])], now=now)
+            await outbox.write(
+                connection, [SyncStatuses(broadcast_id=row["broadcast_id"], number=row["number"])], now=now
+            )
             telemetry.REEMITTED.labels("SyncStatuses").inc()
         before = now - timedelta(seconds=worker.settings.settle_after) - grace
         cursor = await connection.execute(facts.OVERDUE_SETTLING, {"before": before})

@@ -2,9 +2,11 @@
 
 #: What a pass needs to know of its broadcast.
 BROADCAST = """
-SELECT b.id, b.state, b.paused_from, b.made_at, b.sync_number, b.sync_due_at, b.twilio_paging, b.sync_started_at,
-       b.first_message, b.second_message, n.phone_number
-FROM broadcasts b JOIN sending_numbers n ON n.id = b.sending_number_id WHERE b.id = %(broadcast_id)s
+SELECT b.id, b.made_at, b.twilio_paging, n.phone_number, s.number AS sync_number, s.due_at AS sync_due_at
+FROM broadcasts b
+JOIN sending_numbers n ON n.id = b.sending_number_id
+LEFT JOIN syncs s ON s.broadcast_id = b.id
+WHERE b.id = %(broadcast_id)s
 """
 
 #: Which texts the entries of a page are known to be, of whatever broadcast.
@@ -34,6 +36,13 @@ WHERE broadcast_id = %(broadcast_id)s AND state = 'uncertain' AND attempt_starte
 ORDER BY attempt_started_at, id LIMIT %(limit)s
 """
 
+#: When the first text that the carrier took after another began to leave, long enough ago that the log should have it.
+ACCEPTED_SINCE = """
+SELECT min(attempt_started_at) AS at FROM outgoing_messages
+WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted'
+  AND attempt_started_at >= %(since)s AND attempt_started_at <= %(before)s
+"""
+
 #: When the next of the others may be looked up.
 NEXT_UNCERTAIN = """
 SELECT min(attempt_started_at) AS at FROM outgoing_messages
@@ -50,7 +59,7 @@ ORDER BY s.outgoing_message_id LIMIT %(limit)s
 """
 
 #: The pass is over; the planner decides when the next one is.
-PASS_OVER = "UPDATE broadcasts SET sync_due_at = NULL WHERE id = %(broadcast_id)s"
+PASS_OVER = "UPDATE syncs SET due_at = NULL WHERE broadcast_id = %(broadcast_id)s"
 
 #: The pass could not be made; it comes again.
-PASS_AGAIN = "UPDATE broadcasts SET sync_due_at = %(due)s WHERE id = %(broadcast_id)s"
+PASS_AGAIN = "UPDATE syncs SET due_at = %(due)s WHERE broadcast_id = %(broadcast_id)s"

@@ -2,7 +2,8 @@
 
 Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
 left, and goes back to the pool, or is given up after as many attempts as any text gets. A log that cannot be read says
-nothing, and the text stays uncertain.
+nothing, nor does one that lags, that is, has nothing since the attempt although the carrier has taken texts since: then
+the text stays uncertain.
 """
 
 from datetime import datetime, timedelta
@@ -51,6 +52,8 @@ class Settle:
         for row in uncertain:
             try:
                 entries = await self._log(broadcast["phone_number"], row)
+                if not entries and await self._lags(broadcast, row["attempt_started_at"], before):
+                    raise CarrierUnreadable("the log lags behind", code="log_lags")
             except CarrierUnreadable as error:
                 log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
                 unreadable = error
@@ -81,6 +84,18 @@ class Settle:
             # What cannot be read might be this text: "not found" cannot be concluded.
             raise CarrierUnreadable("an entry of the log cannot be read")
         return entries
+
+    async def _lags(self, broadcast: dict[str, Any], since: datetime, before: datetime) -> bool:
+        """Tell whether the log has nothing since a time although the carrier has taken texts since. Raises as above."""
+        async with self._worker.pool.connection() as connection:
+            names = {"broadcast_id": broadcast["id"], "since": since, "before": before}
+            row = await (await connection.execute(queries.ACCEPTED_SINCE, names)).fetchone()
+        if row is None or row["at"] is None:
+            return False
+        page = await self._twilio.messages(
+            from_number=broadcast["phone_number"], since=since - SKEW, page_size=self._settings.sync_page_size
+        )
+        return not page.entries and page.next_page_uri is None
 
     async def _settle(
         self, connection: Connection, about: dict[str, Any], row: dict[str, Any], entries: list[LogEntry]

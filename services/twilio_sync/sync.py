@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, lifecycle, outbox, pace, store
+from libs.common import database, filtering, lifecycle, outbox, pace, store
 from libs.common import events as e
 from libs.common.carriers import statuses
 from libs.common.carriers.errors import CarrierUnreadable
@@ -66,10 +66,11 @@ class Sync:
             event = e.StatusesSynced(
                 broadcast_id=message.broadcast_id,
                 statuses=tuple(changes),
-                number=row["sync_number"],
+                number=message.number or 0,
                 next_page=page.next_page_uri,
             )
             await lifecycle.note(connection, store.stream(message.broadcast_id, "statuses"), [event], now, publish=True)
+            await filtering.pause_if_turned_away(connection, message.broadcast_id, now)
             if message.number is not None:
                 await connection.execute(queries.PASS_OVER, {"broadcast_id": message.broadcast_id})
         log.info(

@@ -1,6 +1,7 @@
 """The first schema.
 
-Illegal rows cannot be stored: each check and unique index has its reason beside it.
+Illegal rows cannot be stored: each check and unique index has its reason beside it. References to what is rebuilt from
+events are deferrable, so that a rebuild can empty those tables and fill them again in one transaction.
 """
 
 from alembic import op
@@ -72,9 +73,7 @@ CREATE TABLE broadcasts (
     pause_reason text,
     second_due_at timestamptz,
     sync_started_at timestamptz,
-    -- The pass over the carrier's log that is planned or under way.
-    sync_number integer NOT NULL DEFAULT 0,
-    sync_due_at timestamptz,
+    -- The page of the carrier's log to read next.
     twilio_paging text,
     completed_at timestamptz,
     CONSTRAINT a_paused_broadcast_knows_where_it_goes_on CHECK ((state = 'paused') = (paused_from IS NOT NULL)),
@@ -85,7 +84,7 @@ CREATE TABLE broadcasts (
 CREATE INDEX broadcasts_under_way ON broadcasts (run_at) WHERE completed_at IS NULL AND state <> 'missed';
 
 CREATE TABLE broadcasts_segments (
-    broadcast_id bigint NOT NULL REFERENCES broadcasts ON DELETE CASCADE,
+    broadcast_id bigint NOT NULL REFERENCES broadcasts DEFERRABLE,
     segment_id bigint NOT NULL REFERENCES audience_segments,
     position integer NOT NULL,
     ratio double precision NOT NULL CHECK (ratio > 0 AND ratio <= 100),
@@ -99,7 +98,7 @@ CREATE TABLE broadcasts_segments (
 TEXTS = """
 CREATE TABLE batches (
     id uuid PRIMARY KEY,
-    broadcast_id bigint NOT NULL REFERENCES broadcasts,
+    broadcast_id bigint NOT NULL REFERENCES broadcasts DEFERRABLE,
     is_second boolean NOT NULL,
     -- When the step is due; a step overdue and not opened is emitted again.
     due_at timestamptz NOT NULL,
@@ -110,10 +109,18 @@ CREATE TABLE batches (
 );
 CREATE INDEX batches_open ON batches (broadcast_id, is_second) WHERE closed_at IS NULL;
 
+CREATE TABLE syncs (
+    broadcast_id bigint PRIMARY KEY REFERENCES broadcasts DEFERRABLE,
+    -- The pass over the carrier's log that is planned, under way, or was the last.
+    number integer NOT NULL,
+    -- When that pass is due; null once it is over.
+    due_at timestamptz
+);
+
 CREATE SEQUENCE text_ids;
 CREATE TABLE outgoing_messages (
     id bigint PRIMARY KEY,
-    broadcast_id bigint NOT NULL REFERENCES broadcasts,
+    broadcast_id bigint NOT NULL REFERENCES broadcasts DEFERRABLE,
     contact_id bigint NOT NULL REFERENCES contacts,
     segment_id bigint NOT NULL REFERENCES audience_segments,
     is_second boolean NOT NULL,
@@ -154,8 +161,8 @@ CREATE INDEX outgoing_messages_number ON outgoing_messages (recipient_phone_numb
 
 CREATE TABLE broadcast_sent_message_status (
     -- One row a text at most.
-    outgoing_message_id bigint PRIMARY KEY REFERENCES outgoing_messages,
-    broadcast_id bigint NOT NULL REFERENCES broadcasts,
+    outgoing_message_id bigint PRIMARY KEY REFERENCES outgoing_messages DEFERRABLE,
+    broadcast_id bigint NOT NULL REFERENCES broadcasts DEFERRABLE,
     is_second boolean NOT NULL,
     outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
     missive_id text,
@@ -179,7 +186,7 @@ CREATE TABLE replies (
     provider_id text NOT NULL UNIQUE,
     phone_number text,
     contact_id bigint REFERENCES contacts,
-    broadcast_id bigint REFERENCES broadcasts,
+    broadcast_id bigint REFERENCES broadcasts DEFERRABLE,
     body text NOT NULL,
     received_at timestamptz NOT NULL
 );
@@ -271,7 +278,7 @@ CREATE TABLE idempotency_keys (
 
 TABLES = (
     "idempotency_keys permits pace inbox outbox events streams replies broadcast_sent_message_status "
-    "outgoing_messages batches broadcasts_segments broadcasts audience_segments opt_outs contacts sending_numbers"
+    "outgoing_messages syncs batches broadcasts_segments broadcasts audience_segments opt_outs contacts sending_numbers"
 )
 
 

@@ -1,0 +1,46 @@
+# Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
+.DEFAULT_GOAL := help
+.PHONY: help set-up demo up test chaos bench lint format lock stop clean
+ARGS ?=
+SEEDS ?= 1
+LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+set-up: ## install the locked packages into .venv, and RabbitMQ where no broker is named
+	@sh libs/local/set_up.sh
+
+demo: set-up ## send a broadcast, from make to report, on this machine alone
+	@.venv/bin/broadsheet demo $(ARGS)
+
+up: set-up ## run all services with a local PostgreSQL and RabbitMQ
+	@.venv/bin/broadsheet up $(ARGS)
+
+test: set-up ## run all tests
+	@.venv/bin/python -m pytest $(ARGS)
+
+chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
+	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+bench: set-up ## measure how fast it is
+	@.venv/bin/broadsheet bench $(ARGS)
+
+lint: set-up ## check style, formatting, types and imports
+	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
+
+format: set-up ## put the code into its form
+	@.venv/bin/ruff check --fix-only --quiet; .venv/bin/ruff format
+
+lock: ## resolve the dependencies anew: make lock ARGS=--upgrade
+	@[ -x .venv/bin/uv ] || { $(MAKE) --no-print-directory set-up && .venv/bin/python -m pip install --quiet uv; }
+	@$(LOCK) $(ARGS) --all-extras pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(LOCK) $(ARGS) pyproject.toml requirements/build.in -o requirements/services.txt
+
+stop: ## end local servers that were left running
+	@[ ! -x .venv/bin/python ] || .venv/bin/python -m libs.local stop
+
+clean: ## end local servers and remove their data, the environment and all caches
+	@[ ! -x .venv/bin/python ] || .venv/bin/python -m libs.local remove
+	@rm -rf .venv .broadsheet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,68 @@
+"""Empties the tables that come from events and fills them again from history, to the same rows.
+
+All in one transaction, with the tables locked: whoever sends meanwhile waits, or gives up and tries again. Registers
+(contacts, replies, opt-outs, segments) are not rebuilt: events name people by id, and who they are stands there alone.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from libs.common import projections, store
+from libs.common.database import Connection
+
+#: What is rebuilt; those that refer to others first.
+TABLES = ("broadcast_sent_message_status", "outgoing_messages", "broadcasts_segments", "broadcasts")
+
+LOCK = f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"
+DEFER = "SET CONSTRAINTS ALL DEFERRED"
+NO_TIME_LIMIT = "SET LOCAL statement_timeout = 0"
+
+#: History, in the order in which it was written.
+PAGE = """
+SELECT position, type, schema_version, data, occurred_at FROM events
+WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
+"""
+PAGE_SIZE = 1000  # events held in memory at once
+
+#: A table's rows as one hash, whatever their order, with their number.
+FINGERPRINT = """
+SELECT count(*) AS rows, coalesce(md5(string_agg(hash, '' ORDER BY hash)), '') AS hash
+FROM (SELECT md5(t::text) AS hash FROM {table} t) AS hashes
+"""
+
+
+async def rebuild(connection: Connection) -> int:
+    """Empty and refill the tables, inside the caller's transaction; give how many events were replayed."""
+    await connection.execute(NO_TIME_LIMIT)
+    await connection.execute(LOCK)
+    await connection.execute(DEFER)
+    for table in TABLES:
+        await connection.execute(f"DELETE FROM {table}")
+    replayed = 0
+    async for row in history(connection):
+        await projections.apply(connection, store.event_of(row), row["occurred_at"])
+        replayed += 1
+    return replayed
+
+
+async def history(connection: Connection) -> AsyncIterator[dict[str, Any]]:
+    """Give every event, page by page."""
+    after = 0
+    while True:
+        cursor = await connection.execute(PAGE, {"after": after, "limit": PAGE_SIZE})
+        rows = await cursor.fetchall()
+        for row in rows:
+            yield row
+        if len(rows) < PAGE_SIZE:
+            return
+        after = rows[-1]["position"]
+
+
+async def fingerprints(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Give the number of rows and a hash of each rebuilt table: equal hashes are identical rows."""
+    found = {}
+    for table in TABLES:
+        row = await (await connection.execute(FINGERPRINT.format(table=table))).fetchone()
+        assert row is not None
+        found[table] = (int(row["rows"]), str(row["hash"]))
+    return found
