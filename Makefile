@@ -24,7 +24,7 @@ chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
 	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
 
 bench: set-up ## measure how fast it is
-	@.venv/bin/broadsheet bench $(ARGS)
+	@.venv/bin/python -m tests.bench $(ARGS)
 
 lint: set-up ## check style, formatting, types and imports
 	@.venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/lint-imports
