@@ -161,6 +161,8 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=1_000_000, help="recipients of the large broadcast")
     parser.add_argument("--small", type=int, default=10_000, help="recipients of the small one")
     given = parser.parse_args()
+    if given.small < 4 * BATCHES * BATCH:
+        parser.error(f"at least {4 * BATCHES * BATCH} recipients are needed to measure both ends of a broadcast")
     try:
         small = asyncio.run(measure(given.small))
         large = asyncio.run(measure(given.large))
