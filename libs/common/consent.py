@@ -29,11 +29,12 @@ VALUES (%(provider_id)s, %(phone_number)s, %(contact_id)s, %(broadcast_id)s, %(b
 ON CONFLICT (provider_id) DO NOTHING RETURNING id
 """
 
-#: The broadcast that a number answers: the last one whose first message to it has begun to leave by then.
+#: The broadcast that a number answers: the last one whose first message to it has begun to leave by then. Providers cut
+#: the time of a reply to the second, and their clocks are not ours.
 ANSWERED = """
 SELECT broadcast_id, contact_id FROM outgoing_messages
 WHERE recipient_phone_number = %(phone_number)s AND NOT is_second
-  AND attempt_started_at <= %(received_at)s AND state IN ('started', 'uncertain', 'accepted')
+  AND attempt_started_at <= %(received_at)s + interval '5 seconds' AND state IN ('started', 'uncertain', 'accepted')
 ORDER BY attempt_started_at DESC, id DESC LIMIT 1
 """
 

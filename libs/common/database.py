@@ -18,7 +18,7 @@ from libs.common import migrate
 Connection = AsyncConnection[dict[str, Any]]
 Pool = AsyncConnectionPool[Connection]
 
-STATEMENT_TIMEOUT = 120  # seconds; the draw of a million contacts is the longest statement
+STATEMENT_TIMEOUT = 30  # seconds; a draw sets its own
 LOCK_TIMEOUT = 20  # seconds
 IDLE_TIMEOUT = 10  # seconds that a transaction may sit idle: its worker has stopped, others wait for its locks
 CONNECT_TIMEOUT = 5  # seconds

@@ -66,6 +66,9 @@ WITH drawn AS MATERIALIZED (
 SELECT count(*) AS drawn FROM drawn
 """
 
+#: A draw of millions takes minutes.
+DRAW_TIMEOUT = "SET LOCAL statement_timeout = '15min'"
+
 #: A number for a new broadcast.
 NEW_ID = "SELECT nextval('broadcast_ids') AS id"
 
@@ -103,6 +106,7 @@ async def make(connection: Connection, broadcast_id: int, schedule: Schedule, no
 
     Raises NotFound, Conflict (not in a state to be made), NoSegments, EmptyDraw; then nothing has changed.
     """
+    await connection.execute(DRAW_TIMEOUT)
     broadcast, version = await lifecycle.load(connection, broadcast_id)
     rules.may_make(broadcast, by_hand=by_hand)
     if not broadcast.segments:

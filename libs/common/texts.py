@@ -57,7 +57,7 @@ WHERE m.broadcast_id = %(broadcast_id)s AND m.is_second AND m.state IN ('pending
        OR EXISTS (SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id)
        OR EXISTS (SELECT FROM outgoing_messages f WHERE f.broadcast_id = m.broadcast_id
                   AND f.contact_id = m.contact_id AND NOT f.is_second AND f.state = 'refused'))
-ORDER BY m.id FOR NO KEY UPDATE OF m
+ORDER BY m.id LIMIT %(limit)s FOR NO KEY UPDATE OF m
 """
 
 #: Locks the first texts of those who opted out after the draw.
@@ -66,7 +66,7 @@ SELECT m.id, 'opted_out' AS reason FROM outgoing_messages m
 WHERE m.broadcast_id = %(broadcast_id)s AND NOT m.is_second AND m.state IN ('pending', 'claimed')
   AND (%(texts)s::bigint[] IS NULL OR m.id = ANY(%(texts)s::bigint[]))
   AND EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
-ORDER BY m.id FOR NO KEY UPDATE OF m
+ORDER BY m.id LIMIT %(limit)s FOR NO KEY UPDATE OF m
 """
 
 #: Locks texts whose request may have left so long ago that no worker can still be waiting for the answer.
@@ -161,18 +161,21 @@ async def skip_unwanted(
 ) -> int:
     """Skip what must not leave: who opted out, and for second messages who replied or never got the first one.
 
-    One query finds them all; `texts` narrows it down to those of a batch. Gives how many.
+    One query finds them, a bounded number at a time; `texts` narrows it down to those of a batch. Gives how many.
     """
     query = UNWANTED_SECONDS if is_second else UNWANTED_FIRSTS
-    cursor = await connection.execute(
-        query, {"broadcast_id": broadcast_id, "texts": None if texts is None else list(texts)}
-    )
-    by_reason: dict[str, list[int]] = {}
-    for row in await cursor.fetchall():
-        by_reason.setdefault(row["reason"], []).append(row["id"])
-    for reason, unwanted in by_reason.items():
-        await skip(connection, broadcast_id, unwanted, reason, now)
-    return sum(map(len, by_reason.values()))
+    narrowed = {"broadcast_id": broadcast_id, "texts": None if texts is None else list(texts), "limit": CHUNK}
+    total = 0
+    while True:
+        rows = await (await connection.execute(query, narrowed)).fetchall()
+        by_reason: dict[str, list[int]] = {}
+        for row in rows:
+            by_reason.setdefault(row["reason"], []).append(row["id"])
+        for reason, unwanted in by_reason.items():
+            await skip(connection, broadcast_id, unwanted, reason, now)
+        total += len(rows)
+        if len(rows) < CHUNK:
+            return total
 
 
 async def skip_unsent(connection: Connection, broadcast_id: int, reason: str, now: datetime) -> int:

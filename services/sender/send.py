@@ -185,7 +185,11 @@ class Sender:
             )
         finally:
             await permits.give_back(self._worker.pool, self._settings.carrier, [permit])
-        await self._record(started, outcome)
+        try:
+            await self._record(started, outcome)
+        except Exception:
+            # The text stays started; it is settled like that of a worker that died.
+            log.exception("answer_not_recorded", text=started.attempt.text)
 
     async def _record(self, started: Started, outcome: Outcome) -> None:
         """Record an answer, trying again while the database is away: an answer is worth keeping."""

@@ -31,7 +31,7 @@ ORDER BY m.id FOR NO KEY UPDATE OF m
 
 #: Uncertain texts old enough to be looked up, the oldest first.
 UNCERTAIN = """
-SELECT id AS text, recipient_phone_number AS number, attempt_started_at FROM outgoing_messages
+SELECT id AS text, recipient_phone_number AS number, attempts, attempt_started_at FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND state = 'uncertain' AND attempt_started_at <= %(before)s
 ORDER BY attempt_started_at, id LIMIT %(limit)s
 """

@@ -108,7 +108,8 @@ class Settle:
         free = [entry for entry in entries if entry.sid not in taken and not entry.direction.startswith("inbound")]
         rows, candidates = await open_texts(connection, about["phone_number"], [row["number"]])
         text = rows.get(row["text"])
-        if text is None or text["state"] != "uncertain":
+        # What was read tells of the attempt that it was read for, not of a newer one.
+        if text is None or text["state"] != "uncertain" or text["attempts"] != row["attempts"]:
             return None
         entry = match(free, candidates).get(row["text"])
         event = self._verdict(broadcast.id, text, entry, now)
