@@ -9,7 +9,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aio_pika
@@ -20,7 +20,7 @@ from faststream.rabbit import RabbitBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 
-from libs.common import database, delays, messaging, telemetry, topology
+from libs.common import database, delays, messaging, serving, telemetry, topology
 from libs.common.clock import Clock, utc_now
 from libs.common.database import Pool
 from libs.common.errors import SettingsError
@@ -122,10 +122,7 @@ def run(service: str, build: Callable[[], tuple[AsgiFastStream, Worker]]) -> Non
     config = uvicorn.Config(
         app, host=settings.health_host, port=settings.health_port, log_config=None, lifespan="on", access_log=False
     )
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run()
-    sys.exit(0 if server.started else 3)
+    serving.serve(serving.Server(config, worker.stopping))
 
 
 async def _prepare(service: str, worker: Worker) -> None:

@@ -1,0 +1,129 @@
+"""The control API under `/_simulator`; what it takes and gives stands in `libs.simulator.app`."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.exceptions import ValidationException
+from litestar.params import FromQuery, JSONBody, QueryParameter
+
+from libs.simulator import config as configuration
+from libs.simulator import ledger
+from libs.simulator.config import Config, is_phone_number
+from libs.simulator.faults import Fault
+from libs.simulator.network import Network
+
+PATH = "/_simulator"
+
+
+class Note(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A text that comes from somebody's fingers."""
+
+    from_number: str = msgspec.field(name="from")
+    to: str
+    body: str
+
+    def __post_init__(self) -> None:
+        if not is_phone_number(self.from_number) or not is_phone_number(self.to):
+            raise ValueError("from and to are phone numbers like +13135550100")
+
+
+@get(["/health/live", PATH + "/health/live"])
+async def live() -> dict[str, str]:
+    """Tell that the process answers."""
+    return {"status": "live"}
+
+
+@get(PATH + "/config")
+async def read_config(network: NamedDependency[Network]) -> Config:
+    """Give the configuration."""
+    return network.config
+
+
+@put(PATH + "/config")
+async def change_config(network: NamedDependency[Network], data: JSONBody[dict[str, Any]]) -> Config:
+    """Change a part of the configuration."""
+    try:
+        network.config = configuration.merged(network.config, data)
+    except msgspec.ValidationError as problem:
+        raise ValidationException(str(problem)) from problem
+    return network.config
+
+
+@post(PATH + "/faults")
+async def add_faults(network: NamedDependency[Network], data: JSONBody[Fault | list[Fault]]) -> list[dict[str, object]]:
+    """Put faults in force."""
+    for fault in data if isinstance(data, list) else [data]:
+        network.faults.add(fault)
+    return network.faults.report()
+
+
+@get(PATH + "/faults")
+async def read_faults(network: NamedDependency[Network]) -> list[dict[str, object]]:
+    """Give the faults in force and what they did."""
+    return network.faults.report()
+
+
+@delete(PATH + "/faults")
+async def end_faults(network: NamedDependency[Network]) -> None:
+    """End all faults."""
+    network.faults.clear()
+
+
+@get(PATH + "/ledger")
+async def read_ledger(network: NamedDependency[Network], *, texts: FromQuery[bool] = True) -> dict[str, Any]:
+    """Give every text there was."""
+    return network.ledger.report(texts=texts, equal_by_design=network.config.equal_by_design)
+
+
+@get(PATH + "/requests")
+async def read_requests(
+    network: NamedDependency[Network],
+    kind: FromQuery[str | None] = None,
+    *,
+    listed: Annotated[bool, QueryParameter(name="list")] = True,
+) -> dict[str, Any]:
+    """Give every request there was."""
+    return network.arrivals.report(kind=kind, listed=listed)
+
+
+@get(PATH + "/webhooks")
+async def read_webhooks(network: NamedDependency[Network]) -> list[dict[str, Any]]:
+    """Give every webhook there was."""
+    return network.webhooks.report()
+
+
+@post(PATH + "/inbound")
+async def text_from_handset(network: NamedDependency[Network], data: JSONBody[Note]) -> dict[str, Any]:
+    """Let a handset text now."""
+    return ledger.inbound(network.receive(from_number=data.from_number, to=data.to, body=data.body))
+
+
+@post(PATH + "/outbound")
+async def text_by_hand(network: NamedDependency[Network], data: JSONBody[Note]) -> dict[str, Any]:
+    """Let somebody of staff text by hand."""
+    return ledger.outbound(network.accept(carrier="staff", from_number=data.from_number, to=data.to, body=data.body))
+
+
+@post(PATH + "/reset")
+async def reset(network: NamedDependency[Network]) -> dict[str, str]:
+    """Forget all that happened."""
+    await network.reset()
+    return {"status": "reset"}
+
+
+HANDLERS = (
+    live,
+    read_config,
+    change_config,
+    add_faults,
+    read_faults,
+    end_faults,
+    read_ledger,
+    read_requests,
+    read_webhooks,
+    text_from_handset,
+    text_by_hand,
+    reset,
+)

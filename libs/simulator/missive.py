@@ -1,0 +1,162 @@
+"""Missive's REST API as far as texts go through it.
+
+`POST /v1/drafts` with `send: true`, and `GET /v1/messages/:id` (several ids with commas between them):
+https://missiveapp.com/docs/developers/rest-api/endpoints. Limits:
+https://missiveapp.com/docs/developers/rest-api/rate-limits. What the documentation leaves open is decided here: an
+error's body is `{"error": {"message": …}}`; a number that is none (the plan's `invalid`) is refused at once with 400.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from libs.simulator import handsets
+from libs.simulator.calls import Answer, Call, answer_with_faults
+from libs.simulator.config import is_phone_number
+from libs.simulator.ledger import Text
+from libs.simulator.network import Network, author
+
+PREFIX = "/v1"
+DRAFTS = "/v1/drafts"
+MESSAGES = "/v1/messages/"
+
+
+def kind_of(method: str, path: str) -> str:
+    """Name a request for the record."""
+    if path == DRAFTS and method == "POST":
+        return "missive_send"
+    return "missive_message" if path.startswith(MESSAGES) and method == "GET" else "other"
+
+
+def answer(network: Network, call: Call, *, concurrent: int) -> Answer:
+    """Answer a request."""
+    token = network.config.missive_token
+    if token and call.bearer_token() != token:
+        return Answer(status=401, content=error("Invalid or missing token"))
+    verdict = network.missive_limiter.check(network.config.limits, concurrent=concurrent, now=network.clock.now())
+    if not verdict.allowed:
+        content = error("Rate limit exceeded")
+        return Answer(status=429, content=content, headers=verdict.headers, is_violation=True)
+    given = _route(network, call)
+    return replace(given, headers={**verdict.headers, **given.headers})
+
+
+def _route(network: Network, call: Call) -> Answer:
+    match kind_of(call.method, call.path):
+        case "missive_send":
+            return _create_draft(network, call)
+        case "missive_message":
+            ids = call.path.removeprefix(MESSAGES)
+            return answer_with_faults(
+                lambda: _messages(network, ids),
+                network.faults,
+                on="message",
+                carrier="missive",
+                error=lambda status: error(f"Error {status}"),
+            )
+        case _:
+            return Answer(status=404, content=error("Not found"))
+
+
+def _create_draft(network: Network, call: Call) -> Answer:
+    try:
+        draft = msgspec.json.decode(call.body, type=_Envelope).drafts
+    except msgspec.MsgspecError as problem:
+        return Answer(status=400, content=error(str(problem)))
+    to = draft.to_fields[0].phone_number if len(draft.to_fields) == 1 else None
+    return answer_with_faults(
+        lambda: _send(network, draft),
+        network.faults,
+        on="send",
+        carrier="missive",
+        error=lambda status: error(f"Error {status}"),
+        to=to,
+    )
+
+
+def _send(network: Network, draft: "_Draft") -> Answer:
+    problem = _problem(network, draft)
+    if problem is not None:
+        network.ledger.refused["missive_400"] += 1
+        return Answer(status=400, content=error(problem))
+    to, from_number = draft.to_fields[0].phone_number, draft.from_field.phone_number
+    if not draft.send:
+        conversation = network.conversation(from_number, to)
+        return _created(str(network.identity("draft", draft.body, to)), conversation, draft)
+    is_lost = network.faults.find("send", ("never_handed_over",), carrier="missive", to=to) is not None
+    text = network.accept(carrier="missive", to=to, from_number=from_number, body=draft.body, is_lost=is_lost)
+    assert text.missive_id is not None
+    assert text.conversation is not None
+    return _created(text.missive_id, text.conversation, draft)
+
+
+def _problem(network: Network, draft: "_Draft") -> str | None:
+    if len(draft.to_fields) != 1:
+        return "drafts.to_fields must have one item when phone_number is used"
+    to, from_number = draft.to_fields[0].phone_number, draft.from_field.phone_number
+    if not network.config.owns(from_number):
+        return "drafts.from_field.phone_number must be a number of your account"
+    if not is_phone_number(to) or handsets.behaviour(network.config.plan, to) == "invalid":
+        return "drafts.to_fields.phone_number is invalid"
+    return None if draft.body.strip() else "drafts.body is missing"
+
+
+def _created(missive_id: str, conversation: str, draft: "_Draft") -> Answer:
+    content = {
+        "id": missive_id,
+        "subject": None,
+        "body": draft.body,
+        "from_field": author(draft.from_field.phone_number),
+        "to_fields": [author(draft.to_fields[0].phone_number)],
+        "conversation": conversation,
+    }
+    return Answer(status=201, content={"drafts": content})
+
+
+def _messages(network: Network, ids: str) -> Answer:
+    asked = ids.split(",")
+    found = [text for text in map(network.ledger.by_missive_id, asked) if text is not None]
+    if not found:
+        return Answer(status=404, content=error("Not found"))
+    messages = [_message(text) for text in found]
+    return Answer(status=200, content={"messages": messages if len(asked) > 1 else messages[0]})
+
+
+def _message(text: Text) -> dict[str, Any]:
+    return {
+        "id": text.missive_id,
+        "subject": None,
+        "preview": " ".join(text.body.split()),
+        "body": text.body,
+        "type": "twilio",
+        "created_at": int(text.accepted_at),
+        "delivered_at": None if text.handed_over_at is None else int(text.handed_over_at),
+        "updated_at": int(text.updated_at),
+        "external_id": text.sid,
+        "from_field": author(text.from_number),
+        "to_fields": [author(text.to)],
+        "attachments": [],
+        "conversation": {"id": text.conversation, "subject": None, "messages_count": 1},
+    }
+
+
+def error(message: str) -> dict[str, Any]:
+    """Write an error as Missive might."""
+    return {"error": {"message": message}}
+
+
+class _Number(msgspec.Struct):
+    phone_number: str
+    type: str = "twilio"
+
+
+class _Draft(msgspec.Struct):
+    body: str
+    from_field: _Number
+    to_fields: list[_Number]
+    send: bool = False
+
+
+class _Envelope(msgspec.Struct):
+    drafts: _Draft
