@@ -49,7 +49,8 @@ def consequence(outcome: Outcome, started: Started, max_attempts: int, now: date
                 twilio_id=outcome.twilio_id,
                 twilio_status=outcome.twilio_status,
             )
-            return Consequence(event=event, outcome="accepted")
+            full = outcome.wait is not None
+            return Consequence(event=event, outcome="accepted", hold=full, hold_seconds=outcome.wait)
         case Refused():
             refused = e.TextRefused(broadcast_id=attempt.broadcast_id, text=attempt.text, code=outcome.code)
             stop = classify(outcome.code).kind is Kind.OPT_OUT

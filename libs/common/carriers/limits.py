@@ -75,6 +75,14 @@ def parse_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     return RateLimit(limit=_count(limit), remaining=_count(remaining), resets_at=_epoch(reset))
 
 
+def wait_for_window(headers: Mapping[str, str], *, now: datetime) -> float | None:
+    """Give the seconds until a window that this request was the last of begins anew; None while there is room in it."""
+    rate_limit = parse_rate_limit(headers)
+    if rate_limit is None or rate_limit.remaining != 0 or rate_limit.resets_at is None:
+        return None
+    return _clamp((rate_limit.resets_at - now) / timedelta(seconds=1))
+
+
 def wait_asked_for(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Give the seconds that an answer asks to be left alone: `Retry-After`, or else the end of a spent window."""
     asked = parse_retry_after(headers.get("Retry-After"), now=now)

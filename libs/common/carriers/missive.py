@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import httpx
 
-from libs.common.carriers import wire
+from libs.common.carriers import limits, wire
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.limits import MISSIVE_CONCURRENT
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
+from libs.common.clock import utc_now
 
 
 class Missive:
@@ -108,6 +109,7 @@ def _outcome(response: httpx.Response) -> Outcome:
         missive_id=missive_id,
         missive_conversation_id=wire.text_in(content, "drafts", "conversation")
         or wire.text_in(content, "drafts", "conversation", "id"),
+        wait=limits.wait_for_window(response.headers, now=utc_now()),
     )
 
 

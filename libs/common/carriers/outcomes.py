@@ -16,6 +16,8 @@ class Accepted:
     missive_conversation_id: str | None = None
     twilio_id: str | None = None
     twilio_status: str | None = None
+    #: Seconds until the carrier takes more: this text was the last of its window.
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,3 +115,11 @@ def test_the_end_of_a_spent_window_stands_in_for_a_missing_retry_after(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert limits.wait_asked_for(headers, now=NOW) == seconds
+
+
+def test_the_last_request_of_a_window_says_when_the_next_begins() -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(now.timestamp()) + 30)}
+    assert limits.wait_for_window(spent, now=now) == 30.0
+    assert limits.wait_for_window(spent | {"X-RateLimit-Remaining": "1"}, now=now) is None
+    assert limits.wait_for_window({}, now=now) is None
