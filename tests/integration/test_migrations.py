@@ -4,6 +4,7 @@ import asyncio
 
 import psycopg
 
+from libs.common.database import SCHEMA
 from libs.common.migrate import head, migrate
 from tests.support import servers
 
@@ -29,3 +30,7 @@ async def test_two_migrations_at_once_make_one_schema() -> None:
         await asyncio.gather(*(asyncio.to_thread(migrate, url) for _ in range(4)))
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(head(),)]
+
+
+def test_services_ask_for_the_newest_revision() -> None:
+    assert head() == SCHEMA
