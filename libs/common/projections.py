@@ -42,7 +42,8 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
     e.RecipientsDrawn: (
         """
         INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
-        SELECT t.id, %(broadcast_id)s, c.id, %(segment_id)s, t.is_second, c.phone_number
+        SELECT t.id, %(broadcast_id)s, c.id, %(segment_id)s, t.is_second,
+               coalesce(c.phone_number, 'erased ' || c.id) -- in a rebuild; see there
         FROM unnest(%(contacts)s::bigint[], %(first_texts)s::bigint[], %(second_texts)s::bigint[]) AS d (c, f, s)
         JOIN contacts c ON c.id = d.c
         CROSS JOIN LATERAL (VALUES (d.f, false), (d.s, true)) AS t (id, is_second)

@@ -24,6 +24,13 @@ WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
 """
 PAGE_SIZE = 1000  # events held in memory at once
 
+#: Texts to people who were erased since have no number any more. While their history is replayed a stand-in keeps them
+#: apart, since what may still leave must have a number.
+FORGET_ERASED = """
+UPDATE outgoing_messages SET recipient_phone_number = NULL
+WHERE recipient_phone_number LIKE 'erased %' AND state IN ('accepted', 'refused', 'skipped')
+"""
+
 #: A table's rows as one hash, whatever their order, with their number.
 FINGERPRINT = """
 SELECT count(*) AS rows, coalesce(md5(string_agg(hash, '' ORDER BY hash)), '') AS hash
@@ -42,6 +49,7 @@ async def rebuild(connection: Connection) -> int:
     async for row in history(connection):
         await projections.apply(connection, store.event_of(row), row["occurred_at"])
         replayed += 1
+    await connection.execute(FORGET_ERASED)
     return replayed
 
 

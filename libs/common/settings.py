@@ -32,9 +32,13 @@ def e164(number: str) -> str:
         parsed = phonenumbers.parse(number, "US")
     except phonenumbers.NumberParseException as error:
         raise ValueError("not a phone number") from error
-    if not phonenumbers.is_possible_number(parsed):
+    # Local numbers without an area code are "possible", too, but nobody can be reached by one from elsewhere.
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("not a phone number")
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    plain = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if not 8 <= len(plain) <= 16:
+        raise ValueError("not a phone number")
+    return plain
 
 
 def _known_zone(name: str) -> str:

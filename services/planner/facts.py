@@ -86,6 +86,13 @@ SELECT DISTINCT broadcast_id FROM outgoing_messages WHERE state = 'uncertain' AN
 
 UNCERTAIN = "SELECT count(*) AS texts FROM outgoing_messages WHERE state = 'uncertain'"
 
+#: Forgets the numbers of people who were erased while a text of theirs was still to be settled.
+FORGET_ERASED = """
+UPDATE outgoing_messages m SET recipient_phone_number = NULL FROM contacts c
+WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL AND m.recipient_phone_number IS NOT NULL
+  AND m.state IN ('accepted', 'refused', 'skipped')
+"""
+
 #: Forgets answers kept for callers who might have asked again.
 PRUNE_KEYS = "DELETE FROM idempotency_keys WHERE created_at < %(before)s"
 

@@ -96,4 +96,5 @@ async def _prune(worker: Worker) -> None:
     now = worker.clock()
     async with worker.pool.connection() as connection:
         await inbox.prune(connection, now)
+        await connection.execute(facts.FORGET_ERASED)
         await connection.execute(facts.PRUNE_KEYS, {"before": now - KEYS_KEPT})

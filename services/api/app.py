@@ -1,0 +1,108 @@
+"""The API: builds, wires, returns. Nothing connects before the app's lifespan begins.
+
+It needs the database alone: what others are to do goes into the outbox, which the planner's relay publishes.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from libs.common import causation, clock, database, settings
+from libs.common.causation import Cause
+from libs.common.clock import Clock
+from libs.common.making import Schedule
+from libs.common.settings import ApiSettings
+from services.api import (
+    bodies,
+    broadcasts,
+    contact_import,
+    contacts,
+    health,
+    levers,
+    problems,
+    reports,
+    segments,
+    stream,
+    webhooks,
+)
+from services.api.auth import SCHEMA, KeyGuard
+from services.api.context import Context
+
+LARGEST_BODY = 1024 * 1024  # bytes
+CONNECTIONS = 10
+
+HANDLERS = (
+    *health.HANDLERS,
+    *levers.HANDLERS,
+    *broadcasts.HANDLERS,
+    *reports.HANDLERS,
+    *stream.HANDLERS,
+    *segments.HANDLERS,
+    *contact_import.HANDLERS,
+    *contacts.HANDLERS,
+    *webhooks.HANDLERS,
+)
+
+
+class Correlation(ASGIMiddleware):
+    """Gives each request an id of its own, which every event and message that it causes carries."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Handle the request as the cause of what it does."""
+        with causation.caused_by(Cause(correlation_id=uuid4())):
+            await next_app(scope, receive, send)
+
+
+def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
+    """Build the API. Raises SettingsError. `app.state.context` is what its handlers work with."""
+    configuration = configuration or settings.load(ApiSettings)
+    context = Context(
+        settings=configuration,
+        pool=database.create_pool(configuration.database_url, size=CONNECTIONS),
+        clock=now,
+        schedule=Schedule(zone=configuration.zone, holidays=configuration.holidays),
+    )
+
+    @asynccontextmanager
+    async def connections(_app: Litestar) -> AsyncIterator[None]:
+        async with context.pool:
+            yield
+
+    metrics = PrometheusConfig(
+        app_name="api",
+        prefix="broadsheet_http",
+        group_path=True,
+        exclude_unhandled_paths=True,
+        exclude=["^/metrics", "^/health"],
+    )
+    return Litestar(
+        route_handlers=HANDLERS,
+        lifespan=[connections],
+        dependencies={"api": Provide(lambda: context, sync_to_thread=False)},
+        guards=[KeyGuard(configuration)],
+        before_request=bodies.check,
+        middleware=[metrics.middleware, Correlation()],
+        exception_handlers=problems.HANDLERS,
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="Broadsheet",
+            version="1",
+            path=SCHEMA,
+            components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"key": []}],
+        ),
+        state=State({"context": context}),
+        logging_config=None,
+    )

@@ -1,0 +1,63 @@
+"""What the carriers' webhooks say, as plain values. Nothing here is trusted before its signature was checked."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from libs.common.consent import Inbound
+from libs.common.settings import e164
+
+#: Fields of a Missive sender that may hold the number.
+SENDER = ("phone_number", "id", "username")
+
+#: Missive tells whole seconds, so a reply within the second of its text would seem to come before it.
+MISSIVE_PRECISION = timedelta(seconds=1)
+
+
+def missive(payload: Any, now: datetime) -> Inbound | None:
+    """Read an incoming SMS from a Missive webhook; None if it tells of something else.
+
+    It is known by what a message has, not by the rule's type, which was renamed once.
+    """
+    if not isinstance(payload, dict):
+        return None
+    message = payload.get("message") or payload.get("latest_message")
+    if not isinstance(message, dict) or not isinstance(message.get("from_field"), dict):
+        return None
+    # Real payloads have been seen with the number in any of these.
+    sender = message["from_field"]
+    number = next((found for key in SENDER if (found := _number(sender.get(key))) is not None), None)
+    delivered = message.get("delivered_at")
+    provider_id = message.get("external_id") or message.get("id")
+    if number is None or isinstance(delivered, bool) or not isinstance(delivered, int | float):
+        return None
+    if not isinstance(provider_id, str):
+        return None
+    body = next((text for key in ("body", "preview") if isinstance(text := message.get(key), str) and text), "")
+    try:
+        told = datetime.fromtimestamp(delivered, UTC) + MISSIVE_PRECISION
+    except (OverflowError, OSError, ValueError):
+        told = now
+    return Inbound(provider_id=provider_id, phone_number=number, body=_clean(body), received_at=min(now, told))
+
+
+def twilio(form: Sequence[tuple[str, str]], now: datetime) -> Inbound | None:
+    """Read an incoming SMS from a Twilio webhook; None if it tells of something else."""
+    fields = dict(form)
+    number = _number(fields.get("From"))
+    provider_id = fields.get("MessageSid") or fields.get("SmsSid")
+    if number is None or not provider_id:
+        return None
+    return Inbound(provider_id=provider_id, phone_number=number, body=_clean(fields.get("Body", "")), received_at=now)
+
+
+def _number(given: Any) -> str | None:
+    try:
+        return e164(given) if isinstance(given, str) else None
+    except ValueError:  # a short code, or a name
+        return None
+
+
+def _clean(text: str) -> str:
+    """Take out what PostgreSQL cannot store."""
+    return text.replace("\x00", "").encode(errors="replace").decode()

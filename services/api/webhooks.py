@@ -1,0 +1,131 @@
+"""What the carriers tell: replies and delivery reports.
+
+The signature is checked over the raw body before anything is read from it; without a configured secret nothing passes.
+Success is answered after the commit only, so that the carrier tries again whatever was not recorded.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+
+from libs.common import consent, lifecycle, store
+from libs.common import events as e
+from libs.common.carriers import signatures, statuses
+from libs.common.consent import Inbound
+from libs.common.database import Connection
+from services.api import incoming, transactions
+from services.api.auth import PUBLIC
+from services.api.context import Context
+from services.api.problems import BadSignature, MalformedBody
+
+log = structlog.stdlib.get_logger(__name__)
+
+EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+#: Tells whether a number is one of ours: what we send comes back by Missive's rules too.
+OURS = "SELECT FROM sending_numbers WHERE phone_number = %(number)s"
+
+#: Locks what is known of a text by the carrier's id.
+STATUS = """
+SELECT outgoing_message_id, broadcast_id, twilio_sent_status FROM broadcast_sent_message_status
+WHERE twilio_id = %(twilio_id)s FOR NO KEY UPDATE
+"""
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@post("/webhooks/missive", opt=PUBLIC, status_code=200)
+async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[str, bool]:
+    """Take an incoming SMS from Missive."""
+    raw = await request.body()
+    if not signatures.missive_signature_ok(
+        api.settings.missive_webhook_secret, raw, request.headers.get("x-hook-signature")
+    ):
+        raise BadSignature
+    try:
+        payload = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedBody from None
+    inbound = incoming.missive(payload, api.clock())
+    if inbound is None:
+        log.info("webhook_without_a_text", carrier="missive")
+        return {"recorded": False}
+    return {"recorded": await _receive(api, inbound)}
+
+
+@post("/webhooks/twilio/sms", opt=PUBLIC, status_code=200, media_type="text/xml")
+async def twilio_sms(request: AnyRequest, api: NamedDependency[Context]) -> Response[str]:
+    """Take an incoming SMS from Twilio."""
+    form = await _signed_form(request, api)
+    inbound = incoming.twilio(form, api.clock())
+    if inbound is None:
+        log.info("webhook_without_a_text", carrier="twilio")
+    else:
+        await _receive(api, inbound, told=dict(form).get("OptOutType", ""))
+    return Response(EMPTY_TWIML, media_type="text/xml")
+
+
+@post("/webhooks/twilio/status", opt=PUBLIC, status_code=204)
+async def twilio_status(request: AnyRequest, api: NamedDependency[Context]) -> None:
+    """Take a delivery report from Twilio. One that comes before we know the text's id is left to the status sync."""
+    form = dict(await _signed_form(request, api))
+    sid, status = form.get("MessageSid") or form.get("SmsSid"), form.get("MessageStatus") or form.get("SmsStatus")
+    code = form.get("ErrorCode", "")
+    if not sid or not status or "\x00" in sid + status:
+        return
+
+    async def work(connection: Connection) -> None:
+        row = await (await connection.execute(STATUS, {"twilio_id": sid})).fetchone()
+        if row is None or not statuses.advances(row["twilio_sent_status"], status):
+            return
+        told = e.TextStatus(
+            text=row["outgoing_message_id"],
+            twilio_id=sid,
+            status=status,
+            error_code=int(code) if code.isascii() and code.isdecimal() and len(code) < 9 and int(code) else None,
+            sent_at=None,
+        )
+        event = e.StatusesSynced(broadcast_id=row["broadcast_id"], statuses=(told,), number=None)
+        await lifecycle.note(connection, store.stream(row["broadcast_id"], "statuses"), [event], api.clock())
+
+    await transactions.retrying(api.pool, work)
+
+
+async def _signed_form(request: AnyRequest, api: Context) -> Sequence[tuple[str, str]]:
+    """Give the fields of a form that Twilio signed, with the URL as it called it. Raises BadSignature."""
+    raw = await request.body()
+    query = request.url.query
+    url = f"{api.settings.public_url}{request.url.path}{f'?{query}' if query else ''}"
+    form = parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
+    if not signatures.twilio_signature_ok(
+        api.settings.twilio_auth_token, url, form, request.headers.get("x-twilio-signature")
+    ):
+        raise BadSignature
+    return form
+
+
+async def _receive(api: Context, inbound: Inbound, *, told: str = "") -> bool:
+    """Record a reply and do what it asks for; False if it was recorded before, or is one of ours.
+
+    `told` is what Twilio took it for: an account may have keywords of its own, and Twilio then blocks the number.
+    """
+
+    async def work(connection: Connection) -> bool:
+        if await (await connection.execute(OURS, {"number": inbound.phone_number})).fetchone() is not None:
+            return False
+        new = await consent.receive(connection, inbound, api.clock())
+        if new and told == "STOP":
+            await consent.opt_out(connection, inbound.phone_number, "carrier", api.clock())
+        elif new and told == "START":
+            await consent.opt_in(connection, inbound.phone_number, "sms", api.clock())
+        return new
+
+    return await transactions.retrying(api.pool, work)
+
+
+HANDLERS = (missive, twilio_sms, twilio_status)

@@ -1,0 +1,262 @@
+"""An API on a real database, a clock that tests set, and what tests need to say in one line."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import httpx
+from litestar import Litestar
+from twilio.request_validator import RequestValidator
+
+from libs.common import database
+from libs.common.database import Pool
+from libs.common.settings import ApiSettings
+from services.api.app import create_app
+
+KEY = "a-key-for-the-tests"
+OTHER_KEY = "another-key-for-the-tests"
+MISSIVE_SECRET = "a secret of Missive's rule"
+TWILIO_TOKEN = "a token of Twilio's account"
+PUBLIC_URL = "https://texts.example.org"
+FROM = "+13135550100"
+#: A Wednesday, ten in the morning in Detroit.
+NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
+TABLES = (
+    "sending_numbers",
+    "contacts",
+    "opt_outs",
+    "audience_segments",
+    "broadcasts",
+    "broadcasts_segments",
+    "batches",
+    "outgoing_messages",
+    "broadcast_sent_message_status",
+    "replies",
+    "streams",
+    "events",
+    "outbox",
+    "idempotency_keys",
+)
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time, as a test wants it."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **passed: float) -> None:
+        self.now += timedelta(**passed)
+
+
+@dataclass(slots=True)
+class Api:
+    """A client with a key, and the database behind it."""
+
+    client: httpx.AsyncClient
+    pool: Pool
+    clock: Clock
+    settings: ApiSettings
+    numbers: int = field(default=0)
+
+    async def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.client.get(path, **kwargs)
+
+    async def post(self, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
+        return await self.client.post(path, **({"json": body} if body is not None else {}), **kwargs)
+
+    async def patch(self, path: str, body: Any) -> httpx.Response:
+        return await self.client.patch(path, json=body)
+
+    async def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(statement.encode(), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def value(self, statement: str, *parameters: Any) -> Any:
+        rows = await self.query(statement, *parameters)
+        return next(iter(rows[0].values())) if rows else None
+
+    async def counts(self) -> dict[str, int]:
+        """How many rows each table has: what tells that nothing changed."""
+        return {table: await self.value(f"SELECT count(*) FROM {table}") for table in TABLES}
+
+    async def until_somebody_waits(self) -> None:
+        """Return once a transaction waits for another's lock."""
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while await self.value(waiting) == 0:  # noqa: ASYNC110 - it is another process that waits
+            await asyncio.sleep(0.01)
+
+    async def contact(self, *tags: str, name: str = "") -> str:
+        """Add a contact and give its number."""
+        self.numbers += 1
+        number = f"+1313555{self.numbers:04}"
+        await self.query(
+            "INSERT INTO contacts (phone_number, name, tags) VALUES (%s, %s, %s)", number, name, list(tags)
+        )
+        return number
+
+    async def contact_id(self, number: str) -> int:
+        return int(await self.value("SELECT id FROM contacts WHERE phone_number = %s", number))
+
+    async def segment(self, *tags: str, name: str | None = None) -> int:
+        answer = await self.post("/segments", {"name": name or "-".join(tags) or "all", "filter": {"any": list(tags)}})
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    async def broadcast(self, *segments: int, **fields: Any) -> int:
+        answer = await self.post("/broadcasts", wish(*segments, now=self.clock.now, **fields))
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    async def made(self, contacts: int = 3, **fields: Any) -> int:
+        """Make a broadcast of so many contacts and give its id."""
+        for _ in range(contacts):
+            await self.contact("made")
+        segment = await self.segment("made", name=f"segment {self.numbers}")
+        broadcast = await self.broadcast(segment, **fields)
+        answer = await self.post(f"/broadcasts/{broadcast}/send-now")
+        assert answer.status_code == 200, answer.text
+        return broadcast
+
+    async def sent(self, broadcast: int, *, is_second: bool = False, sids: bool = True) -> None:
+        """Let the texts of a phase have been accepted by the carrier."""
+        await self.query(
+            "UPDATE outgoing_messages SET state = 'accepted', attempts = 1, attempt_started_at = %s"
+            " WHERE broadcast_id = %s AND is_second = %s AND state = 'pending'",
+            self.clock.now, broadcast, is_second,
+        )  # fmt: skip
+        await self.query(
+            "INSERT INTO broadcast_sent_message_status"
+            " (outgoing_message_id, broadcast_id, is_second, outcome, twilio_id)"
+            " SELECT id, broadcast_id, is_second, 'accepted', CASE WHEN %s THEN 'SM' || id END FROM outgoing_messages"
+            " WHERE broadcast_id = %s AND is_second = %s AND state = 'accepted'",
+            sids, broadcast, is_second,
+        )  # fmt: skip
+
+    async def missive(self, payload: Any, *, secret: str = MISSIVE_SECRET, path: str = "") -> httpx.Response:
+        """Send a webhook as Missive signs it."""
+        raw = json.dumps(payload).encode() if not isinstance(payload, bytes) else payload
+        signature = "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+        return await self.client.post(
+            f"/webhooks/missive{path}",
+            content=raw,
+            headers={"X-Hook-Signature": signature, "Content-Type": "application/json", "Authorization": ""},
+        )
+
+    async def twilio(self, path: str, form: dict[str, str], *, token: str = TWILIO_TOKEN) -> httpx.Response:
+        """Send a webhook as Twilio signs it."""
+        validator = RequestValidator(token)  # type: ignore[no-untyped-call]
+        signature = validator.compute_signature(PUBLIC_URL + path, form)  # type: ignore[no-untyped-call]
+        return await self.client.post(
+            path,
+            content=urlencode(form).encode(),
+            headers={
+                "X-Twilio-Signature": signature,
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Authorization": "",
+            },
+        )
+
+
+def wish(*segments: int, now: datetime = NOW, **fields: Any) -> dict[str, Any]:
+    """Say what a broadcast is to be, an hour from `now`."""
+    share = 100 / len(segments) if segments else 0
+    return {
+        "run_at": (now + timedelta(hours=1)).isoformat(),
+        "first_message": 'It\'s "free" \\ $$ %s {} — ¿vienes? 🎉\nJoin us',
+        "second_message": "Don't forget",
+        "segments": [{"segment_id": segment, "ratio": share} for segment in segments],
+        "max_recipients": 1000,
+        **fields,
+    }
+
+
+def incoming(number: str, body: str, at: datetime, *, sid: str = "SM1", kind: str = "incoming_sms") -> dict[str, Any]:
+    """Say what Missive sends when somebody writes to one of our numbers."""
+    return {
+        "rule": {"id": "rule", "type": kind},
+        "message": {
+            "id": f"missive-{sid}",
+            "external_id": sid,
+            "preview": body[:100],
+            "body": body,
+            "delivered_at": int(at.timestamp()),
+            "from_field": {"phone_number": number},
+        },
+    }
+
+
+def settings(database_url: str, **fields: Any) -> ApiSettings:
+    """Give settings for an API on a database."""
+    return ApiSettings(
+        **{
+            "_env_file": None,
+            "database_url": database_url,
+            "amqp_url": "amqp://nobody@127.0.0.1:1/",
+            "from_number": FROM,
+            "api_keys": (KEY, OTHER_KEY),
+            "public_url": PUBLIC_URL,
+            "missive_webhook_secret": MISSIVE_SECRET,
+            "twilio_auth_token": TWILIO_TOKEN,
+            **fields,
+        }
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Hold an app's lifespan open in a task of its own: a fixture begins and ends in different ones."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with app.lifespan():
+            started.set()
+            await ended.wait()
+
+    holding = asyncio.create_task(hold())
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait([holding, waiting], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield
+    finally:
+        ended.set()
+        await holding
+        await waiting
+
+
+@asynccontextmanager
+async def running(configuration: ApiSettings) -> AsyncIterator[Api]:
+    """Run an API for the time of the block."""
+    clock = Clock()
+    app = create_app(configuration, now=clock)
+    transport = httpx.ASGITransport(app=cast("Any", app))
+    async with (
+        _lifespan(app),
+        httpx.AsyncClient(
+            transport=transport, base_url="http://api", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
+        ) as client,
+        database.create_pool(configuration.database_url, size=2) as pool,
+    ):
+        yield Api(client=client, pool=pool, clock=clock, settings=configuration)
+
+
+@asynccontextmanager
+async def lifespan_only(configuration: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """Run an API whose database may be away."""
+    app = create_app(configuration)
+    transport = httpx.ASGITransport(app=cast("Any", app))
+    async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client

@@ -1,0 +1,308 @@
+"""Replies and delivery reports."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from libs.common import database
+from tests.integration.api import support
+from tests.integration.api.support import FROM, NOW, Api, incoming
+
+
+async def sent_to(api: Api, contacts: int = 1) -> tuple[int, list[str]]:
+    """Make a broadcast whose first texts have left; give it with the numbers that got them."""
+    broadcast = await api.made(contacts)
+    await api.sent(broadcast)
+    api.clock.forward(seconds=30)
+    rows = await api.query("SELECT phone_number FROM contacts ORDER BY id")
+    return broadcast, [row["phone_number"] for row in rows]
+
+
+async def second_texts(api: Api) -> list[tuple[str, str | None]]:
+    rows = await api.query("SELECT state, skip_reason FROM outgoing_messages WHERE is_second ORDER BY contact_id")
+    return [(row["state"], row["skip_reason"]) for row in rows]
+
+
+SKIPPED, PENDING = ("skipped", "replied"), ("pending", None)
+
+
+async def test_a_recipient_who_replied_gets_no_second_message(api: Api) -> None:
+    """Fault 24: replies during the first phase were not counted."""
+    broadcast, numbers = await sent_to(api, 2)
+    answer = await api.missive(incoming(numbers[0], "Yes, I'm coming!", api.clock.now))
+    assert (answer.status_code, answer.json()) == (200, {"recorded": True})
+    assert await second_texts(api) == [SKIPPED, PENDING]
+    assert await api.query("SELECT broadcast_id, body FROM replies") == [
+        {"broadcast_id": broadcast, "body": "Yes, I'm coming!"}
+    ]
+
+
+async def test_a_reply_by_way_of_twilio_counts_as_well_and_is_answered_with_nothing(api: Api) -> None:
+    _, numbers = await sent_to(api)
+    form = {"From": numbers[0], "To": FROM, "Body": "¿Qué? 🎉", "MessageSid": "SM9"}
+    answer = await api.twilio("/webhooks/twilio/sms", form)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/xml")
+    assert answer.text.endswith("<Response/>")
+    assert await second_texts(api) == [SKIPPED]
+    assert await api.value("SELECT body FROM replies") == "¿Qué? 🎉"
+
+
+async def test_a_webhook_that_is_tried_again_or_told_by_both_carriers_is_one_reply(api: Api) -> None:
+    """Fault 27: retries of a webhook failed on the primary key."""
+    _, numbers = await sent_to(api)
+    payload = incoming(numbers[0], "hello", api.clock.now, sid="SM9")
+    answers = [await api.missive(payload), await api.missive(payload)]
+    again = {"From": numbers[0], "Body": "hello", "MessageSid": "SM9"}
+    answers.append(await api.twilio("/webhooks/twilio/sms", again))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert await api.value("SELECT count(*) FROM replies") == 1
+    assert await api.value("SELECT count(*) FROM events WHERE type = 'ReplyReceived'") == 1
+
+
+async def test_a_reply_within_the_second_of_its_text_stops_the_follow_up(api: Api) -> None:
+    """Fault 25: Missive tells whole seconds, which lie before the text that was answered."""
+    api.clock.now = NOW + timedelta(seconds=0.9)
+    broadcast = await api.made(1)
+    await api.sent(broadcast)
+    api.clock.forward(seconds=0.05)
+    await api.missive(incoming(await api.value("SELECT phone_number FROM contacts"), "quick", api.clock.now))
+    assert await second_texts(api) == [SKIPPED]
+
+
+async def test_a_reply_that_comes_before_the_sent_texts_row_stops_the_follow_up(api: Api) -> None:
+    """Fault 25: a reply that came before the sent text's row was written did not stop the second message."""
+    broadcast = await api.made(1)
+    await api.query("UPDATE outgoing_messages SET state = 'uncertain', attempts = 1, attempt_started_at = %s"
+                    " WHERE NOT is_second", NOW)  # fmt: skip
+    api.clock.forward(seconds=1)
+    await api.missive(incoming(await api.value("SELECT phone_number FROM contacts"), "quick", api.clock.now))
+    assert await second_texts(api) == [SKIPPED]
+    assert await api.value("SELECT broadcast_id FROM replies") == broadcast
+
+
+async def test_a_reply_is_credited_to_the_broadcast_that_was_answered_not_to_a_later_one(api: Api) -> None:
+    """Fault 28: replies were credited to the wrong broadcast."""
+    first, numbers = await sent_to(api)
+    written = api.clock.now
+    api.clock.forward(minutes=10)
+    segment = await api.value("SELECT id FROM audience_segments")
+    second = await api.broadcast(segment)
+    await api.post(f"/broadcasts/{second}/send-now")
+    await api.sent(second)
+    api.clock.forward(minutes=1)
+    await api.missive(incoming(numbers[0], "late delivery of the webhook", written))
+    assert await api.value("SELECT broadcast_id FROM replies") == first
+
+
+@pytest.mark.parametrize("kind", ["incoming_sms", "incoming_twilio_message", "whatever_it_is_called_next"])
+async def test_an_incoming_text_is_known_by_its_fields_not_by_the_rules_name(api: Api, kind: str) -> None:
+    """Fault 27: the provider renamed a rule type and replies went unhandled."""
+    _, numbers = await sent_to(api)
+    answer = await api.missive(incoming(numbers[0], "hi", api.clock.now, kind=kind))
+    assert answer.json() == {"recorded": True}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {}, [], None, "x", 5, {"message": []}, {"message": {"from_field": {"address": "a@example.org"}}},
+        {"message": {"id": "m", "delivered_at": 5, "from_field": {"phone_number": "22000"}}},
+        {"message": {"id": "m", "delivered_at": True, "from_field": {"phone_number": "+13135550001"}}},
+        {"message": {"id": "m", "from_field": {"phone_number": "+13135550001"}}},
+        {"message": {"id": 7, "delivered_at": 5, "from_field": {"phone_number": "+13135550001"}}},
+    ],
+)  # fmt: skip
+async def test_a_webhook_that_tells_of_something_else_is_taken_and_changes_nothing(api: Api, payload: Any) -> None:
+    before = await api.counts()
+    answer = await api.missive(payload)
+    assert (answer.status_code, answer.json()) == (200, {"recorded": False})
+    assert await api.counts() == before
+
+
+async def test_what_we_send_ourselves_is_no_reply(api: Api) -> None:
+    await sent_to(api)
+    assert (await api.missive(incoming(FROM, "It's free", api.clock.now))).json() == {"recorded": False}
+    assert await api.value("SELECT count(*) FROM replies") == 0
+
+
+async def test_stop_takes_out_all_that_has_not_left_and_start_lets_in_again(api: Api) -> None:
+    """Fault 26: STOP did nothing for months."""
+    _, numbers = await sent_to(api)
+    await api.missive(incoming(numbers[0], " Stop. ", api.clock.now))
+    assert await api.value("SELECT count(*) FROM opt_outs") == 1
+    assert await second_texts(api) == [SKIPPED]
+    contact = (await api.get("/contacts")).json()["items"][0]
+    assert contact["opted_out"] is True
+    await api.missive(incoming(numbers[0], "START", api.clock.now, sid="SM2"))
+    assert (await api.get(f"/contacts/{contact['id']}")).json()["opted_out"] is False
+
+
+@pytest.mark.parametrize("body", ["don't stop", "please do not STOP now", "restart", "nonstop"])
+async def test_a_word_inside_a_sentence_is_no_wish(api: Api, body: str) -> None:
+    """Fault 26: STOP was matched as a substring."""
+    _, numbers = await sent_to(api)
+    await api.missive(incoming(numbers[0], body, api.clock.now))
+    assert await api.value("SELECT count(*) FROM opt_outs") == 0
+
+
+async def test_stop_before_any_text_keeps_a_stranger_out_of_every_draw(api: Api) -> None:
+    await api.missive(incoming("+13135559999", "STOP", api.clock.now))
+    assert await api.value("SELECT phone_number FROM opt_outs") == "+13135559999"
+    assert (await api.get(f"/segments/{await api.segment()}/preview")).json()["count"] == 0
+
+
+async def test_twilios_word_for_an_opt_out_counts_where_its_keyword_is_the_accounts_own(api: Api) -> None:
+    number = await api.contact()
+    form = {"From": number, "Body": "no more please", "MessageSid": "SM5", "OptOutType": "STOP"}
+    await api.twilio("/webhooks/twilio/sms", form)
+    assert await api.query("SELECT source FROM opt_outs") == [{"source": "carrier"}]
+
+
+@pytest.mark.parametrize("way", ["unsigned", "other secret", "other body", "other account", "other address"])
+async def test_a_webhook_whose_signature_does_not_fit_is_refused_and_changes_nothing(api: Api, way: str) -> None:
+    _, numbers = await sent_to(api)
+    before = await api.counts()
+    payload, form = incoming(numbers[0], "STOP", NOW), {"From": numbers[0], "Body": "STOP", "MessageSid": "SM1"}
+    match way:
+        case "unsigned":
+            answers = [await api.client.post(f"/webhooks/{path}", content=b"{}", headers={"Authorization": ""})
+                       for path in ("missive", "twilio/sms", "twilio/status")]  # fmt: skip
+        case "other secret":
+            answers = [await api.missive(payload, secret="another")]
+        case "other body":
+            signed = await api.missive(incoming("+13135559998", "hi", NOW))
+            signature = signed.request.headers["x-hook-signature"]
+            before = await api.counts()
+            answers = [
+                await api.client.post("/webhooks/missive", json=payload, headers={"X-Hook-Signature": signature})
+            ]
+        case "other account":
+            answers = [await api.twilio(f"/webhooks/twilio/{path}", form, token="x") for path in ("sms", "status")]
+        case _:
+            right = await api.twilio("/webhooks/twilio/status", {"MessageSid": "SM0"})
+            signature = right.request.headers["x-twilio-signature"]
+            headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+            answers = [await api.client.post("/webhooks/twilio/sms", content=right.request.content, headers=headers)]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/bad-signature")
+    assert await api.counts() == before
+
+
+async def test_without_a_secret_every_webhook_is_refused(database_url: str) -> None:
+    configuration = support.settings(database_url, missive_webhook_secret="", twilio_auth_token="")
+    async with support.running(configuration) as api:
+        answers = [
+            await api.missive(incoming("+13135550001", "hi", NOW), secret=""),
+            await api.twilio("/webhooks/twilio/sms", {"From": "+13135550001", "MessageSid": "SM1"}, token=""),
+            await api.twilio("/webhooks/twilio/status", {"MessageSid": "SM1"}, token=""),
+        ]
+    assert [answer.status_code for answer in answers] == [403] * 3
+
+
+async def test_the_query_of_the_address_is_signed_too(api: Api) -> None:
+    number = await api.contact()
+    answer = await api.twilio("/webhooks/twilio/sms?tenant=a%20b", {"From": number, "Body": "x", "MessageSid": "SM1"})
+    assert answer.status_code == 200
+
+
+async def test_a_body_that_is_signed_but_no_json_is_malformed(api: Api) -> None:
+    answer = await api.missive(b"{")
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-body")
+
+
+async def test_a_reply_is_asked_for_again_while_the_database_does_not_take_it(database_url: str) -> None:
+    """Fault 27: the webhook said 200 when the database had timed out, so the reply was lost."""
+    async with support.running(support.settings(database_url)) as api:
+        _, numbers = await sent_to(api)
+        payload = incoming(numbers[0], "hello", api.clock.now)
+        name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+        await api.query(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        await disconnect_others(api)
+
+        refused = await api.missive(payload)
+
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert refused.json()["type"] == "/problems/unavailable"
+        await api.query("SET default_transaction_read_only = off")
+        await api.query(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        await disconnect_others(api)
+        assert (await api.missive(payload)).json() == {"recorded": True}
+
+
+async def disconnect_others(api: Api) -> None:
+    await api.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+async def test_many_webhooks_at_once_all_count_and_none_waits_for_ever(api: Api) -> None:
+    """Fault 27: concurrent webhooks dead-locked on shared parent rows."""
+    _, numbers = await sent_to(api, 12)
+    payloads = [
+        incoming(number, body, api.clock.now, sid=f"SM{n}-{m}")
+        for n, number in enumerate(numbers)
+        for m, body in enumerate(("hello", "STOP", "what?"))
+    ]
+    answers = await asyncio.gather(*(api.missive(payload) for payload in payloads))
+    assert {answer.status_code for answer in answers} == {200}
+    assert await api.value("SELECT count(*) FROM replies") == 36
+    assert await api.value("SELECT count(*) FROM opt_outs") == 12
+    assert set(await second_texts(api)) == {SKIPPED}
+
+
+async def test_a_webhook_that_lost_a_deadlock_is_tried_again_here(api: Api) -> None:
+    """Fault 27, where it cannot be ruled out: two transactions that lock the same rows the other way round."""
+    _, numbers = await sent_to(api)
+    async with database.transaction(api.pool) as connection:
+        await connection.execute("SELECT FROM outgoing_messages WHERE is_second FOR UPDATE")
+        waiting = asyncio.create_task(api.missive(incoming(numbers[0], "hello", api.clock.now)))
+        await api.until_somebody_waits()
+        # The webhook holds the head of the replies' stream and waits for the text.
+        await connection.execute("SELECT FROM streams WHERE stream LIKE '%-replies' FOR UPDATE")
+    assert (await waiting).status_code == 200
+    assert await second_texts(api) == [SKIPPED]
+
+
+async def status(api: Api, sid: str, word: str, **fields: str) -> int:
+    answer = await api.twilio("/webhooks/twilio/status", {"MessageSid": sid, "MessageStatus": word, **fields})
+    return answer.status_code
+
+
+async def test_a_delivery_report_never_takes_a_status_back(api: Api) -> None:
+    """Fault 32: a late `sent` overwrote `delivered`."""
+    await sent_to(api)
+    sid = await api.value("SELECT twilio_id FROM broadcast_sent_message_status")
+    seen = []
+    for word in ("queued", "delivered", "sent", "undelivered", "a-new-word"):
+        assert await status(api, sid, word) == 204
+        seen.append(await api.value("SELECT twilio_sent_status FROM broadcast_sent_message_status"))
+    assert seen == ["queued", "delivered", "delivered", "delivered", "delivered"]
+    assert await api.value("SELECT count(*) FROM events WHERE type = 'StatusesSynced'") == 2
+
+
+async def test_a_delivery_report_tells_the_carriers_code(api: Api) -> None:
+    await sent_to(api)
+    sid = await api.value("SELECT twilio_id FROM broadcast_sent_message_status")
+    await status(api, sid, "undelivered", ErrorCode="30003")
+    assert await api.query("SELECT twilio_sent_status, twilio_error_code FROM broadcast_sent_message_status") == [
+        {"twilio_sent_status": "undelivered", "twilio_error_code": "30003"}
+    ]
+
+
+async def test_a_delivery_report_of_an_unknown_text_is_left_to_the_sync(api: Api) -> None:
+    await sent_to(api)
+    before = await api.counts()
+    assert await status(api, "SMunknown", "delivered") == 204
+    assert await api.counts() == before
+
+
+async def test_a_report_leaves_the_page_alone_that_the_sync_is_at(api: Api) -> None:
+    broadcast, _ = await sent_to(api)
+    await api.query("UPDATE broadcasts SET twilio_paging = '/page/2' WHERE id = %s", broadcast)
+    await status(api, await api.value("SELECT twilio_id FROM broadcast_sent_message_status"), "delivered")
+    assert await api.value("SELECT twilio_paging FROM broadcasts WHERE id = %s", broadcast) == "/page/2"
