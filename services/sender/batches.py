@@ -50,6 +50,9 @@ UPDATE outgoing_messages m SET state = 'claimed', claimed_by = %(batch_id)s
 FROM picked WHERE m.id = picked.id RETURNING m.id
 """
 
+#: How many claimed texts a batch holds.
+HELD = "SELECT count(*) AS texts FROM outgoing_messages WHERE claimed_by = %(batch_id)s AND state = 'claimed'"
+
 #: Starts the attempts of the next texts of a batch: after this has committed their requests may leave.
 START = """
 WITH batch AS (
@@ -141,14 +144,16 @@ async def renew(connection: Connection, batch: Batch, *, lease: float, now: date
 
 
 async def claim(connection: Connection, batch: Batch, *, size: int, now: datetime) -> int:
-    """Claim texts until the batch holds `size`, less those that must not leave; give how many are new to it."""
+    """Claim texts until the batch holds `size`, less those that must not leave; give how many it holds then."""
     cursor = await connection.execute(CLAIM, {**_names(batch), "size": size, "now": now})
     claimed = tuple(sorted(row["id"] for row in await cursor.fetchall()))
     if claimed:
         event = e.BatchClaimed(broadcast_id=batch.broadcast_id, batch_id=batch.id, fence=batch.fence, texts=claimed)
         await store.append(connection, texts.batch_stream(batch.broadcast_id, batch.id), [event], now=now)
         await texts.skip_unwanted(connection, batch.broadcast_id, now, is_second=batch.is_second, texts=claimed)
-    return len(claimed)
+    row = await (await connection.execute(HELD, {"batch_id": batch.id})).fetchone()
+    assert row is not None
+    return int(row["texts"])
 
 
 async def start(connection: Connection, batch: Batch, *, count: int, quiet: bool, now: datetime) -> list[Started]:

@@ -47,6 +47,8 @@ class _Run:
     batch: Batch
     #: Monotonic time at which the batch starts nothing more.
     ends: float
+    #: Claimed texts that have not started; some may have been taken out since.
+    left: int
     started: int = 0
     #: Set when the batch is somebody else's: nothing more may start.
     lost: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,11 +66,12 @@ class Sender:
 
     async def send_batch(self, message: SendBatch) -> None:
         """Send one batch; a batch that is over, or that another worker has, is left alone."""
-        batch = await self._take(message)
-        if batch is None:
+        taken = await self._take(message)
+        if taken is None:
             log.info("batch_left_alone", batch=str(message.batch_id))
             return
-        run = _Run(batch, ends=time.monotonic() + self._settings.batch_seconds)
+        batch, left = taken
+        run = _Run(batch, ends=time.monotonic() + self._settings.batch_seconds, left=left)
         heartbeat = asyncio.create_task(self._keep(run))
         try:
             await self._start_all(run)
@@ -82,7 +85,8 @@ class Sender:
             await asyncio.gather(*run.requests, return_exceptions=True)
         log.info("batch_sent" if closed else "batch_lost", broadcast_id=batch.broadcast_id, started=run.started)
 
-    async def _take(self, message: SendBatch) -> Batch | None:
+    async def _take(self, message: SendBatch) -> tuple[Batch, int] | None:
+        """Take the batch and claim its texts; give both, the texts as their number."""
         settings = self._settings
         now = self._worker.clock()
         async with database.transaction(self._worker.pool) as connection:
@@ -93,8 +97,7 @@ class Sender:
                 return None
             await pace.prepare(connection, [limit.key for limit in limits(settings, batch.sending_number_id)])
             await permits.prepare(connection, settings.carrier, settings.send_concurrency)
-            await batches.claim(connection, batch, size=settings.batch_texts, now=now)
-            return batch
+            return batch, await batches.claim(connection, batch, size=settings.batch_texts, now=now)
 
     async def _keep(self, run: _Run) -> None:
         """Renew the lease for as long as this worker stirs."""
@@ -119,38 +122,44 @@ class Sender:
         spacing = max(limit.interval for limit in rates)
         # A slot further off than all lanes can be waiting for means that everybody is held back.
         longest = max(SLOT_WAIT, 2 * LANES * self._block * spacing)
-        while not self._must_stop(run):
-            # Permits come before the slots, so that no slot passes while a permit is waited for.
-            held = await permits.take(
-                self._worker.pool,
-                settings.carrier,
-                count=settings.send_concurrency,
-                want=self._block,
-                seconds=longest + settings.request_timeout + settings.lease,
-            )
-            if not held:
-                await self._pause(run, PERMIT_POLL)
-                continue
+        # No slot is taken that the batch has no text for: it would be lost to the others.
+        while run.left and not self._must_stop(run):
+            count = min(self._block, run.left)
+            async with self._worker.pool.connection() as connection:
+                within = max(0.0, min(longest, run.ends - time.monotonic()))
+                delay = await pace.reserve(connection, rates, count=count, within=within)
+            if delay is None or await self._pause(run, delay):
+                return
+            held = await self._permits(run, count)
             try:
-                async with self._worker.pool.connection() as connection:
-                    within = max(0.0, min(longest, run.ends - time.monotonic()))
-                    delay = await pace.reserve(connection, rates, count=len(held), within=within)
-                if delay is None:
-                    return
-                if await self._pause(run, delay):
-                    return
                 starting = await self._start(run, len(held))
                 if not starting:
                     return
                 for position, started in enumerate(starting):
-                    permit = held.pop()
-                    if position:
-                        await asyncio.sleep(spacing)
-                    task = asyncio.create_task(self._request(run, started, permit))
+                    task = asyncio.create_task(self._request(run, started, held.pop(), after=position * spacing))
                     run.requests.add(task)
                     task.add_done_callback(run.requests.discard)
             finally:
                 await permits.give_back(self._worker.pool, settings.carrier, held)
+
+    async def _permits(self, run: _Run, want: int) -> list[int]:
+        """Wait until requests may be made, and give up to `want` permits; none if the batch must stop.
+
+        They come right before the attempt is committed: what has started must not wait for others to be answered.
+        """
+        settings = self._settings
+        while not self._must_stop(run):
+            held = await permits.take(
+                self._worker.pool,
+                settings.carrier,
+                count=settings.send_concurrency,
+                want=want,
+                seconds=settings.request_timeout + settings.lease,
+            )
+            if held:
+                return held
+            await self._pause(run, PERMIT_POLL)
+        return []
 
     def _must_stop(self, run: _Run) -> bool:
         return run.lost.is_set() or self._worker.stopping.is_set() or time.monotonic() >= run.ends
@@ -171,12 +180,14 @@ class Sender:
         async with database.transaction(self._worker.pool) as connection:
             starting = await batches.start(connection, run.batch, count=count, quiet=quiet, now=now)
         run.started += len(starting)
+        run.left -= len(starting)
         return starting
 
-    async def _request(self, run: _Run, started: Started, permit: int) -> None:
-        """Make the request of an attempt and record its answer."""
+    async def _request(self, run: _Run, started: Started, permit: int, *, after: float) -> None:
+        """Make the request of an attempt, `after` seconds from now, and record its answer."""
         until = time.monotonic() + self._settings.lease
         try:
+            await asyncio.sleep(after)
             outcome = await self._carrier.send(
                 to=started.attempt.to,
                 from_number=run.batch.from_number,
