@@ -18,7 +18,7 @@ up: set-up ## run all services with a local PostgreSQL and RabbitMQ
 	@.venv/bin/broadsheet up $(ARGS)
 
 test: set-up ## run all tests
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
 	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
