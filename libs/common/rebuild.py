@@ -38,10 +38,15 @@ FROM (SELECT md5(t::text) AS hash FROM {table} t) AS hashes
 """
 
 
-async def rebuild(connection: Connection) -> int:
-    """Empty and refill the tables, inside the caller's transaction; give how many events were replayed."""
+async def lock(connection: Connection) -> None:
+    """Have nobody else read or write the tables until the transaction ends."""
     await connection.execute(NO_TIME_LIMIT)
     await connection.execute(LOCK)
+
+
+async def rebuild(connection: Connection) -> int:
+    """Empty and refill the tables, inside the caller's transaction; give how many events were replayed."""
+    await lock(connection)
     await connection.execute(DEFER)
     for table in TABLES:
         await connection.execute(f"DELETE FROM {table}")

@@ -1,0 +1,67 @@
+"""The command line: what it reads, and what it says when something is wrong."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import httpx
+import pytest
+import typer
+
+from libs.console.broadcasts import share_of, text_of, time_of
+from libs.console.client import explain
+from libs.console.demo import ZONES, people, zone_of_today
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_time_of_day_is_today_here_and_an_offset_is_kept() -> None:
+    here = timezone(timedelta(hours=-5))
+    now = datetime(2026, 3, 4, 10, 0, tzinfo=here)
+    assert time_of("14:30", now) == datetime(2026, 3, 4, 14, 30, tzinfo=here)
+    assert time_of("2026-03-05T14:30:00+01:00", now).utcoffset() == timedelta(hours=1)
+    with pytest.raises(typer.BadParameter):
+        time_of("half past two", now)
+
+
+def test_a_text_from_a_file_is_taken_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "first.txt"
+    path.write_bytes("it's\r\n🙂\n".encode())
+    assert text_of(f"@{path}") == "it's\r\n🙂\n"
+    assert text_of("plain") == "plain"
+
+
+def test_a_share_is_a_segment_with_its_percent() -> None:
+    assert share_of("2:12.5") == {"segment_id": 2, "ratio": 12.5}
+    with pytest.raises(typer.BadParameter):
+        share_of("everyone")
+
+
+def test_a_problem_is_told_field_by_field() -> None:
+    problem = {"title": "x", "detail": "y", "errors": [{"field": "run_at", "message": "lies in the past"}]}
+    assert explain(httpx.Response(422, json=problem)) == "run_at: lies in the past"
+    assert explain(httpx.Response(404, json={"detail": "there is no broadcast 9"})) == "there is no broadcast 9"
+    assert explain(httpx.Response(502, text="<html>")) == "502 Bad Gateway"
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_the_demo_always_finds_a_zone_whose_day_goes_on(hour: int) -> None:
+    assert zone_of_today(datetime(2026, 7, 1, hour, 57, tzinfo=UTC)) in ZONES
+
+
+def test_the_demos_people_are_in_overlapping_groups() -> None:
+    rows = [row.rsplit(",", 1)[1].split(";") for row in people().splitlines()[1:]]
+    assert len(rows) == 300
+    assert any(len(tags) == 3 for tags in rows)
+    assert all(rows)
+
+
+def test_a_command_that_finds_no_api_says_what_to_do(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "libs.console.main", "broadcast", "list"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "broadsheet up" in " ".join(ended.stderr.split())
