@@ -101,12 +101,14 @@ async def _sync(
     connection: Connection, broadcast: Broadcast, version: int, row: dict[str, Any], now: datetime, settings: Settings
 ) -> None:
     """Plan the next pass over the carrier's log, or close the ledger."""
-    if row["sync_started_at"] is None or row["completed_at"] is not None or row["sync_due_at"] is not None:
+    if row["sync_started_at"] is None or row["completed_at"] is not None:
+        return
+    over = now >= row["sync_started_at"] + timedelta(seconds=settings.sync_deadline)
+    if row["sync_due_at"] is not None and not over:
         return
     leftover = "cancelled" if broadcast.state == "cancelled" else "phase_over"
     await texts.skip_unsent(connection, broadcast.id, leftover, now)
     unsettled = (await facts.one(connection, facts.UNSETTLED, broadcast_id=broadcast.id))["unsettled"]
-    over = now >= row["sync_started_at"] + timedelta(seconds=settings.sync_deadline)
     if row["sync_number"] is None or (row["twilio_paging"] and not over):
         await steps.plan_sync(connection, broadcast.id, now, now)
     elif unsettled and not over:
@@ -115,8 +117,9 @@ async def _sync(
         ledger = await texts.ledger(connection, broadcast.id)
         if not texts.adds_up(ledger):
             # A request is still out; its answer, or the watchdog that stops waiting for it, comes back here.
-            await steps.plan_sync(connection, broadcast.id, now + timedelta(seconds=settings.sync_interval), now)
-            log.error("ledger_does_not_add_up", broadcast_id=broadcast.id)
+            if row["sync_due_at"] is None:
+                await steps.plan_sync(connection, broadcast.id, now + timedelta(seconds=settings.sync_interval), now)
+                log.error("ledger_does_not_add_up", broadcast_id=broadcast.id)
             return
         count = await facts.one(connection, facts.UNSETTLED_COUNT, broadcast_id=broadcast.id)
         completed = e.BroadcastCompleted(broadcast_id=broadcast.id, ledger=ledger, unsettled=count["texts"])

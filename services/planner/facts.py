@@ -29,9 +29,9 @@ FROM (SELECT count(*) AS texts, max(attempt_started_at) AS newest FROM outgoing_
       WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s AND state = 'uncertain') AS u
 """
 
-#: When the first of the texts that have to wait may go.
+#: When the first of the texts that have to wait may go; one that was given back since they were counted may go now.
 FIRST_NOT_BEFORE = """
-SELECT min(not_before) AS at FROM outgoing_messages
+SELECT min(greatest(not_before, %(now)s)) AS at FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s AND state = 'pending'
 """
 
@@ -110,7 +110,7 @@ async def phase(connection: Connection, row: dict[str, Any], now: datetime, sett
     which = {"broadcast_id": row["id"], "is_second": is_second}
     enough = LANES * settings.batch_texts
     left = await one(connection, PHASE, **which, now=now, enough=enough)
-    waiting = None if left["claimable"] else (await one(connection, FIRST_NOT_BEFORE, **which))["at"]
+    waiting = None if left["claimable"] else (await one(connection, FIRST_NOT_BEFORE, **which, now=now))["at"]
     hold, _ = await pace.held(connection, [settings.carrier, f"number:{row['sending_number_id']}"])
     return Facts(
         claimable=left["claimable"],

@@ -106,6 +106,6 @@ async def record(
         await consent.opt_out(connection, attempt.to, "carrier", now, broadcast_id=attempt.broadcast_id)
     if what.hold:
         telemetry.HELD.set(await pace.hold(connection, carrier, what.hold_seconds))
-    elif what.outcome == "accepted":
+    if what.outcome == "accepted":
         await pace.release(connection, carrier)
     return what

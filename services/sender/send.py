@@ -132,11 +132,14 @@ class Sender:
                 return
             held = await self._permits(run, count)
             try:
+                # Others reckon with an attempt by when it began, so this comes before the wait for its commit.
+                until = time.monotonic() + settings.lease
                 starting = await self._start(run, len(held))
                 if not starting:
                     return
                 for position, started in enumerate(starting):
-                    task = asyncio.create_task(self._request(run, started, held.pop(), after=position * spacing))
+                    request = self._request(run, started, held.pop(), after=position * spacing, until=until)
+                    task = asyncio.create_task(request)
                     run.requests.add(task)
                     task.add_done_callback(run.requests.discard)
             finally:
@@ -183,9 +186,8 @@ class Sender:
         run.left -= len(starting)
         return starting
 
-    async def _request(self, run: _Run, started: Started, permit: int, *, after: float) -> None:
-        """Make the request of an attempt, `after` seconds from now, and record its answer."""
-        until = time.monotonic() + self._settings.lease
+    async def _request(self, run: _Run, started: Started, permit: int, *, after: float, until: float) -> None:
+        """Make the request of an attempt, `after` seconds from now and not past `until`, and record its answer."""
         try:
             await asyncio.sleep(after)
             outcome = await self._carrier.send(

@@ -9,10 +9,11 @@ LEFT JOIN syncs s ON s.broadcast_id = b.id
 WHERE b.id = %(broadcast_id)s
 """
 
-#: Which texts the entries of a page are known to be, of whatever broadcast.
+#: Locks and gives which texts the entries of a page are known to be, of whatever broadcast. Without the lock a delivery
+#: report that comes in meanwhile would be overwritten by what the log said before it.
 KNOWN_SIDS = """
 SELECT outgoing_message_id AS text, broadcast_id, twilio_id, twilio_sent_status AS status
-FROM broadcast_sent_message_status WHERE twilio_id = ANY(%(sids)s)
+FROM broadcast_sent_message_status WHERE twilio_id = ANY(%(sids)s) ORDER BY outgoing_message_id FOR NO KEY UPDATE
 """
 
 #: Locks the accepted texts to some numbers whose entry is not known, with the texts to those numbers whose answer is

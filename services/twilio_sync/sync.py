@@ -57,12 +57,7 @@ class Sync:
             if not _current(await _broadcast(connection, message.broadcast_id), message):
                 return
             changes = await changed(connection, message.broadcast_id, row["phone_number"], page.entries)
-            changes += [
-                e.TextStatus(text=text, twilio_id=sid, status="accepted", error_code=None, sent_at=None)
-                for text, sid in sids.items()
-                if text not in {change.text for change in changes}
-                and sid not in {change.twilio_id for change in changes}
-            ]
+            changes += await _named(connection, sids, changes)
             event = e.StatusesSynced(
                 broadcast_id=message.broadcast_id,
                 statuses=tuple(changes),
@@ -112,8 +107,11 @@ class Sync:
             return {}
         before = self._worker.clock() - timedelta(seconds=self._settings.settle_after)
         limits = [
-            pace.window_limit(self._settings.carrier, window.requests, window.seconds)
-            for window in parse_windows(self._settings.missive_windows)
+            pace.provider_hold(self._settings.carrier),
+            *(
+                pace.window_limit(self._settings.carrier, window.requests, window.seconds)
+                for window in parse_windows(self._settings.missive_windows)
+            ),
         ]
         async with self._worker.pool.connection() as connection:
             cursor = await connection.execute(
@@ -168,7 +166,22 @@ async def changed(
         for text, entry in match(unknown, candidates).items()
         if states[text]["state"] == "accepted" and states[text]["broadcast_id"] == broadcast_id
     ]
-    return list({item.text: item for item in news}.values())
+    # A page may show an entry twice, at two moments.
+    return list({item.text: item for item in sorted(news, key=lambda item: statuses.rank(item.status))}.values())
+
+
+async def _named(
+    connection: Connection, sids: dict[int, str], changes: Sequence[e.TextStatus]
+) -> list[e.TextStatus]:
+    """Give what the provider's own word for a text's sid adds to the changes; a sid is one text's alone."""
+    cursor = await connection.execute(queries.KNOWN_SIDS, {"sids": list(sids.values())})
+    taken = {row["twilio_id"] for row in await cursor.fetchall()} | {change.twilio_id for change in changes}
+    told = {change.text for change in changes}
+    free = {sid: text for text, sid in sids.items() if sid not in taken and text not in told}
+    return [
+        e.TextStatus(text=text, twilio_id=sid, status="accepted", error_code=None, sent_at=None)
+        for sid, text in free.items()
+    ]
 
 
 async def open_texts(

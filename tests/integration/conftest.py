@@ -1,0 +1,24 @@
+"""A world to broadcast in, for all tests but the API's, which have their own."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from libs.common import database
+from tests.support import servers
+from tests.support import world as worlds
+from tests.support.world import World
+
+
+@pytest.fixture(scope="session")
+def emptied_database() -> Iterator[str]:
+    with servers.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def world(emptied_database: str) -> AsyncIterator[World]:
+    """An empty world. A test that changes more than rows builds one on `database_url` instead."""
+    worlds.empty(emptied_database)
+    async with database.create_pool(emptied_database, size=20) as pool:
+        yield World(pool=pool, settings=worlds.settings(emptied_database))

@@ -1,0 +1,464 @@
+"""A broadcast's whole life by `advance` alone, with a clock that tests set."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.common import database, lifecycle, pace, texts
+from libs.common import events as e
+from libs.common.carriers.outcomes import Accepted, Refused, Unknown
+from libs.common.errors import NotFound
+from services.planner import facts, watchdog
+from services.planner.next_steps import PATIENCE
+from tests.support import world as worlds
+from tests.support.world import NOW, World
+
+
+def with_settings(world: World, **fields: Any) -> World:
+    return replace(world, settings=worlds.settings(world.settings.database_url, **fields))
+
+
+async def look(world: World) -> None:
+    await watchdog.look(world.worker, world.clock.now, {})
+
+
+async def passed(world: World, broadcast_id: int, *changes: e.TextStatus) -> None:
+    """Let a pass over the log have been made, to its end."""
+    number = await world.value("SELECT number FROM syncs WHERE broadcast_id = %s", broadcast_id)
+    async with database.transaction(world.pool) as connection:
+        event = e.StatusesSynced(broadcast_id=broadcast_id, statuses=changes, number=number)
+        await lifecycle.note(connection, f"broadcast-{broadcast_id}-statuses", [event], world.clock.now)
+        await connection.execute("UPDATE syncs SET due_at = NULL")
+
+
+async def delivered(world: World, broadcast_id: int) -> None:
+    ids = await world.column(
+        "SELECT outgoing_message_id FROM broadcast_sent_message_status WHERE outcome = 'accepted' AND broadcast_id = %s",
+        broadcast_id,
+    )
+    told = [
+        e.TextStatus(text=text, twilio_id=f"SM{text}", status="delivered", error_code=None, sent_at=world.clock.now)
+        for text in ids
+    ]
+    await passed(world, broadcast_id, *told)
+
+
+async def test_a_broadcast_goes_from_its_schedule_to_its_report(world: World) -> None:
+    await world.contacts(3, "all")
+    segment = await world.segment("all")
+    broadcast = await world.scheduled(segment, run_at=NOW + timedelta(hours=1), recurring=True)
+    assert await world.advance(broadcast) == "scheduled"
+    world.clock.forward(hours=1)
+    assert await world.advance(broadcast) == "sending_first"
+    await world.send(broadcast)
+    assert await world.advance(broadcast) == "sending_first"  # the batch that was planned is still open
+    [planned] = await world.opens(broadcast)
+    taken = await world.take(planned)
+    assert taken is not None
+    await world.close(taken)
+    assert await world.advance(broadcast) == "waiting"
+    [step] = await world.planned("StartSecondPhase")
+    assert step["deliver_at"] == world.clock.now + timedelta(seconds=600)
+    world.clock.forward(seconds=600)
+    assert await world.advance(broadcast) == "sending_second"
+    [planned] = await world.opens(broadcast)
+    taken = await world.take(planned)
+    assert taken is not None
+    await world.claim(taken)
+    for started in await world.start(taken):
+        await world.answer(started, Accepted(missive_id=f"M{started.attempt.text}"))
+    await world.close(taken)
+    assert await world.advance(broadcast) == "syncing"
+    assert len(await world.planned("SyncStatuses")) == 1
+    await delivered(world, broadcast)
+    assert await world.advance(broadcast) == "completed"
+    [completed] = await world.happened("BroadcastCompleted")
+    assert completed["ledger"] == {"planned": 6, "accepted": 6, "refused": {}, "skipped": {}, "uncertain": 0}
+    assert completed["unsettled"] == 0
+
+
+async def test_advancing_again_finds_nothing_to_do(world: World) -> None:
+    broadcast = await world.made(3)
+    await world.advance(broadcast)
+    before = await world.dump()
+    await world.advance(broadcast)
+    assert await world.dump() == before
+
+
+async def test_two_who_advance_at_once_plan_one_step(world: World) -> None:
+    broadcast = await world.made(3)
+    await asyncio.gather(*(world.advance(broadcast) for _ in range(5)))
+    assert len(await world.opens(broadcast)) == 1
+    assert len(await world.planned("SendBatch")) == 1
+
+
+async def test_two_who_make_at_once_make_one(world: World) -> None:
+    """Fault 8: two callers of make both ran."""
+    await world.contacts(3, "all")
+    broadcast = await world.scheduled(await world.segment("all"), recurring=True)
+    await asyncio.gather(*(world.advance(broadcast) for _ in range(5)))
+    assert len(await world.happened("BroadcastMade")) == 1
+    assert await world.value("SELECT count(*) FROM broadcasts") == 2
+
+
+async def test_an_unknown_broadcast_is_said_to_be_unknown(world: World) -> None:
+    with pytest.raises(NotFound):
+        await world.advance(99)
+
+
+async def test_a_run_that_comes_late_is_made_late(world: World) -> None:
+    """Fault 11: the run was found by "equals this minute", so that a late tick skipped it for ever."""
+    await world.contacts(1, "all")
+    broadcast = await world.scheduled(await world.segment("all"))
+    world.clock.forward(hours=3, minutes=7)
+    assert await world.advance(broadcast) == "sending_first"
+
+
+@pytest.mark.parametrize("recurring", [True, False])
+async def test_a_broadcast_whose_day_went_by_is_missed_and_the_days_go_on(world: World, recurring: bool) -> None:
+    """Fault 11: a past `run_at` blocked the whole schedule."""
+    await world.contacts(1, "all")
+    broadcast = await world.scheduled(await world.segment("all"), recurring=recurring)
+    world.clock.forward(days=1)
+    assert await world.advance(broadcast) == "missed"
+    assert await world.value("SELECT missed_reason FROM broadcasts WHERE id = %s", broadcast) == "day_over"
+    assert await world.value("SELECT count(*) FROM outgoing_messages") == 0
+    following = await world.column("SELECT run_at FROM broadcasts WHERE previous_id = %s", broadcast)
+    assert following == ([NOW + timedelta(days=2)] if recurring else [])
+
+
+async def test_a_day_ends_at_the_organisations_midnight(world: World) -> None:
+    """Fault 10: UTC and local dates were mixed."""
+    await world.contacts(1, "all")
+    evening = datetime(2026, 3, 4, 23, 30, tzinfo=UTC)  # 18:30 in Detroit
+    broadcast = await world.scheduled(await world.segment("all"), run_at=evening)
+    world.clock.now = datetime(2026, 3, 5, 4, 30, tzinfo=UTC)  # 23:30 in Detroit, the next day in UTC
+    assert await world.advance(broadcast) == "sending_first"
+
+
+@pytest.mark.parametrize("why", ["no_segments", "empty_draw"])
+async def test_a_broadcast_that_cannot_be_made_is_missed_with_the_reason(world: World, why: str) -> None:
+    segments = [await world.segment("nobody")] if why == "empty_draw" else []
+    broadcast = await world.scheduled(*segments, recurring=True)
+    assert await world.advance(broadcast) == "missed"
+    assert await world.value("SELECT missed_reason FROM broadcasts WHERE id = %s", broadcast) == why
+    assert await world.value("SELECT count(*) FROM broadcasts WHERE previous_id = %s", broadcast) == 1
+
+
+async def test_the_follow_ups_are_due_after_the_last_first_message_that_left(world: World) -> None:
+    """Fault 14: the delay of the second message was a constant."""
+    broadcast = await world.made(3, second_delay=77)
+    await world.send(broadcast, size=1)
+    world.clock.forward(seconds=50)
+    await world.send(broadcast, size=1)
+    last = world.clock.now
+    world.clock.forward(seconds=40)
+    batch = await world.claimed(broadcast)
+    [refused] = await world.start(batch)
+    await world.answer(refused, Refused(code="21211", reason="not valid"))
+    await world.close(batch)
+    world.clock.forward(seconds=10)
+    assert await world.advance(broadcast) == "waiting"
+    assert (await world.load(broadcast)).second_due_at == last + timedelta(seconds=77)
+
+
+async def test_follow_ups_that_are_due_when_the_last_first_message_is_known_begin_at_once(world: World) -> None:
+    broadcast = await world.made(1, second_delay=0)
+    await world.send(broadcast)
+    assert await world.advance(broadcast) == "sending_second"
+
+
+async def test_the_follow_ups_of_those_who_replied_or_opted_out_are_taken_out_before_they_begin(world: World) -> None:
+    """Faults 23, 24, 26."""
+    broadcast = await world.made(3)
+    started = await world.send(broadcast)
+    await world.query(
+        "INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at)"
+        " SELECT 'r', phone_number, id, %s, 'yes', now() FROM contacts WHERE phone_number = %s",
+        broadcast, started[0].attempt.to,
+    )  # fmt: skip
+    await world.query(
+        "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now() FROM contacts WHERE phone_number = %s",
+        started[1].attempt.to,
+    )
+    await world.advance(broadcast)
+    world.clock.forward(seconds=600)
+    assert await world.advance(broadcast) == "sending_second"
+    assert sorted(str(row["skip_reason"]) for row in await world.texts(broadcast, is_second=True)) == [
+        "None", "opted_out", "replied"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["sending_first", "waiting", "sending_second"])
+async def test_a_paused_broadcast_does_not_move(world: World, state: str) -> None:
+    """Fault 33: pause and resume sent again."""
+    broadcast = await world.made(2)
+    if state != "sending_first":
+        await world.send(broadcast)
+        await world.advance(broadcast)
+    if state == "sending_second":
+        world.clock.forward(seconds=600)
+        await world.advance(broadcast)
+    assert await world.state(broadcast) == state
+    await world.pause(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(hours=1)
+    assert await world.advance(broadcast) == "paused"
+    assert await world.planned("SendBatch") == []
+    await world.resume(broadcast)
+    assert await world.advance(broadcast) in (state, "sending_second")
+
+
+async def test_nothing_is_due_before_the_quiet_hours_end(world: World) -> None:
+    """Fault 33: texting hours were enforced in UTC."""
+    world = with_settings(world, quiet_hours="21:00-08:00")
+    world.clock.now = datetime(2026, 3, 5, 2, 30, tzinfo=UTC)  # 21:30 in Detroit
+    broadcast = await world.made(2)
+    await world.advance(broadcast)
+    [step] = await world.planned("SendBatch")
+    assert step["deliver_at"] == datetime(2026, 3, 5, 13, 0, tzinfo=UTC)
+
+
+async def test_what_quiet_hours_keep_past_the_day_is_skipped_and_the_broadcast_ends(world: World) -> None:
+    world = with_settings(world, quiet_hours="21:00-08:00")
+    broadcast = await world.made(2)
+    await world.pause(broadcast)
+    world.clock.now = datetime(2026, 3, 6, 3, 0, tzinfo=UTC)
+    await world.resume(broadcast)
+    await world.advance(broadcast)
+    assert {row["skip_reason"] for row in await world.texts(broadcast)} == {"quiet_hours"}
+    world.clock.forward(hours=24)
+    assert await world.advance(broadcast) == "syncing"
+
+
+async def test_nothing_is_due_before_the_carrier_wants_more(world: World) -> None:
+    broadcast = await world.made(2)
+    async with world.pool.connection() as connection:
+        await pace.prepare(connection, ["missive"])
+        await pace.hold(connection, "missive", 30)
+    await world.advance(broadcast)
+    [step] = await world.planned("SendBatch")
+    assert timedelta(seconds=25) < step["deliver_at"] - world.clock.now <= timedelta(seconds=30)
+
+
+async def test_a_text_that_has_to_wait_gets_a_batch_when_its_time_comes(world: World) -> None:
+    broadcast = await world.made(1)
+    await world.query("UPDATE outgoing_messages SET not_before = %s", NOW + timedelta(seconds=40))
+    await world.advance(broadcast)
+    [step] = await world.planned("SendBatch")
+    assert step["deliver_at"] == NOW + timedelta(seconds=40)
+
+
+async def test_a_text_given_back_between_two_looks_may_go_now(world: World) -> None:
+    """The batch that gives back does not wait for the planner, which counts first and then asks for the earliest."""
+    broadcast = await world.made(1)
+    async with world.pool.connection() as connection:
+        row = await facts.one(connection, facts.FIRST_NOT_BEFORE, broadcast_id=broadcast, is_second=False, now=NOW)
+    assert row["at"] == NOW
+
+
+async def test_a_phase_does_not_end_while_a_text_is_under_way(world: World) -> None:
+    """Fault 16: a crash left claimed rows claimed for ever, and the phase "finished" without them."""
+    broadcast = await world.made(1)
+    await world.start(await world.claimed(broadcast))
+    world.clock.forward(hours=1)
+    assert await world.advance(broadcast) == "sending_first"
+
+
+async def test_a_phase_waits_for_an_uncertain_text_but_not_for_ever(world: World) -> None:
+    """Fault 18: a phase never ended."""
+    broadcast = await world.made(1, second_delay=7200)
+    batch = await world.claimed(broadcast)
+    [started] = await world.start(batch)
+    await world.answer(started, Unknown(reason="timeout"))
+    await world.close(batch, started=1)
+    world.clock.now = NOW + PATIENCE - timedelta(seconds=1)
+    assert await world.advance(broadcast) == "sending_first"
+    world.clock.forward(seconds=1)
+    assert await world.advance(broadcast) == "waiting"
+    [finished] = await world.happened("PhaseFinished")
+    assert finished["uncertain"] == 1
+
+
+async def syncing(world: World, *, contacts: int = 1) -> int:
+    broadcast = await world.made(contacts, second_delay=0)
+    await world.send(broadcast)
+    await world.advance(broadcast)
+    await world.send(broadcast, is_second=True)
+    for batch_id in await world.opens(broadcast):
+        batch = await world.take(batch_id)
+        assert batch is not None
+        await world.close(batch)
+    assert await world.advance(broadcast) == "syncing"
+    return broadcast
+
+
+async def test_passes_go_on_at_their_interval_while_a_text_is_unsettled(world: World) -> None:
+    """Fault 31: statuses were read too early."""
+    broadcast = await syncing(world)
+    await passed(world, broadcast)
+    assert await world.advance(broadcast) == "syncing"
+    steps = await world.planned("SyncStatuses")
+    assert [step["data"]["number"] for step in steps] == [1, 2]
+    assert steps[-1]["deliver_at"] == world.clock.now + timedelta(seconds=world.settings.sync_interval)
+
+
+async def test_the_next_page_is_read_at_once(world: World) -> None:
+    broadcast = await syncing(world)
+    await passed(world, broadcast)
+    await world.query("UPDATE broadcasts SET twilio_paging = '/next'")
+    await world.advance(broadcast)
+    assert (await world.planned("SyncStatuses"))[-1]["deliver_at"] == world.clock.now
+
+
+async def test_the_report_is_final_at_the_deadline_and_says_what_is_open(world: World) -> None:
+    broadcast = await syncing(world)
+    await passed(world, broadcast)
+    world.clock.forward(seconds=world.settings.sync_deadline)
+    assert await world.advance(broadcast) == "completed"
+    [completed] = await world.happened("BroadcastCompleted")
+    assert completed["unsettled"] == 2
+
+
+async def test_the_report_is_final_at_the_deadline_even_if_the_log_can_never_be_read(world: World) -> None:
+    """Invariant 5: the pass is planned again and again, and none is ever over."""
+    broadcast = await syncing(world)
+    world.clock.forward(seconds=world.settings.sync_deadline)
+    assert await world.value("SELECT due_at FROM syncs") is not None
+    assert await world.advance(broadcast) == "completed"
+
+
+async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> None:
+    broadcast = await world.made(4, second_delay=7200)
+    batch = await world.claimed(broadcast)
+    outcomes = [Accepted(missive_id="M"), Refused(code="21211", reason="no"), Unknown(reason="timeout")]
+    for started, outcome in zip(await world.start(batch, count=3), outcomes, strict=True):
+        await world.answer(started, outcome)
+    await world.cancel(broadcast)
+    await world.close(batch, started=3)
+    await world.advance(broadcast)
+    async with world.pool.connection() as connection:
+        ledger = await texts.ledger(connection, broadcast)
+    assert ledger == e.Ledger(
+        planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1
+    )
+    assert texts.adds_up(ledger)
+
+
+async def test_a_cancelled_broadcast_is_not_complete_while_a_request_is_out(world: World) -> None:
+    """Invariant 2: each recipient ends in exactly one way."""
+    broadcast = await world.made(1)
+    [started] = await world.start(await world.claimed(broadcast))
+    await world.cancel(broadcast)
+    await world.advance(broadcast)
+    world.clock.forward(seconds=world.settings.sync_deadline + 1)
+    await world.query("UPDATE syncs SET due_at = NULL")
+    await world.advance(broadcast)
+    assert await world.value("SELECT completed_at FROM broadcasts") is None
+    await world.answer(started, Accepted(missive_id="M"))
+    await world.query("UPDATE syncs SET due_at = NULL")
+    assert await world.advance(broadcast) == "cancelled"
+    [completed] = await world.happened("BroadcastCompleted")
+    assert completed["ledger"] == {
+        "planned": 2, "accepted": 1, "refused": {}, "skipped": {"cancelled": 1}, "uncertain": 0
+    }  # fmt: skip
+
+
+async def test_a_deadline_with_a_request_still_out_plans_no_flood_of_passes(world: World) -> None:
+    broadcast = await world.made(1)
+    await world.start(await world.claimed(broadcast))
+    await world.cancel(broadcast)
+    await world.advance(broadcast)
+    world.clock.forward(seconds=world.settings.sync_deadline + 1)
+    before = len(await world.planned("SyncStatuses"))
+    for _ in range(3):
+        await world.advance(broadcast)
+    assert len(await world.planned("SyncStatuses")) == before
+
+
+async def test_the_watchdog_emits_a_batch_again_that_was_lost_with_the_broker(world: World) -> None:
+    """Fault 33: a commit followed by an enqueue without an outbox stranded a broadcast."""
+    broadcast = await world.made(2)
+    await world.advance(broadcast)
+    [batch_id] = await world.opens(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    [step] = await world.planned("SendBatch")
+    assert step["data"]["batch_id"] == str(batch_id)
+
+
+async def test_the_watchdog_emits_a_batch_again_whose_worker_has_gone_quiet(world: World) -> None:
+    """Fault 16: a crash left claimed rows claimed for ever."""
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.lease + 2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    [step] = await world.planned("SendBatch")
+    assert step["data"]["batch_id"] == str(batch.id)
+    assert await world.take(batch.id) is not None
+
+
+async def test_the_watchdog_leaves_a_batch_alone_that_is_under_way_or_not_due(world: World) -> None:
+    broadcast = await world.made(2)
+    await world.claimed(broadcast)
+    await world.query("UPDATE outgoing_messages SET not_before = %s WHERE state = 'pending'", NOW + timedelta(hours=1))
+    await world.advance(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.lease)
+    await look(world)
+    assert await world.planned("SendBatch") == []
+
+
+async def test_the_watchdog_emits_a_pass_again_that_was_lost(world: World) -> None:
+    await syncing(world)
+    await world.query("DELETE FROM outbox")
+    patience = 2 * world.settings.watchdog_interval + world.settings.request_timeout
+    world.clock.forward(seconds=patience - 1)
+    await look(world)
+    assert await world.planned("SyncStatuses") == []
+    world.clock.forward(seconds=2)
+    await look(world)
+    assert [step["data"]["number"] for step in await world.planned("SyncStatuses")] == [1]
+
+
+async def test_the_watchdog_emits_a_settling_again_that_was_lost(world: World) -> None:
+    broadcast = await world.made(1)
+    batch = await world.claimed(broadcast)
+    [started] = await world.start(batch)
+    await world.answer(started, Unknown(reason="timeout"))
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.settle_after + 2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    assert [step["broadcast_id"] for step in await world.planned("SettleUncertain")] == [broadcast]
+
+
+@pytest.mark.parametrize("lost", ["MakeBroadcast", "StartSecondPhase", "BatchSent"])
+async def test_the_watchdog_takes_a_broadcast_on_whose_step_was_lost(world: World, lost: str) -> None:
+    """Invariant 5: any step can be lost with the broker and comes again."""
+    match lost:
+        case "MakeBroadcast":
+            await world.contacts(1, "all")
+            broadcast, expected = await world.scheduled(await world.segment("all")), "sending_first"
+        case "StartSecondPhase":
+            broadcast, expected = await world.made(1, second_delay=20), "sending_second"
+            await world.send(broadcast)
+            await world.advance(broadcast)
+        case _:
+            broadcast, expected = await world.made(1), "waiting"
+            await world.send(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=21)
+    await look(world)
+    assert await world.state(broadcast) == expected
+
+
+async def test_one_look_of_the_watchdog_finds_every_broadcast(world: World) -> None:
+    """Fault 6: two campaigns due in the same minute made each other fail."""
+    broadcasts = [await world.made(1) for _ in range(3)]
+    await look(world)
+    assert [len(await world.opens(broadcast)) for broadcast in broadcasts] == [1, 1, 1]

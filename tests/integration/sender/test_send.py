@@ -1,0 +1,323 @@
+"""Whole batches, with a carrier that answers as a test says."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.common import causation, database, texts
+from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
+from libs.common.clock import utc_now
+from libs.common.commands import SendBatch
+from libs.common.worker import Worker
+from services.planner import watchdog
+from services.sender.send import Sender
+from tests.support import world as worlds
+from tests.support.processes import until
+from tests.support.scripted import ScriptedCarrier, never
+from tests.support.world import FIRST, FROM, Clock, World
+
+
+@pytest.fixture
+def fast(world: World) -> World:
+    """A world in real time, where a batch takes a moment."""
+    return quick(replace(world, clock=Clock(None)))
+
+
+def quick(world: World, **fields: Any) -> World:
+    return replace(
+        world,
+        settings=worlds.settings(
+            world.settings.database_url, **{"send_rate": 200, "lease": 2.0, "request_timeout": 2.0, **fields}
+        ),
+    )
+
+
+async def batch(world: World, broadcast_id: int, *, is_second: bool = False) -> SendBatch:
+    batch_id = await world.plan(broadcast_id, is_second=is_second)
+    return SendBatch(broadcast_id=broadcast_id, batch_id=batch_id, is_second=is_second)
+
+
+async def send(world: World, broadcast_id: int, carrier: ScriptedCarrier) -> Worker:
+    """Send one batch, and give the worker that did it."""
+    worker = world.worker
+    await Sender(worker, world.settings, carrier).send_batch(await batch(world, broadcast_id))
+    return worker
+
+
+async def test_every_text_of_a_batch_is_asked_for_once_byte_for_byte(fast: World) -> None:
+    """Fault 21: quotes, `$$`, backslashes broke the SQL they were pasted into."""
+    broadcast = await fast.made(6)
+    carrier = ScriptedCarrier()
+    await send(fast, broadcast, carrier)
+    numbers = [row["recipient_phone_number"] for row in await fast.texts(broadcast)]
+    assert sorted(item.to for item in carrier.requests) == sorted(numbers)
+    assert {(item.from_number, item.body) for item in carrier.requests} == {(FROM, FIRST)}
+
+
+async def test_each_answer_moves_its_text(fast: World) -> None:
+    """Fault 20: answer, delete, insert, each its own statement."""
+    broadcast = await fast.made(4)
+    carrier = ScriptedCarrier([
+        Accepted(missive_id="M1", missive_conversation_id="C1", twilio_id="S1", twilio_status="queued"),
+        Refused(code="21211", reason="not valid"),
+        Deferred(code="http_408", reason="again"),
+        Unknown(reason="timeout"),
+    ])  # fmt: skip
+    await send(fast, broadcast, carrier)
+    by_number = {row["recipient_phone_number"]: row for row in await fast.texts(broadcast)}
+    rows = [by_number[item.to] for item in carrier.requests]
+    assert [row["state"] for row in rows] == ["accepted", "refused", "pending", "uncertain"]
+    assert [row["failures"] for row in rows] == [0, 1, 1, 0]
+    status = await fast.query(
+        "SELECT outgoing_message_id, outcome, missive_id, missive_conversation_id, twilio_id, twilio_sent_status,"
+        " twilio_error_code FROM broadcast_sent_message_status ORDER BY outcome"
+    )
+    assert [tuple(row.values()) for row in status] == [
+        (rows[0]["id"], "accepted", "M1", "C1", "S1", "queued", None),
+        (rows[1]["id"], "refused", None, None, None, None, "21211"),
+    ]
+
+
+async def test_a_batch_that_is_over_is_closed_and_says_so_after_its_last_answer(fast: World) -> None:
+    """Fault 17: the clean-up ran before the results were in."""
+    broadcast = await fast.made(5)
+    await send(fast, broadcast, ScriptedCarrier(seconds=0.1))
+    assert await fast.opens(broadcast) == []
+    [sent] = await fast.happened("BatchSent")
+    assert (sent["started"], sent["returned"]) == (5, [])
+    assert await fast.states(broadcast) == ["accepted"] * 5
+
+
+async def test_the_same_step_twice_sends_nothing_twice(fast: World) -> None:
+    """Fault 15."""
+    broadcast = await fast.made(6)
+    carrier = ScriptedCarrier(seconds=0.05)
+    step = await batch(fast, broadcast)
+    senders = [Sender(fast.worker, fast.settings, carrier) for _ in range(3)]
+    await asyncio.gather(*(sender.send_batch(step) for sender in senders))
+    await senders[0].send_batch(step)
+    assert Counter(item.to for item in carrier.requests).most_common(1)[0][1] == 1
+    assert len(carrier.requests) == 6
+
+
+async def test_a_text_whose_answer_is_lost_is_not_sent_again(fast: World) -> None:
+    """Fault 33: a rollback around the provider call returned sent rows to the queue."""
+    broadcast = await fast.made(1)
+    carrier = ScriptedCarrier([Unknown(reason="connection_lost")])
+    await send(fast, broadcast, carrier)
+    await fast.query("UPDATE pace SET held_until = '-infinity'")
+    await send(fast, broadcast, carrier)
+    assert len(carrier.requests) == 1
+    assert len(await fast.planned("TextsUncertain")) == 1
+
+
+async def test_a_text_that_fails_again_and_again_is_given_up_with_its_code(fast: World) -> None:
+    """Fault 18: failed texts were given back for ever, so a phase never ended."""
+    broadcast = await fast.made(1)
+    carrier = ScriptedCarrier([Deferred(code="http_408", reason="again", retry_after=0)] * 9)
+    for _ in range(5):
+        await send(fast, broadcast, carrier)
+    assert len(carrier.requests) == fast.settings.max_attempts
+    [text] = await fast.texts(broadcast)
+    assert (text["state"], text["failures"]) == ("refused", 3)
+    assert await fast.value("SELECT twilio_error_code FROM broadcast_sent_message_status") == "http_408"
+
+
+async def test_a_carrier_that_says_wait_is_left_alone_by_everybody(fast: World) -> None:
+    broadcast = await fast.made(3)
+    carrier = ScriptedCarrier([Deferred(code="http_429", reason="too fast", retry_after=30)])
+    fast = quick(fast, send_concurrency=1)
+    await send(fast, broadcast, carrier)
+    asked = len(carrier.requests)
+    await send(fast, broadcast, carrier)
+    assert asked <= 2  # one may have had its slot before the answer came
+    assert len(carrier.requests) == asked
+    held = await fast.value("SELECT extract(epoch FROM held_until - now()) FROM pace WHERE key = 'missive'")
+    assert 25 < held <= 30
+
+
+async def test_the_last_text_of_a_window_is_no_failure(fast: World) -> None:
+    """Everybody waits for the next window; but the next real failure is a first one and waits a second, not a minute."""
+    broadcast = await fast.made(1)
+    await send(fast, broadcast, ScriptedCarrier([Accepted(missive_id="M1", wait=30)]))
+    row = (await fast.query("SELECT failures, held_until > now() + interval '25s' AS held FROM pace"
+                            " WHERE key = 'missive'"))[0]  # fmt: skip
+    assert (row["failures"], row["held"]) == (0, True)
+
+
+async def test_an_error_that_hits_every_text_pauses_the_broadcast(fast: World) -> None:
+    broadcast = await fast.made(20)
+    fast = quick(fast, send_concurrency=1)
+    carrier = ScriptedCarrier([Deferred(code="http_401", reason="credentials")] * 20)
+    await send(fast, broadcast, carrier)
+    assert await fast.state(broadcast) == "paused"
+    assert await fast.value("SELECT pause_reason FROM broadcasts") == "http_401"
+    assert len(carrier.requests) <= 2  # one may have started before the answer came
+    assert await fast.states(broadcast) == ["pending"] * 20
+
+
+async def test_whom_the_carrier_knows_to_have_opted_out_gets_nothing_more(fast: World) -> None:
+    broadcast = await fast.made(1)
+    await send(fast, broadcast, ScriptedCarrier([Refused(code="21610", reason="opted out")]))
+    assert await fast.column("SELECT source FROM opt_outs") == ["carrier"]
+    assert [row["skip_reason"] for row in await fast.texts(broadcast, is_second=True)] == ["opted_out"]
+
+
+async def test_quiet_hours_are_those_of_the_organisations_clock(world: World) -> None:
+    """Fault 33: texting hours were enforced in UTC."""
+    world = replace(world, settings=worlds.settings(world.settings.database_url, quiet_hours="21:00-08:00"))
+    broadcast = await world.made(1)
+    world.clock.now = datetime(2026, 3, 5, 2, 30, tzinfo=UTC)  # 21:30 in Detroit
+    carrier = ScriptedCarrier()
+    await send(world, broadcast, carrier)
+    assert carrier.requests == []
+    world.clock.now = datetime(2026, 3, 5, 1, 30, tzinfo=UTC)  # 20:30 in Detroit
+    await send(world, broadcast, carrier)
+    assert len(carrier.requests) == 1
+
+
+async def test_nothing_starts_after_the_batchs_time(fast: World) -> None:
+    """Fault 18: what was not reached in 60 s was lost."""
+    fast = quick(fast, send_rate=20, batch_seconds=0.5, batch_size=50)
+    broadcast = await fast.made(50)
+    fast.settings.__dict__["batch_texts"] = 50
+    await send(fast, broadcast, ScriptedCarrier())
+    states = Counter(await fast.states(broadcast))
+    assert set(states) == {"accepted", "pending"}
+    assert states["accepted"] <= 12
+
+
+async def test_a_batch_that_is_told_to_stop_gives_back_what_it_has_not_started(fast: World) -> None:
+    """SIGTERM, in the middle of a batch."""
+    fast = quick(fast, send_rate=20)
+    broadcast = await fast.made(30)
+    worker = fast.worker
+    carrier = ScriptedCarrier(seconds=0.2)
+    step = await batch(fast, broadcast)
+    sending = asyncio.create_task(Sender(worker, fast.settings, carrier).send_batch(step))
+
+    async def some_left() -> bool:
+        return len(carrier.requests) >= 3
+
+    await until(some_left, seconds=10, every=0.01)
+    worker.stopping.set()
+    await sending
+    states = Counter(await fast.states(broadcast))
+    assert states == {"accepted": len(carrier.requests), "pending": 30 - len(carrier.requests)}
+    assert len(carrier.requests) < 30
+    assert await fast.opens(broadcast) == []
+
+
+async def test_a_worker_that_dies_in_a_request_leaves_a_text_that_is_not_sent_again(fast: World) -> None:
+    """Fault 16: a crash left claimed rows claimed for ever."""
+    fast = quick(fast, send_concurrency=1, watchdog_interval=0.5)
+    broadcast = await fast.made(4)
+    carrier = ScriptedCarrier([never])
+    step = await batch(fast, broadcast)
+    dying = asyncio.create_task(Sender(fast.worker, fast.settings, carrier).send_batch(step))
+
+    async def asked() -> bool:
+        return bool(carrier.requests)
+
+    await until(asked, seconds=10, every=0.01)
+    while not dying.done():
+        dying.cancel()
+        await asyncio.sleep(0.01)
+    [started] = [row for row in await fast.texts(broadcast) if row["state"] == "started"]
+    later = utc_now() + timedelta(seconds=60)
+    async with database.transaction(fast.pool) as connection:
+        assert await texts.give_up_waiting(connection, later, later) == 1
+    await fast.query("UPDATE permits SET held_until = '-infinity'; ")
+    await fast.query("UPDATE batches SET lease_until = '-infinity'")
+    await Sender(fast.worker, fast.settings, carrier).send_batch(step)
+    states = {row["id"]: row["state"] for row in await fast.texts(broadcast)}
+    assert states.pop(started["id"]) == "uncertain"
+    assert set(states.values()) == {"accepted"}
+    assert Counter(item.to for item in carrier.requests).most_common(1)[0][1] == 1
+
+
+async def test_a_started_text_becomes_uncertain_only_when_no_worker_can_still_wait_for_it(world: World) -> None:
+    broadcast = await world.made(1)
+    await world.start(await world.claimed(broadcast))
+    patience = world.settings.lease + world.settings.request_timeout
+    world.clock.forward(seconds=patience - 0.1)
+    await watchdog.look(world.worker, world.clock.now, {})
+    assert await world.states(broadcast) == ["started"]
+    world.clock.forward(seconds=0.2)
+    await watchdog.look(world.worker, world.clock.now, {})
+    assert await world.states(broadcast) == ["uncertain"]
+
+
+async def test_a_request_is_not_written_once_its_attempt_is_older_than_the_lease(fast: World) -> None:
+    """Others settle an attempt by its age: waiting for a lock before it is committed must not make it look younger."""
+    fast = quick(fast, lease=0.6)
+    broadcast = await fast.made(1)
+    carrier = ScriptedCarrier()
+    step = await batch(fast, broadcast)
+    await fast.query("INSERT INTO pace (key, next_at) SELECT 'number:' || id, now() + '1 s' FROM sending_numbers")
+    async with database.transaction(fast.pool) as connection:
+        sending = asyncio.create_task(Sender(fast.worker, fast.settings, carrier).send_batch(step))
+
+        async def claimed() -> bool:
+            return await fast.states(broadcast) == ["claimed"]
+
+        await until(claimed, seconds=10, every=0.005)
+        await connection.execute("SELECT FROM broadcasts FOR NO KEY UPDATE")
+        await fast.until_somebody_waits()
+        await asyncio.sleep(0.7)
+    await sending
+    assert carrier.requests == []
+    assert await fast.states(broadcast) == ["pending"]
+
+
+async def test_three_senders_never_have_more_requests_under_way_than_the_provider_allows(fast: World) -> None:
+    fast = quick(fast, send_concurrency=4, send_rate=500, batch_size=20)
+    broadcast = await fast.made(60)
+    carrier = ScriptedCarrier(seconds=0.05)
+    senders = [Sender(fast.worker, fast.settings, carrier) for _ in range(3)]
+    steps = [await batch(fast, broadcast) for _ in senders]
+    await asyncio.gather(*(sender.send_batch(step) for sender, step in zip(senders, steps, strict=True)))
+    assert len(carrier.requests) == 60
+    assert carrier.busiest == 4
+
+
+async def test_three_senders_keep_the_pace_of_one_number_together(fast: World) -> None:
+    rate = 40
+    fast = quick(fast, send_concurrency=20, send_rate=rate, batch_size=20)
+    broadcast = await fast.made(60)
+    carrier = ScriptedCarrier()
+    senders = [Sender(fast.worker, fast.settings, carrier) for _ in range(3)]
+    steps = [await batch(fast, broadcast) for _ in senders]
+    await asyncio.gather(*(sender.send_batch(step) for sender, step in zip(senders, steps, strict=True)))
+    times = sorted(item.at for item in carrier.requests)
+    assert len(times) == 60
+    # Any window: no more than the rate allows, give or take the lateness of a busy machine.
+    tolerance = 0.25
+    for first in range(60):
+        for last in range(first + 1, 60):
+            assert times[last] - times[first] >= (last - first - 4) / rate - tolerance
+
+
+async def test_answers_are_recorded_once_the_database_is_back(fast: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 20: a crash between the answer and its record sends again or forgets."""
+    broadcast = await fast.made(1)
+    carrier = ScriptedCarrier()
+    failures = 2
+
+    async def away() -> Outcome:
+        nonlocal failures
+        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()" \
+                    " AND datname = current_database() AND application_name = ''"  # fmt: skip
+        while failures:
+            failures -= 1
+            await fast.query(terminate)
+        return Accepted(missive_id="M1")
+
+    carrier.script = [away]
+    with causation.caused_by(causation.current()):
+        await send(fast, broadcast, carrier)
+    assert await fast.states(broadcast) == ["accepted"]

@@ -1,0 +1,303 @@
+"""What becomes of texts whose answer was lost."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from libs.common import texts
+from libs.common.carriers.outcomes import Accepted, Deferred, Unknown
+from libs.common.commands import SettleUncertain
+from services.sender.batches import Started
+from services.twilio_sync.settle import Settle
+from tests.support import world as worlds
+from tests.support.twilio_log import TwilioLog
+from tests.support.world import FIRST, NOW, SECOND, World
+
+LOST = Unknown(reason="connection_lost")
+
+
+@pytest.fixture
+def log() -> TwilioLog:
+    return TwilioLog()
+
+
+async def settle(world: World, log: TwilioLog, broadcast_id: int) -> None:
+    handler = Settle(world.worker, world.settings, log.twilio())
+    await handler.settle_uncertain(SettleUncertain(broadcast_id=broadcast_id))
+
+
+async def lose(world: World, broadcast_id: int, *, is_second: bool = False) -> list[Started]:
+    """Lose the answers to all that is left of a phase."""
+    batch = await world.claimed(broadcast_id, is_second=is_second)
+    started = await world.start(batch)
+    for item in started:
+        await world.answer(item, LOST)
+    await world.close(batch, started=len(started))
+    return started
+
+
+async def uncertain(world: World, contacts: int = 1) -> tuple[int, list[Started]]:
+    """Make a broadcast whose first answers are lost, and let enough time pass to look them up."""
+    broadcast = await world.made(contacts)
+    started = await lose(world, broadcast)
+    world.clock.forward(seconds=world.settings.settle_after)
+    return broadcast, started
+
+
+async def test_a_text_that_the_log_has_was_accepted(world: World, log: TwilioLog) -> None:
+    """Fault 33: a rollback around the provider call returned sent rows to the queue."""
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, FIRST, NOW, status="sent")
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["accepted"]
+    rows = await world.query("SELECT twilio_id, twilio_sent_status, settled FROM broadcast_sent_message_status")
+    assert rows == [{"twilio_id": "SM1", "twilio_sent_status": "sent", "settled": False}]
+    assert (await world.happened("TextAccepted"))[0]["settled"] is True
+
+
+async def test_a_text_that_the_log_does_not_have_goes_back_and_counts_an_attempt(world: World, log: TwilioLog) -> None:
+    broadcast, _ = await uncertain(world)
+    await settle(world, log, broadcast)
+    [text] = await world.texts(broadcast)
+    assert (text["state"], text["failures"]) == ("pending", 1)
+
+
+async def test_what_was_settled_is_told_to_the_planner(world: World, log: TwilioLog) -> None:
+    broadcast, started = await uncertain(world, 2)
+    log.add("SM1", started[0].attempt.to, FIRST, NOW)
+    await settle(world, log, broadcast)
+    [told] = await world.planned("UncertainSettled")
+    assert (told["data"]["found"], told["data"]["not_found"]) == (1, 1)
+
+
+async def test_a_text_is_not_looked_up_before_its_time(world: World, log: TwilioLog) -> None:
+    """It may still be on its way into the log."""
+    broadcast = await world.made(1)
+    await lose(world, broadcast)
+    world.clock.forward(seconds=world.settings.settle_after - 0.1)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["uncertain"]
+    assert log.asked == []
+    [again] = await world.planned("SettleUncertain")
+    assert again["deliver_at"] >= NOW + timedelta(seconds=world.settings.settle_after)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.Response(503),
+        httpx.Response(200, content=b"<html>"),
+        httpx.Response(200, json={"messages": [{"sid": "SM1", "to": 7}]}),
+        httpx.Response(429, headers={"Retry-After": "300"}),
+    ],
+    ids=["away", "no JSON", "an entry that cannot be read", "too many requests"],
+)
+async def test_a_log_that_cannot_be_read_says_nothing(world: World, log: TwilioLog, failure: httpx.Response) -> None:
+    broadcast, _ = await uncertain(world)
+    log.failures = [failure]
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["uncertain"]
+    [again] = await world.planned("SettleUncertain")
+    wait = again["deliver_at"] - world.clock.now
+    assert wait >= timedelta(seconds=300 if failure.status_code == 429 else world.settings.sync_interval)
+
+
+async def test_a_log_that_lags_says_nothing(world: World, log: TwilioLog) -> None:
+    """The carrier took a text after this one, and the log has neither yet."""
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    lost, taken = await world.start(batch)
+    await world.answer(lost, LOST)
+    await world.answer(taken, Accepted(missive_id="M1"))
+    world.clock.forward(seconds=world.settings.settle_after)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["uncertain", "accepted"]
+    log.add("SM2", taken.attempt.to, FIRST, NOW)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["pending", "accepted"]
+
+
+async def test_the_same_text_twice_to_one_number_does_not_share_an_entry(world: World, log: TwilioLog) -> None:
+    """Fault 29: matching gave every log entry to the newest row."""
+    broadcast = await world.made(1, first_message="hi", second_message="hi", second_delay=0)
+    [first] = await world.send(broadcast, sids=False)
+    assert await world.advance(broadcast) == "sending_second"
+    world.clock.forward(seconds=600)
+    await lose(world, broadcast, is_second=True)
+    log.add("SM1", first.attempt.to, "hi", NOW)
+    world.clock.forward(seconds=world.settings.settle_after)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast, is_second=True) == ["pending"]
+
+
+async def test_an_entry_that_is_another_texts_already_settles_nothing(world: World, log: TwilioLog) -> None:
+    """Fault 29."""
+    one = await world.made(1)
+    [sent] = await world.send(one)
+    await world.query("UPDATE broadcast_sent_message_status SET twilio_id = 'SM1'")
+    other = await world.scheduled(await world.segment("tag0"))
+    await world.make(other)
+    await lose(world, other)
+    log.add("SM1", sent.attempt.to, FIRST, NOW)
+    world.clock.forward(seconds=world.settings.settle_after)
+    await settle(world, log, other)
+    assert await world.states(other) == ["pending"]
+
+
+async def test_what_staff_typed_by_hand_settles_nothing(world: World, log: TwilioLog) -> None:
+    """Fault 29: texts that staff typed by hand were taken for broadcast texts."""
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, "Are you coming?", NOW + timedelta(seconds=5))
+    log.add("SM2", started.attempt.to, FIRST, NOW - timedelta(minutes=5))
+    log.add("SM3", started.attempt.to, FIRST, NOW, direction="inbound")
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["pending"]
+
+
+async def test_the_entry_may_be_on_any_page(world: World, log: TwilioLog) -> None:
+    world = replace(world, settings=worlds.settings(world.settings.database_url, sync_page_size=2))
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, FIRST, NOW)
+    for n in range(5):
+        log.add(f"SX{n}", started.attempt.to, "by hand", NOW + timedelta(seconds=n + 1))
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["accepted"]
+
+
+async def test_a_text_that_nobody_finds_is_given_up_after_as_many_attempts_as_any_gets(
+    world: World, log: TwilioLog
+) -> None:
+    """Fault 18: failed texts were given back for ever, so a phase never ended."""
+    broadcast = await world.made(1)
+    for _ in range(world.settings.max_attempts):
+        await lose(world, broadcast)
+        world.clock.forward(seconds=world.settings.settle_after)
+        await settle(world, log, broadcast)
+    [text] = await world.texts(broadcast)
+    assert (text["state"], text["attempts"]) == ("refused", 3)
+    assert await world.value("SELECT twilio_error_code FROM broadcast_sent_message_status") == "no_answer"
+
+
+@pytest.mark.parametrize(("lever", "reason"), [("cancel", "cancelled"), (None, "phase_over")])
+async def test_what_is_not_found_once_its_phase_is_over_is_not_sent(
+    world: World, log: TwilioLog, lever: str | None, reason: str
+) -> None:
+    broadcast = await world.made(1, second_delay=7200)
+    await lose(world, broadcast)
+    world.clock.forward(seconds=world.settings.settle_after)
+    if lever == "cancel":
+        await world.cancel(broadcast)
+    else:
+        world.clock.forward(minutes=16)
+        assert await world.advance(broadcast) == "waiting"
+    await settle(world, log, broadcast)
+    [text] = await world.texts(broadcast)
+    assert (text["state"], text["skip_reason"]) == ("skipped", reason)
+
+
+async def test_what_is_not_found_in_a_paused_phase_waits_for_its_going_on(world: World, log: TwilioLog) -> None:
+    """Fault 33: pause and resume skipped texts."""
+    broadcast, _ = await uncertain(world)
+    await world.pause(broadcast)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["pending"]
+
+
+async def test_an_answer_that_comes_while_the_log_is_read_stands(world: World, log: TwilioLog) -> None:
+    """Fault 17: results were handled after others had moved the text on."""
+    broadcast, [started] = await uncertain(world)
+    await world.query("UPDATE outgoing_messages SET state = 'uncertain' WHERE NOT is_second")
+    handler = Settle(world.worker, world.settings, log.twilio())
+    original = handler._log
+
+    async def answered_meanwhile(*args: object) -> object:
+        entries = await original(*args)  # type: ignore[arg-type]
+        await world.answer(started, Accepted(missive_id="M1"))
+        return entries
+
+    handler._log = answered_meanwhile  # type: ignore[assignment, method-assign]
+    await handler.settle_uncertain(SettleUncertain(broadcast_id=broadcast))
+    assert await world.states(broadcast) == ["accepted"]
+    assert await world.happened("TextReturned") == []
+
+
+async def test_what_was_read_about_one_attempt_says_nothing_of_the_next(world: World, log: TwilioLog) -> None:
+    """Invariant 1: the log was read before the newer attempt began."""
+    broadcast, _ = await uncertain(world)
+    handler = Settle(world.worker, world.settings, log.twilio())
+    original = handler._log
+
+    async def overtaken(*args: object) -> object:
+        entries = await original(*args)  # type: ignore[arg-type]
+        await settle(world, log, broadcast)
+        await lose(world, broadcast)
+        return entries
+
+    handler._log = overtaken  # type: ignore[assignment, method-assign]
+    await handler.settle_uncertain(SettleUncertain(broadcast_id=broadcast))
+    [text] = await world.texts(broadcast)
+    assert (text["state"], text["attempts"], text["failures"]) == ("uncertain", 2, 1)
+
+
+async def test_a_settling_that_comes_again_finds_nothing_to_do(world: World, log: TwilioLog) -> None:
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, FIRST, NOW)
+    await settle(world, log, broadcast)
+    before = await world.dump()
+    await settle(world, log, broadcast)
+    assert await world.dump() == before
+
+
+async def test_a_late_acceptance_after_giving_back_is_worth_more_than_the_log(world: World, log: TwilioLog) -> None:
+    """Fault 17: sent texts were given back and sent again."""
+    broadcast, [started] = await uncertain(world)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["pending"]
+    await world.answer(started, Accepted(missive_id="M1"))
+    assert await world.states(broadcast) == ["accepted"]
+
+
+async def test_a_second_text_that_is_uncertain_is_known_by_its_own_words(world: World, log: TwilioLog) -> None:
+    broadcast = await world.made(1, second_delay=0)
+    [first] = await world.send(broadcast, sids=True)
+    assert await world.advance(broadcast) == "sending_second"
+    world.clock.forward(seconds=10)
+    await lose(world, broadcast, is_second=True)
+    log.add(f"SM{first.attempt.text}", first.attempt.to, FIRST, NOW)
+    log.add("SM-second", first.attempt.to, SECOND, world.clock.now)
+    world.clock.forward(seconds=world.settings.settle_after)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast, is_second=True) == ["accepted"]
+
+
+async def test_a_refusal_for_now_after_the_answer_was_lost_changes_nothing(world: World, log: TwilioLog) -> None:
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, FIRST, NOW)
+    await settle(world, log, broadcast)
+    await world.answer(started, Deferred(code="http_408", reason="again"))
+    assert await world.states(broadcast) == ["accepted"]
+
+
+async def test_more_than_one_step_looks_up_are_left_to_the_next(
+    world: World, log: TwilioLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 7: memory does not grow with the audience."""
+    monkeypatch.setattr("services.twilio_sync.settle.AT_ONCE", 2)
+    broadcast, _ = await uncertain(world, 3)
+    await settle(world, log, broadcast)
+    assert sorted(await world.states(broadcast)) == ["pending", "pending", "uncertain"]
+    assert len(await world.planned("SettleUncertain")) == 1
+
+
+async def test_texts_of_a_lost_worker_are_settled_like_any(world: World, log: TwilioLog) -> None:
+    """Fault 16."""
+    broadcast = await world.made(1)
+    [started] = await world.start(await world.claimed(broadcast))
+    world.clock.forward(seconds=world.settings.settle_after)
+    async with world.pool.connection() as connection, connection.transaction():
+        assert await texts.give_up_waiting(connection, world.clock.now, world.clock.now) == 1
+    log.add("SM1", started.attempt.to, FIRST, NOW)
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["accepted"]

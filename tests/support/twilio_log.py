@@ -1,0 +1,95 @@
+"""Twilio's log as its API shows it, newest first and page by page, behind the real client; only the network is cut."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from libs.common.carriers.missive import Missive
+from libs.common.carriers.twilio import Twilio
+from tests.support.world import FROM
+
+URL = "http://twilio.test"
+
+
+@dataclass(slots=True)
+class TwilioLog:
+    """The log. What a test puts into `failures` is answered in place of the next pages."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[httpx.Response] = field(default_factory=list)
+    #: Called after each page that was read: what happens between two pages.
+    between: Callable[[], object] | None = None
+    #: Whether the last page has the key `next_page_uri` at all.
+    says_that_it_ends: bool = True
+    asked: list[httpx.URL] = field(default_factory=list)
+    #: What Missive knows: message id to Twilio's sid.
+    external_ids: dict[str, str] = field(default_factory=dict)
+
+    def add(
+        self,
+        sid: str,
+        to: str,
+        body: str,
+        at: datetime,
+        *,
+        status: str = "delivered",
+        error_code: int | None = None,
+        direction: str = "outbound-api",
+    ) -> None:
+        """Log a text."""
+        self.entries.append({
+            "sid": sid, "to": to, "from": FROM, "body": body, "status": status, "error_code": error_code,
+            "date_created": format_datetime(at), "date_sent": format_datetime(at), "direction": direction,
+        })  # fmt: skip
+
+    def set(self, sid: str, **fields: Any) -> None:
+        """Change an entry."""
+        for entry in self.entries:
+            if entry["sid"] == sid:
+                entry.update(fields)
+
+    def twilio(self) -> Twilio:
+        return Twilio(base_url=URL, account_sid="AC1", auth_token="token", client=self._client())
+
+    def missive(self) -> Missive:
+        return Missive(base_url=URL, token="token", client=self._client())
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url)
+        if request.url.path.startswith("/v1/messages/"):
+            ids = request.url.path.rpartition("/")[2].split(",")
+            known = [{"id": item, "external_id": self.external_ids[item]} for item in ids if item in self.external_ids]
+            return httpx.Response(200, json={"messages": known})
+        if self.failures:
+            return self.failures.pop(0)
+        asked = request.url.params
+        size, first = int(asked.get("PageSize", 50)), int(asked.get("PageToken", 0))
+        found = sorted(
+            (
+                entry
+                for entry in self.entries
+                if entry["from"] == asked.get("From", FROM) and asked.get("To", entry["to"]) == entry["to"]
+            ),
+            key=lambda entry: -_seconds(entry),
+        )
+        more = first + size < len(found)
+        page: dict[str, Any] = {"messages": found[first : first + size]}
+        if more:
+            rest = asked.set("PageToken", str(first + size))
+            page["next_page_uri"] = f"{request.url.path}?{rest}"
+        elif self.says_that_it_ends:
+            page["next_page_uri"] = None
+        if self.between is not None:
+            self.between()
+        return httpx.Response(200, json=page)
+
+
+def _seconds(entry: dict[str, Any]) -> float:
+    return parsedate_to_datetime(entry["date_created"]).timestamp()
