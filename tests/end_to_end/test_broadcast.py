@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from libs.common import database, rebuild
 from tests.support.processes import Processes, until
 
 FIRST = "¿Cómo está? It's \"free\" – 100 % {name} \\ $$ 'x'; DROP TABLE contacts; -- 🗳️\nÁrbol"
@@ -110,7 +111,9 @@ async def test_a_reply_or_a_stop_keeps_the_second_message_away(broadsheet: Proce
     await assert_once_and_every_one(broadsheet, broadcast_id)
 
 
-async def test_lost_answers_and_refusals_for_now_neither_double_nor_lose_a_text(broadsheet: Processes) -> None:
+async def test_lost_answers_and_refusals_for_now_neither_double_nor_lose_a_text_and_history_tells_it_all(
+    broadsheet: Processes, database_url: str
+) -> None:
     faults = [
         {"kind": "rate_limited", "on": "send", "skip": 5, "count": 1, "retry_after": 1},
         {"kind": "cut_after", "on": "send", "skip": 10, "count": 3, "every": 7},
@@ -126,6 +129,10 @@ async def test_lost_answers_and_refusals_for_now_neither_double_nor_lose_a_text(
     await broadsheet.post("/make")
     await completed(broadsheet, broadcast_id)
     await assert_once_and_every_one(broadsheet, broadcast_id)
+    async with database.create_pool(database_url) as pool, database.transaction(pool) as connection:
+        before = await rebuild.fingerprints(connection)
+        await rebuild.rebuild(connection)
+        assert await rebuild.fingerprints(connection) == before
 
 
 async def test_a_sender_killed_in_the_middle_of_a_phase_costs_nobody_a_text(broadsheet: Processes) -> None:
