@@ -94,7 +94,7 @@ async def _twilio(settings: CarrierSettings) -> Found:
         since = datetime.now(UTC) - timedelta(minutes=1)
         await client.messages(from_number=settings.from_number, since=since, page_size=1)
     except CarrierUnreadable as error:
-        return "Twilio", False, f"{error} Look at BROADSHEET_TWILIO_ACCOUNT_SID and _AUTH_TOKEN."
+        return "Twilio", False, f"{error}: look at BROADSHEET_TWILIO_ACCOUNT_SID and _AUTH_TOKEN"
     else:
         return "Twilio", True, "the log can be read"
     finally:

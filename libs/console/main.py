@@ -1,6 +1,7 @@
 """`broadsheet`: the command line."""
 
 import asyncio
+import logging
 import signal
 import sys
 from typing import Annotated
@@ -109,6 +110,8 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command line; what goes wrong is told in a line or two, with exit status 1, or 2 for settings."""
+    for noisy in ("aiormq", "aio_pika"):  # they tell what we tell, with a traceback
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     try:
         app()
     except (SettingsError, NoApi) as error:
