@@ -43,6 +43,8 @@ def decode(name: str, written: int, data: dict[str, Any]) -> Message:
     cls = TYPES.get(name)
     if cls is None:
         raise UnreadableMessage("unknown type of message")
+    if written > version(name):
+        raise UnreadableMessage(f"{name} version {written} is newer than this release")
     while written < version(name):
         upcast = UPCASTERS.get((name, written))
         if upcast is None:

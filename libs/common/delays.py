@@ -122,7 +122,7 @@ async def publish(
 
     Raises what the broker raises: a message that no queue takes is an error, too.
     """
-    if delay < UNIT:
+    if delay <= 0:
         await broker.publish(
             message,
             exchange=topology.COMMANDS,

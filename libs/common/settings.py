@@ -82,6 +82,13 @@ def _keys(text: Any) -> Any:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
 
+def _windows(text: str) -> str:
+    from libs.common.carriers import limits  # which needs these settings
+
+    limits.parse_windows(text)
+    return text
+
+
 HttpUrl = Annotated[str, AfterValidator(_http)]
 PhoneNumber = Annotated[str, AfterValidator(e164)]
 
@@ -108,18 +115,18 @@ class Settings(BaseSettings):
     send_rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
     #: Seconds from the last first message to the follow-ups, for a broadcast that says nothing of it.
     second_delay: Annotated[int, Field(ge=0, le=86_400)] = 600
-    sync_interval: Annotated[float, Field(gt=0)] = 60.0
+    sync_interval: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     sync_page_size: Annotated[int, Field(ge=1, le=1000)] = 100
-    sync_deadline: Annotated[float, Field(gt=0)] = 86_400.0
+    sync_deadline: Annotated[float, Field(gt=0, le=31_536_000)] = 86_400.0
     #: Seconds before a text without an answer is looked up in the carrier's log.
-    settle_after: Annotated[float, Field(gt=0)] = 120.0
+    settle_after: Annotated[float, Field(gt=0, le=86_400)] = 120.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     #: Seconds that one request to a carrier may take.
     request_timeout: Annotated[float, Field(gt=0, le=60)] = 15.0
     #: Seconds for which a worker that does not stir keeps its batch; one that was stopped for longer ends itself.
     lease: Annotated[float, Field(gt=0.5, le=90)] = 15.0
     #: Seconds between two looks of the watchdog, and for which a step may be late before it is emitted again.
-    watchdog_interval: Annotated[float, Field(gt=0)] = 5.0
+    watchdog_interval: Annotated[float, Field(gt=0, le=3600)] = 5.0
 
     #: Where the worker's health and metrics are served; the API serves its own.
     health_host: str = "127.0.0.1"
@@ -178,7 +185,7 @@ class CarrierSettings(Settings):
     #: Requests under way at once, over all senders together.
     send_concurrency: Annotated[int, Field(ge=1, le=1000)] = 5
     #: The provider's published windows, requests/seconds; empty for none.
-    missive_windows: str = "300/60,900/900"
+    missive_windows: Annotated[str, AfterValidator(_windows)] = "300/60,900/900"
 
     @model_validator(mode="after")
     def _carrier_has_its_keys(self) -> "CarrierSettings":

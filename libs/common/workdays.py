@@ -66,6 +66,8 @@ def parse_quiet_hours(text: str) -> tuple[time, time] | None:
     span = time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
     if span[0] == span[1]:
         raise ValueError("start and end are the same")
+    if span[0].tzinfo or span[1].tzinfo:
+        raise ValueError("give local times, without an offset")
     return span
 
 
@@ -80,4 +82,6 @@ def quiet_until(now: datetime, quiet: tuple[time, time] | None, zone: ZoneInfo) 
     if not inside:
         return None
     day = local.date() if wall < end else local.date() + timedelta(days=1)
-    return at_wall_clock(day, end, zone)
+    until = at_wall_clock(day, end, zone)
+    # Within the hour that comes twice the end's first occurrence may be over; then it is the second one.
+    return until if until > now else datetime.combine(day, end.replace(fold=1), tzinfo=zone).astimezone(UTC)

@@ -170,9 +170,7 @@ async def changed(
     return list({item.text: item for item in sorted(news, key=lambda item: statuses.rank(item.status))}.values())
 
 
-async def _named(
-    connection: Connection, sids: dict[int, str], changes: Sequence[e.TextStatus]
-) -> list[e.TextStatus]:
+async def _named(connection: Connection, sids: dict[int, str], changes: Sequence[e.TextStatus]) -> list[e.TextStatus]:
     """Give what the provider's own word for a text's sid adds to the changes; a sid is one text's alone."""
     cursor = await connection.execute(queries.KNOWN_SIDS, {"sids": list(sids.values())})
     taken = {row["twilio_id"] for row in await cursor.fetchall()} | {change.twilio_id for change in changes}

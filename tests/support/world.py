@@ -28,10 +28,26 @@ FROM = "+13135550100"
 FIRST = 'It\'s "free" \\ $$ %s {} — ¿vienes? 🎉\nJoin us'
 SECOND = "Don't forget: $1 'or' \"two\"\\n"
 
-TABLES = (
-    "sending_numbers contacts opt_outs audience_segments broadcasts broadcasts_segments batches syncs "
-    "outgoing_messages broadcast_sent_message_status replies streams events outbox inbox pace permits idempotency_keys"
-).split()
+TABLES = [
+    "sending_numbers",
+    "contacts",
+    "opt_outs",
+    "audience_segments",
+    "broadcasts",
+    "broadcasts_segments",
+    "batches",
+    "syncs",
+    "outgoing_messages",
+    "broadcast_sent_message_status",
+    "replies",
+    "streams",
+    "events",
+    "outbox",
+    "inbox",
+    "pace",
+    "permits",
+    "idempotency_keys",
+]
 SEQUENCES = ("broadcast_ids", "text_ids")
 
 
@@ -237,8 +253,8 @@ class World:
 
     async def texts(self, broadcast_id: int, *, is_second: bool = False) -> list[dict[str, Any]]:
         return await self.query(
-            "SELECT id, contact_id, segment_id, recipient_phone_number, state, processed, claimed_by, attempts, failures,"
-            " attempt_started_at, nullif(not_before, '-infinity') AS not_before, skip_reason"
+            "SELECT id, contact_id, segment_id, recipient_phone_number, state, processed, claimed_by, attempts,"
+            " failures, attempt_started_at, nullif(not_before, '-infinity') AS not_before, skip_reason"
             " FROM outgoing_messages WHERE broadcast_id = %s AND is_second = %s ORDER BY id",
             broadcast_id, is_second,
         )  # fmt: skip

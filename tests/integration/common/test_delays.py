@@ -67,3 +67,10 @@ async def test_a_broker_without_the_plugin_gets_the_ladder_and_a_wish_is_a_wish(
 async def test_declaring_everything_again_changes_nothing(amqp_url: str) -> None:
     await worker.declare(amqp_url, "ladder")
     await worker.declare(amqp_url, "ladder")
+
+
+async def test_a_step_is_not_delivered_even_a_moment_before_it_is_due(amqp_url: str) -> None:
+    """It would find that its time has not come, do nothing, and be gone."""
+    waits = [0.01, 0.05, 0.09]
+    took = await deliveries(amqp_url, "ladder", waits)
+    assert all(seconds >= wait for seconds, wait in zip(took.values(), waits, strict=True))

@@ -9,7 +9,7 @@ import pytest
 
 from libs.common import database, lifecycle, pace, texts
 from libs.common import events as e
-from libs.common.carriers.outcomes import Accepted, Refused, Unknown
+from libs.common.carriers.outcomes import Accepted, Outcome, Refused, Unknown
 from libs.common.errors import NotFound
 from services.planner import facts, watchdog
 from services.planner.next_steps import PATIENCE
@@ -36,7 +36,8 @@ async def passed(world: World, broadcast_id: int, *changes: e.TextStatus) -> Non
 
 async def delivered(world: World, broadcast_id: int) -> None:
     ids = await world.column(
-        "SELECT outgoing_message_id FROM broadcast_sent_message_status WHERE outcome = 'accepted' AND broadcast_id = %s",
+        "SELECT outgoing_message_id FROM broadcast_sent_message_status"
+        " WHERE outcome = 'accepted' AND broadcast_id = %s",
         broadcast_id,
     )
     told = [
@@ -334,7 +335,7 @@ async def test_the_report_is_final_at_the_deadline_even_if_the_log_can_never_be_
 async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> None:
     broadcast = await world.made(4, second_delay=7200)
     batch = await world.claimed(broadcast)
-    outcomes = [Accepted(missive_id="M"), Refused(code="21211", reason="no"), Unknown(reason="timeout")]
+    outcomes: list[Outcome] = [Accepted(missive_id="M"), Refused(code="21211", reason="no"), Unknown(reason="timeout")]
     for started, outcome in zip(await world.start(batch, count=3), outcomes, strict=True):
         await world.answer(started, outcome)
     await world.cancel(broadcast)
@@ -342,9 +343,7 @@ async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> 
     await world.advance(broadcast)
     async with world.pool.connection() as connection:
         ledger = await texts.ledger(connection, broadcast)
-    assert ledger == e.Ledger(
-        planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1
-    )
+    assert ledger == e.Ledger(planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1)
     assert texts.adds_up(ledger)
 
 

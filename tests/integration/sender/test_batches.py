@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,22 @@ from services.sender import batches
 from tests.support.world import NOW, World
 
 ACCEPTED = Accepted(missive_id="M1")
+
+
+async def record_opt_out(world: World, text: dict[str, Any]) -> None:
+    """Record an opt-out and nothing else, as if the row of the text could not be seen."""
+    await world.query(
+        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", text["recipient_phone_number"], text["contact_id"]
+    )
+
+
+async def record_reply(world: World, text: dict[str, Any]) -> None:
+    """Record a reply and nothing else, as if the row of the text could not be seen."""
+    await world.query(
+        "INSERT INTO replies (provider_id, contact_id, broadcast_id, body, received_at)"
+        " SELECT '1', contact_id, broadcast_id, '', now() FROM outgoing_messages WHERE id = %s",
+        text["id"],
+    )
 
 
 async def test_two_claims_at_once_never_take_the_same_text(world: World) -> None:
@@ -181,9 +198,7 @@ async def test_who_has_opted_out_is_not_started_even_where_the_skipping_missed_t
     broadcast = await world.made(2)
     batch = await world.claimed(broadcast)
     texts = await world.texts(broadcast)
-    await world.query(
-        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", texts[0]["recipient_phone_number"], texts[0]["contact_id"]
-    )
+    await record_opt_out(world, texts[0])
     assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
 
 
@@ -199,10 +214,7 @@ async def test_who_has_replied_is_not_started_even_where_the_skipping_missed_the
     broadcast = await second_phase(world)
     batch = await world.claimed(broadcast, is_second=True)
     texts = await world.texts(broadcast, is_second=True)
-    await world.query(
-        "INSERT INTO replies (provider_id, contact_id, broadcast_id, body, received_at) VALUES ('1', %s, %s, '', now())",
-        texts[0]["contact_id"], broadcast,
-    )  # fmt: skip
+    await record_reply(world, texts[0])
     assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
 
 
@@ -210,13 +222,8 @@ async def test_a_claim_leaves_out_who_has_replied_or_opted_out(world: World) -> 
     """Faults 23, 24."""
     broadcast = await second_phase(world, 3)
     texts = await world.texts(broadcast, is_second=True)
-    await world.query(
-        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", texts[0]["recipient_phone_number"], texts[0]["contact_id"]
-    )
-    await world.query(
-        "INSERT INTO replies (provider_id, contact_id, broadcast_id, body, received_at) VALUES ('1', %s, %s, '', now())",
-        texts[1]["contact_id"], broadcast,
-    )  # fmt: skip
+    await record_opt_out(world, texts[0])
+    await record_reply(world, texts[1])
     batch = await world.take(await world.plan(broadcast, is_second=True))
     assert batch is not None
     assert await world.claim(batch) == 1
@@ -299,7 +306,8 @@ async def test_an_acceptance_counts_even_after_the_text_was_given_back(world: Wo
 
 
 @pytest.mark.parametrize(
-    "late", [Deferred(code="http_429", reason="too fast"), Refused(code="21211", reason="no"), Unknown(reason="timeout")]
+    "late",
+    [Deferred(code="http_429", reason="too fast"), Refused(code="21211", reason="no"), Unknown(reason="timeout")],
 )
 async def test_a_late_answer_other_than_an_acceptance_does_not_touch_a_text_that_was_given_back(
     world: World, late: Deferred | Refused | Unknown

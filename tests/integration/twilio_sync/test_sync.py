@@ -139,9 +139,7 @@ async def test_pages_that_shift_while_they_are_read_neither_lose_nor_double_a_st
     for n, number in enumerate(numbers):
         log.add(f"SM{n}", number, FIRST, NOW + timedelta(seconds=n))
     later = iter(range(100))
-    log.between = lambda: log.add(
-        f"SX{(n := next(later))}", numbers[0], "by hand", NOW + timedelta(seconds=100 + n)
-    )
+    log.between = lambda: log.add(f"SX{(n := next(later))}", numbers[0], "by hand", NOW + timedelta(seconds=100 + n))
     await sync(world, log, broadcast)
     log.entries = [entry for entry in log.entries if entry["sid"] != "SM5"]  # one that was seen is gone: they shift up
     await whole(world, log, broadcast)
@@ -184,7 +182,7 @@ async def test_a_status_never_goes_backwards(world: World, log: TwilioLog, befor
 
 
 async def test_a_delivery_report_that_comes_while_a_pass_is_recorded_stands(world: World, log: TwilioLog) -> None:
-    """Fault 32: a late `sent` overwrote `delivered`; here the pass has read `sent`, and the report is just coming in."""
+    """Fault 32: a late `sent` overwrote `delivered`; the pass has read `sent`, the report is coming in."""
     broadcast, [one] = await sent(world, 1)
     log.add("SM1", one, FIRST, NOW, status="queued")
     await sync(world, log, broadcast)
@@ -242,28 +240,28 @@ async def test_a_log_that_cannot_be_read_is_read_again_from_the_same_page(
         log.add(f"SM{n}", number, FIRST, NOW + timedelta(seconds=n))
     await sync(world, log, broadcast)
     page = await world.value("SELECT twilio_paging FROM broadcasts")
-    number = await plan(world, broadcast)
+    planned = await plan(world, broadcast)
     await world.query("DELETE FROM outbox")
     log.failures = [failure, failure]
-    await sync(world, log, broadcast, number)
+    await sync(world, log, broadcast, planned)
     assert await world.value("SELECT twilio_paging FROM broadcasts") == page
     [again] = await world.planned("SyncStatuses")
     due = world.clock.now + timedelta(seconds=world.settings.sync_interval)
-    assert (again["data"]["number"], again["deliver_at"]) == (number, due)
+    assert (again["data"]["number"], again["deliver_at"]) == (planned, due)
     assert await world.value("SELECT due_at FROM syncs") == due
     log.failures = []
-    await sync(world, log, broadcast, number)
+    await sync(world, log, broadcast, planned)
     assert await world.value("SELECT count(*) FROM broadcast_sent_message_status WHERE settled") == 2
 
 
 async def test_a_pass_that_is_over_does_nothing_again(world: World, log: TwilioLog) -> None:
     """A step that is delivered twice, or was emitted again."""
     broadcast, [one] = await sent(world, 1)
-    number = await plan(world, broadcast)
-    await sync(world, log, broadcast, number)
+    planned = await plan(world, broadcast)
+    await sync(world, log, broadcast, planned)
     log.add("SM1", one, FIRST, NOW)
     before = await world.dump()
-    await sync(world, log, broadcast, number)
+    await sync(world, log, broadcast, planned)
     assert await world.dump() == before
 
 
@@ -279,8 +277,8 @@ async def test_two_passes_at_once_record_each_status_once(world: World, log: Twi
     broadcast, numbers = await sent(world, 3)
     for n, number in enumerate(numbers):
         log.add(f"SM{n}", number, FIRST, NOW)
-    number = await plan(world, broadcast)
-    await asyncio.gather(*(sync(world, log, broadcast, number) for _ in range(4)))
+    planned = await plan(world, broadcast)
+    await asyncio.gather(*(sync(world, log, broadcast, planned) for _ in range(4)))
     told = [item["twilio_id"] for event in await world.happened("StatusesSynced") for item in event["statuses"]]
     assert sorted(told) == ["SM0", "SM1", "SM2"]
 

@@ -25,9 +25,7 @@ def deferred(code: str, retry_after: float | None = None) -> Deferred:
 
 
 def returned(code: str, *, seconds: float, counts: bool) -> e.TextReturned:
-    return e.TextReturned(
-        broadcast_id=1, text=7, code=code, not_before=NOW + timedelta(seconds=seconds), counts=counts
-    )
+    return e.TextReturned(broadcast_id=1, text=7, code=code, not_before=NOW + timedelta(seconds=seconds), counts=counts)
 
 
 REFUSED = e.TextRefused(broadcast_id=1, text=7, code="21211")
@@ -46,9 +44,7 @@ SPENT = Accepted(missive_id="M", missive_conversation_id="C", twilio_id="S", twi
         (Refused(code="21211", reason=""), Consequence(event=REFUSED, outcome="refused")),
         (
             Refused(code="21610", reason=""),
-            Consequence(
-                event=e.TextRefused(broadcast_id=1, text=7, code="21610"), outcome="refused", opt_out=True
-            ),
+            Consequence(event=e.TextRefused(broadcast_id=1, text=7, code="21610"), outcome="refused", opt_out=True),
         ),
         (Unknown(reason="timeout"), Consequence(event=None, outcome="unknown", hold=True)),
         (

@@ -1,0 +1,191 @@
+"""Settings from the environment."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from libs.common import settings
+from libs.common.errors import SettingsError
+from libs.common.settings import ApiSettings, CarrierSettings, Settings
+
+GOOD = {
+    "DATABASE_URL": "postgresql://u:p@host/broadsheet",
+    "AMQP_URL": "amqp://host/",
+    "FROM_NUMBER": "(313) 555-0100",
+    "MISSIVE_TOKEN": "m",
+    "TWILIO_ACCOUNT_SID": "AC1",
+    "TWILIO_AUTH_TOKEN": "t",
+    "API_KEYS": "0123456789abcdef, fedcba9876543210",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Nothing but good settings, and no `.env`."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("BROADSHEET_")]:
+        monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(f"BROADSHEET_{name}", value)
+    return monkeypatch
+
+
+def test_what_is_not_said_has_the_published_default() -> None:
+    carrier = settings.load(CarrierSettings)
+    found = {name: getattr(carrier, name) for name in (
+        "carrier", "batch_size", "batch_seconds", "send_rate", "send_concurrency", "second_delay", "sync_interval",
+        "sync_page_size", "sync_deadline", "settle_after", "max_attempts", "timezone", "holidays", "quiet_hours",
+        "delays", "log_level", "log_format",
+    )}  # fmt: skip
+    assert found == {
+        "carrier": "missive", "batch_size": 50, "batch_seconds": 60, "send_rate": 1, "send_concurrency": 5,
+        "second_delay": 600, "sync_interval": 60, "sync_page_size": 100, "sync_deadline": 86400, "settle_after": 120,
+        "max_attempts": 3, "timezone": "America/Detroit", "holidays": "US-MI", "quiet_hours": "21:00-08:00",
+        "delays": "auto", "log_level": "info", "log_format": "console",
+    }  # fmt: skip
+
+
+def test_values_are_read_into_one_form() -> None:
+    api = settings.load(ApiSettings)
+    assert api.from_number == "+13135550100"
+    assert api.api_keys == ("0123456789abcdef", "fedcba9876543210")
+
+
+BAD = {
+    "DATABASE_URL": "mysql://host/x",
+    "AMQP_URL": "http://host",
+    "FROM_NUMBER": "12",
+    "TIMEZONE": "Detroit",
+    "HOLIDAYS": "XX-YY",
+    "QUIET_HOURS": "21:00",
+    "DELAYS": "sundial",
+    "CARRIER": "pigeon",
+    "BATCH_SIZE": "0",
+    "BATCH_SECONDS": "-1",
+    "SEND_RATE": "0",
+    "SEND_CONCURRENCY": "none",
+    "SECOND_DELAY": "-1",
+    "SYNC_INTERVAL": "inf",
+    "SYNC_PAGE_SIZE": "5000",
+    "SYNC_DEADLINE": "1e300",
+    "SETTLE_AFTER": "1",
+    "MAX_ATTEMPTS": "0",
+    "REQUEST_TIMEOUT": "nan",
+    "LEASE": "0.1",
+    "WATCHDOG_INTERVAL": "0",
+    "MISSIVE_URL": "public.missiveapp.com",
+    "MISSIVE_WINDOWS": "300 a minute",
+    "MISSIVE_TOKEN": "",
+    "TWILIO_URL": "ftp://x",
+    "TWILIO_ACCOUNT_SID": "",
+    "TWILIO_AUTH_TOKEN": "",
+    "PUBLIC_URL": "x",
+    "HEALTH_PORT": "99999",
+    "LOG_LEVEL": "loud",
+    "LOG_FORMAT": "xml",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), BAD.items())
+def test_a_bad_setting_is_one_line_that_names_it(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(f"BROADSHEET_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(CarrierSettings)
+    assert f"BROADSHEET_{name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("API_KEYS", "short"), ("API_KEYS", " , "), ("API_PORT", "x"), ("PUBLIC_URL", "x")]
+)
+def test_a_bad_setting_of_the_apis_is_one_line_that_names_it(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(f"BROADSHEET_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(ApiSettings)
+    assert f"BROADSHEET_{name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "FROM_NUMBER"])
+def test_a_setting_that_is_missing_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(f"BROADSHEET_{name}")
+    with pytest.raises(SettingsError, match=f"^BROADSHEET_{name} is not set$"):
+        settings.load(Settings)
+
+
+def test_all_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_BATCH_SIZE", "many")
+    environment.setenv("BROADSHEET_TIMEZONE", "Detroit")
+    with pytest.raises(SettingsError, match=r"BROADSHEET_TIMEZONE.*BROADSHEET_BATCH_SIZE"):
+        settings.load(Settings)
+
+
+def test_a_bad_secret_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_DATABASE_URL", "mysql://u:hunter2@host/x")
+    environment.setenv("BROADSHEET_API_KEYS", "hunter2")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(ApiSettings)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settling_waits_for_every_worker(environment: pytest.MonkeyPatch) -> None:
+    """Fault 19: a lease shorter than a slow provider call."""
+    environment.setenv("BROADSHEET_SETTLE_AFTER", "30")
+    environment.setenv("BROADSHEET_LEASE", "15")
+    environment.setenv("BROADSHEET_REQUEST_TIMEOUT", "15")
+    with pytest.raises(SettingsError, match="BROADSHEET_SETTLE_AFTER must be more than"):
+        settings.load(Settings)
+
+
+def test_twilios_keys_are_needed_with_either_carrier_and_missives_only_with_missive(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("BROADSHEET_CARRIER", "twilio")
+    environment.delenv("BROADSHEET_MISSIVE_TOKEN")
+    assert settings.load(CarrierSettings).carrier == "twilio"
+    environment.delenv("BROADSHEET_TWILIO_AUTH_TOKEN")
+    with pytest.raises(SettingsError, match="BROADSHEET_TWILIO_AUTH_TOKEN is not set"):
+        settings.load(CarrierSettings)
+
+
+def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    environment.delenv("BROADSHEET_MISSIVE_TOKEN")
+    environment.setenv("BROADSHEET_MISSIVE_TOKEN_FILE", str(tmp_path / "secret"))
+    assert settings.load(CarrierSettings).missive_token == "from a file"
+
+
+def test_a_file_that_cannot_be_read_is_one_line_that_names_the_setting(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_MISSIVE_TOKEN_FILE", "/nowhere/secret")
+    with pytest.raises(SettingsError, match=r"^BROADSHEET_MISSIVE_TOKEN_FILE: No such file or directory: /nowhere"):
+        settings.load(CarrierSettings)
+
+
+def test_dot_env_is_honoured_and_the_environment_comes_before_it(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("BROADSHEET_BATCH_SIZE=7\nBROADSHEET_SECOND_DELAY=8\nOTHER=1\n")
+    environment.setenv("BROADSHEET_SECOND_DELAY", "9")
+    found = settings.load(Settings)
+    assert (found.batch_size, found.second_delay) == (7, 9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "size", "texts"), [(1, 60, 50, 30), (40, 60, 50, 50), (0.01, 60, 50, 1), (1, 1, 50, 1)]
+)
+def test_a_batch_claims_no_more_than_its_share_of_the_pace_lets_it_send(
+    environment: pytest.MonkeyPatch, rate: float, seconds: float, size: int, texts: int
+) -> None:
+    """Fault 18: what was not reached in 60 s was lost."""
+    for name, value in (("SEND_RATE", rate), ("BATCH_SECONDS", seconds), ("BATCH_SIZE", size)):
+        environment.setenv(f"BROADSHEET_{name}", str(value))
+    assert settings.load(Settings).batch_texts == texts
+
+
+@pytest.mark.parametrize("quiet", ["", "21:00-08:00"])
+def test_quiet_hours_may_be_none(environment: pytest.MonkeyPatch, quiet: str) -> None:
+    environment.setenv("BROADSHEET_QUIET_HOURS", quiet)
+    assert (settings.load(Settings).quiet is None) == (not quiet)
