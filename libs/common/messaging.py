@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import aio_pika
+import aio_pika.exceptions
 import msgspec
 import psycopg
 import psycopg_pool
@@ -33,6 +34,14 @@ RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 PUBLISH_TIMEOUT = 10.0  # seconds to wait for the broker's confirm
 REASON = "x-broadsheet-reason"
 QUEUE = "x-broadsheet-queue"
+
+#: What the loss of the broker raises; a publish on a channel that is being replaced is no AMQPError.
+BROKER_AWAY = (
+    aio_pika.exceptions.AMQPError,
+    aio_pika.exceptions.ChannelInvalidStateError,
+    OSError,
+    TimeoutError,
+)
 
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, ConcurrencyError)
 

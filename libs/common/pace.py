@@ -67,10 +67,13 @@ WHERE pace.key = locked.key AND slot.at <= clock_timestamp() + make_interval(sec
 RETURNING extract(epoch FROM slot.at - clock_timestamp())::float8 AS delay
 """
 
-#: Holds everybody back until the provider may have recovered; a success ends it.
+#: Holds everybody back until the provider may have recovered; a success ends the doubling. What fails while everybody
+#: is held back left before: several requests that one blip breaks are one failure, not five in a row.
 HOLD = """
-UPDATE pace SET failures = failures + 1, held_until = greatest(held_until, clock_timestamp() + make_interval(
-    secs => coalesce(%(seconds)s::float8, least(%(longest)s, %(first)s * power(2, least(failures, 10))))))
+UPDATE pace SET failures = failures + (held_until <= clock_timestamp())::integer,
+    held_until = greatest(held_until, clock_timestamp() + make_interval(secs => coalesce(%(seconds)s::float8,
+        CASE WHEN held_until > clock_timestamp() THEN 0
+             ELSE least(%(longest)s, %(first)s * power(2, least(failures, 10))) END)))
 WHERE key = %(key)s RETURNING extract(epoch FROM held_until - clock_timestamp())::float8 AS delay
 """
 

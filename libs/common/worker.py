@@ -131,7 +131,7 @@ async def _prepare(service: str, worker: Worker) -> None:
         try:
             worker.delay_mode = await delays.probe(worker.settings.amqp_url, worker.settings.delays)
             await declare(worker.settings.amqp_url, worker.delay_mode)
-        except (aio_pika.exceptions.AMQPError, OSError, TimeoutError) as error:
+        except messaging.BROKER_AWAY as error:
             log.warning("waiting_for_broker", service=service, error=type(error).__name__)
             await asyncio.sleep(START_WAIT)
         else:
@@ -172,7 +172,7 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
             for subscriber in broker.subscribers:
                 await subscriber.stop()
                 await subscriber.start()
-        except (aio_pika.exceptions.AMQPError, OSError, TimeoutError) as error:
+        except messaging.BROKER_AWAY as error:
             log.warning("waiting_for_broker", error=type(error).__name__)
 
 

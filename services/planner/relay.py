@@ -8,7 +8,6 @@ over rows that another holds.
 import asyncio
 from datetime import datetime, timedelta
 
-import aio_pika.exceptions
 import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
@@ -23,7 +22,7 @@ POLL = 1.0  # seconds between two looks where no notification comes
 BATCH = 100  # messages to a transaction
 LISTEN_AGAIN = 1.0  # seconds before a lost connection for LISTEN is opened again
 
-TROUBLE = (aio_pika.exceptions.AMQPError, OperationalError, PoolTimeout, OSError, TimeoutError)
+TROUBLE = (*messaging.BROKER_AWAY, OperationalError, PoolTimeout)
 
 assert HORIZON.total_seconds() < delays.LONGEST
 

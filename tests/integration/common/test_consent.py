@@ -69,6 +69,19 @@ async def test_a_reply_is_credited_to_the_broadcast_that_it_answers(world: World
     assert await world.column("SELECT broadcast_id FROM replies ORDER BY provider_id") == [one, other, one]
 
 
+async def test_a_reply_answers_the_broadcast_that_was_sent_last_not_the_one_that_was_made_last(world: World) -> None:
+    """Fault 28."""
+    one = await world.made(1)
+    other = await world.scheduled(await world.segment("tag0"))
+    await world.make(other)
+    await world.send(other)
+    world.clock.forward(hours=1)
+    [last] = await world.send(one)
+    world.clock.forward(seconds=10)
+    await write(world, last.attempt.to)
+    assert await world.column("SELECT broadcast_id FROM replies") == [one]
+
+
 async def test_a_message_from_somebody_who_got_nothing_answers_no_broadcast(world: World) -> None:
     """Fault 28."""
     broadcast = await world.made(2)

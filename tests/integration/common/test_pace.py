@@ -77,15 +77,26 @@ async def test_a_block_of_slots_is_taken_whole(pool: Pool) -> None:
     assert 0.45 < after - first < 0.55
 
 
-async def test_a_hold_holds_everybody_back_and_doubles_until_a_success(pool: Pool) -> None:
+async def test_each_failure_after_a_hold_doubles_the_next_one_until_a_success(pool: Pool) -> None:
     limit, provider = Limit(key="number:1", interval=0.01), pace.provider_hold("missive")
     await prepared(pool, limit, provider)
+    waits = []
     async with pool.connection() as connection:
-        waits = [await pace.hold(connection, "missive") for _ in range(3)]
-        assert await pace.reserve(connection, (limit, provider), within=1.0) is None
-        assert [round(wait) for wait in waits] == [1, 2, 4]
+        for _ in range(3):
+            waits.append(round(await pace.hold(connection, "missive")))
+            assert await pace.reserve(connection, (limit, provider), within=0.5) is None
+            await connection.execute("UPDATE pace SET held_until = clock_timestamp()")
+        assert waits == [1, 2, 4]
         await pace.release(connection, "missive")
-        assert (await pace.held(connection, ["missive"]))[1] == 0
+        assert round(await pace.hold(connection, "missive")) == 1
+
+
+async def test_requests_that_one_blip_breaks_are_one_failure(pool: Pool) -> None:
+    await prepared(pool, pace.provider_hold("missive"))
+    async with pool.connection() as connection:
+        waits = [round(await pace.hold(connection, "missive")) for _ in range(5)]
+        assert waits == [1] * 5
+        assert (await pace.held(connection, ["missive"]))[1] == 1
 
 
 async def test_the_wait_that_a_provider_asks_for_is_kept_whatever_succeeds_meanwhile(pool: Pool) -> None:

@@ -204,11 +204,14 @@ def test_every_event_has_its_place_in_the_tables_or_says_that_it_has_none() -> N
     "illegal",
     [
         (
-            "INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)"
-            " SELECT 999, broadcast_id, contact_id, segment_id, is_second, '+13130000000' FROM outgoing_messages LIMIT 1"
+            "INSERT INTO outgoing_messages"
+            " (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)"
+            " SELECT 999, broadcast_id, contact_id, segment_id, is_second, '+13130000000'"
+            " FROM outgoing_messages LIMIT 1"
         ),
         (
-            "INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)"
+            "INSERT INTO outgoing_messages"
+            " (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)"
             " SELECT 999, m.broadcast_id, c.id, m.segment_id, false, m.recipient_phone_number"
             " FROM outgoing_messages m JOIN contacts c ON c.tags = '{other}' LIMIT 1"
         ),

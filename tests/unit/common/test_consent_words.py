@@ -25,7 +25,8 @@ def test_start_in_any_dress_is_start(body: str) -> None:
 @pytest.mark.parametrize(
     "body",
     ["", " ", "🎉", "don't stop", "don’t stop", "restart", "non-stop", "Stop by at 5?", "bus stop", "stop it",
-     "startup", "Please start", "yes", "no", "YES", "the end", "Stop stop", "cancel my order", "I quit smoking", "stopped"],
+     "startup", "Please start", "yes", "no", "YES", "the end", "Stop stop", "cancel my order", "I quit smoking",
+     "stopped"],
 )  # fmt: skip
 def test_a_word_inside_a_sentence_is_no_wish(body: str) -> None:
     """Fault 26: as a substring, "don't stop" unsubscribes and "restart" subscribes again."""

@@ -52,6 +52,12 @@ def test_a_page_with_only_the_earlier_entry_leaves_the_later_text_open() -> None
     assert matched([entry("first", after=1)], [text(1), text(2, after=600)]) == {1: "first"}
 
 
+def test_two_attempts_moments_apart_keep_their_order() -> None:
+    """The first entry could be the second text's, too, but then the second entry would be left to the first."""
+    log = [entry("first", after=1), entry("second", after=4)]
+    assert matched(log, [text(1), text(2, after=3)]) == {1: "first", 2: "second"}
+
+
 def test_one_entry_settles_one_text() -> None:
     assert len(match([entry("a", after=30)], [text(1), text(2, after=1)])) == 1
 

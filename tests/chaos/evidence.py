@@ -1,0 +1,133 @@
+"""What a run leaves for the judge, read from the simulator and, past the proxy, from the database."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from libs.common import database, rebuild
+from tests.chaos.judge import Attempt, Reply, Sent, Text
+
+TEXTS = """
+SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, m.state,
+       CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body,
+       coalesce(m.skip_reason, CASE WHEN s.outcome = 'refused' THEN s.twilio_error_code END) AS why
+FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id
+LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id ORDER BY m.id
+"""
+
+#: Every attempt there was, with the time at which the server committed it.
+ATTEMPTS = """
+SELECT t.text::bigint AS text, n.phone_number AS number,
+       extract(epoch FROM pg_xact_commit_timestamp(e.xmin))::float8 AS committed_at
+FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'texts') AS t (text)
+JOIN broadcasts b ON b.id = e.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
+WHERE e.type = 'TextsStarted' ORDER BY 3
+"""
+
+OPT_OUTS = """
+SELECT phone_number AS number, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS committed_at FROM opt_outs
+"""
+
+REPLIES = """
+SELECT provider_id, phone_number AS number, broadcast_id,
+       extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS committed_at FROM replies
+"""
+
+LEDGERS = "SELECT broadcast_id, data -> 'ledger' AS ledger FROM events WHERE type = 'BroadcastCompleted'"
+
+STATES = "SELECT id, state, made_at IS NOT NULL AS made FROM broadcasts ORDER BY id"
+
+#: Words in the services' logs that tell of something that no fault excuses.
+ALARMS = ("handler_failed", "task_failed", "answer_not_recorded", "answer_lost", "message_put_aside")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All of it."""
+
+    sent: Sequence[Sent]
+    texts: Sequence[Text]
+    attempts: Sequence[Attempt]
+    #: Commit times of all attempts, by sending number.
+    starts: dict[str, list[float]]
+    opt_outs: dict[str, float]
+    replies: Sequence[Reply]
+    ledgers: dict[int, dict[str, object]]
+    states: dict[int, str]
+    #: Arrivals of requests to send at the carrier.
+    arrivals: Sequence[float]
+    #: Requests that the carrier turned away for its published limits.
+    violations: int
+    most_at_once: int
+    #: Replies that a webhook was answered for with 2xx, and that are not on record.
+    forgotten_replies: Sequence[str]
+    #: Tables that a rebuild from history would change.
+    not_rebuilt: Sequence[str]
+
+
+def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evidence:
+    """Read the database, and put it beside what the simulator says."""
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        texts, attempts, opt_outs, replies, ledgers, states = (
+            connection.execute(query.encode()).fetchall()
+            for query in (TEXTS, ATTEMPTS, OPT_OUTS, REPLIES, LEDGERS, STATES)
+        )
+    starts: dict[str, list[float]] = defaultdict(list)
+    for row in attempts:
+        starts[row["number"]].append(row["committed_at"])
+    known = {row["provider_id"] for row in replies}
+    return Evidence(
+        sent=[
+            Sent(to=text["to"], body=text["body"], at=text["accepted_at"], left=text["status"] != "never_handed_over")
+            for text in ledger["texts"]
+        ],
+        texts=[Text(**row) for row in texts],
+        attempts=[Attempt(text=row["text"], committed_at=row["committed_at"]) for row in attempts],
+        starts=dict(starts),
+        opt_outs={row["number"]: row["committed_at"] for row in opt_outs},
+        replies=[
+            Reply(broadcast_id=row["broadcast_id"], number=row["number"], committed_at=row["committed_at"])
+            for row in replies
+            if row["broadcast_id"] is not None
+        ],
+        ledgers={row["broadcast_id"]: row["ledger"] for row in ledgers},
+        states={row["id"]: row["state"] for row in states},
+        arrivals=[request["at"] for request in requests["requests"] if request["kind"].endswith("_send")],
+        violations=requests["totals"]["violations"],
+        most_at_once=requests["totals"]["peak"]["concurrent"],
+        forgotten_replies=[
+            reply["sid"] for reply in ledger["inbound"] if reply["acknowledged_at"] and reply["sid"] not in known
+        ],
+        not_rebuilt=(),
+    )
+
+
+async def not_rebuilt(url: str) -> list[str]:
+    """Rebuild the tables from history, and give those that are other rows afterwards; then leave all as it was."""
+    async with await database.connect(url) as connection, connection.transaction(force_rollback=True):
+        await rebuild.lock(connection)
+        before = await rebuild.fingerprints(connection)
+        await rebuild.rebuild(connection)
+        after = await rebuild.fingerprints(connection)
+    return [table for table in before if before[table] != after[table]]
+
+
+def alarms(logs: Path) -> Counter[str]:
+    """Count what the services' logs tell of that no fault excuses."""
+    found: Counter[str] = Counter()
+    for path in logs.glob("*.log"):
+        for line in path.read_text(errors="replace").splitlines():
+            if any(word in line for word in ALARMS):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                reason = entry.get("reason") or entry.get("error") or entry.get("exception", "").strip()[-120:]
+                found[f"{path.stem.rstrip('0123456789')} {entry.get('event')} {reason}".strip()] += 1
+    return found
