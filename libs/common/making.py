@@ -66,6 +66,9 @@ WITH drawn AS MATERIALIZED (
 SELECT count(*) AS drawn FROM drawn
 """
 
+#: Lets one caller at a time choose a broadcast to make, until its transaction ends.
+ONE_MAKER = "SELECT pg_try_advisory_xact_lock(hashtext('broadsheet.make_nearest')) AS alone"
+
 #: A draw of millions takes minutes.
 DRAW_TIMEOUT = "SET LOCAL statement_timeout = '15min'"
 
@@ -93,7 +96,13 @@ class Schedule:
 
 
 async def make_nearest(connection: Connection, schedule: Schedule, now: datetime) -> Made:
-    """Make the nearest scheduled broadcast of today. Raises NothingScheduled, NoSegments, EmptyDraw."""
+    """Make the nearest scheduled broadcast of today. Raises NothingScheduled, NoSegments, EmptyDraw.
+
+    Of two callers at once one makes it; the other must not go on to the next broadcast of the day.
+    """
+    taken = await (await connection.execute(ONE_MAKER)).fetchone()
+    if taken is None or not taken["alone"]:
+        raise NothingScheduled("A broadcast is being made just now.")
     cursor = await connection.execute(NEAREST, {"zone": schedule.zone.key, "now": now})
     row = await cursor.fetchone()
     if row is None:

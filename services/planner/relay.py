@@ -19,7 +19,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 HORIZON = timedelta(seconds=300)  # what is due within this is handed to the broker, which then keeps the time
 POLL = 1.0  # seconds between two looks where no notification comes
-BATCH = 100  # messages to a transaction
+BATCH = 20  # messages to a transaction, which must not sit idle for long while the broker confirms them
 LISTEN_AGAIN = 1.0  # seconds before a lost connection for LISTEN is opened again
 
 TROUBLE = (*messaging.BROKER_AWAY, OperationalError, PoolTimeout)

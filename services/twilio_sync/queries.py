@@ -37,11 +37,10 @@ WHERE broadcast_id = %(broadcast_id)s AND state = 'uncertain' AND attempt_starte
 ORDER BY attempt_started_at, id LIMIT %(limit)s
 """
 
-#: When the first text that the carrier took after another began to leave, long enough ago that the log should have it.
-ACCEPTED_SINCE = """
-SELECT min(attempt_started_at) AS at FROM outgoing_messages
-WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted'
-  AND attempt_started_at >= %(since)s AND attempt_started_at <= %(before)s
+#: When the newest text that the carrier is known to have taken began to leave, of those that the log should have by now.
+LAST_TAKEN = """
+SELECT max(attempt_started_at) AS at FROM outgoing_messages
+WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted' AND attempt_started_at <= %(before)s
 """
 
 #: When the next of the others may be looked up.

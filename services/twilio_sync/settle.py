@@ -2,10 +2,11 @@
 
 Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
 left, and goes back to the pool, or is given up after as many attempts as any text gets. A log that cannot be read says
-nothing, nor does one that lags, that is, has nothing since the attempt although the carrier has taken texts since: then
-the text stays uncertain.
+nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have taken:
+then the text stays uncertain.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,10 +50,13 @@ class Settle:
             uncertain = await cursor.fetchall()
         found = not_found = 0
         unreadable: CarrierUnreadable | None = None
+        lagged: bool | None = None
         for row in uncertain:
             try:
+                # Asked before and after: a log that catches up, or falls behind, in between is not believed either.
+                lagged = await self._lags(broadcast) if lagged is None else lagged
                 entries = await self._log(broadcast["phone_number"], row)
-                if not entries and await self._lags(broadcast, row["attempt_started_at"], before):
+                if not _reach(entries, row["attempt_started_at"]) and (lagged or await self._lags(broadcast)):
                     raise CarrierUnreadable("the log lags behind", code="log_lags")
             except CarrierUnreadable as error:
                 log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
@@ -85,15 +89,16 @@ class Settle:
             raise CarrierUnreadable("an entry of the log cannot be read")
         return entries
 
-    async def _lags(self, broadcast: dict[str, Any], since: datetime, before: datetime) -> bool:
-        """Tell whether the log has nothing since a time although the carrier has taken texts since. Raises as above."""
+    async def _lags(self, broadcast: dict[str, Any]) -> bool:
+        """Tell whether the log has nothing since the newest text that it should have. Raises as above."""
+        before = self._worker.clock() - timedelta(seconds=self._settings.settle_after / 2)
         async with self._worker.pool.connection() as connection:
-            names = {"broadcast_id": broadcast["id"], "since": since, "before": before}
-            row = await (await connection.execute(queries.ACCEPTED_SINCE, names)).fetchone()
+            names = {"broadcast_id": broadcast["id"], "before": before}
+            row = await (await connection.execute(queries.LAST_TAKEN, names)).fetchone()
         if row is None or row["at"] is None:
             return False
         page = await self._twilio.messages(
-            from_number=broadcast["phone_number"], since=since - SKEW, page_size=self._settings.sync_page_size
+            from_number=broadcast["phone_number"], since=row["at"] - SKEW, page_size=self._settings.sync_page_size
         )
         return not page.entries and page.next_page_uri is None
 
@@ -158,3 +163,8 @@ class Settle:
                 await steps.plan_settling(connection, broadcast_id, due, now)
         if found or not_found:
             log.info("uncertain_settled", broadcast_id=broadcast_id, found=found, not_found=not_found)
+
+
+def _reach(entries: Sequence[LogEntry], time: datetime) -> bool:
+    """Tell whether entries of the log go as far as a time."""
+    return any((entry.created_at or entry.sent_at or time) >= time for entry in entries)

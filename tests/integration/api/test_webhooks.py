@@ -10,6 +10,7 @@ import pytest
 from libs.common import database
 from tests.integration.api import support
 from tests.integration.api.support import FROM, NOW, Api, incoming
+from tests.support import servers
 
 
 async def sent_to(api: Api, contacts: int = 1) -> tuple[int, list[str]]:
@@ -219,25 +220,22 @@ async def test_a_reply_is_asked_for_again_while_the_database_does_not_take_it(da
     async with support.running(support.settings(database_url)) as api:
         _, numbers = await sent_to(api)
         payload = incoming(numbers[0], "hello", api.clock.now)
-        name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-        await api.query(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        await disconnect_others(api)
+        name = str(psycopg.conninfo.conninfo_to_dict(database_url)["dbname"])
+        set_read_only(name, "on")
 
         refused = await api.missive(payload)
 
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert refused.json()["type"] == "/problems/unavailable"
-        await api.query("SET default_transaction_read_only = off")
-        await api.query(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-        await disconnect_others(api)
+        set_read_only(name, "off")
         assert (await api.missive(payload)).json() == {"recorded": True}
 
 
-async def disconnect_others(api: Api) -> None:
-    await api.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+def set_read_only(database: str, value: str) -> None:
+    """Have a database refuse, or take, writes; its connections are ended, since they keep what held when they began."""
+    with psycopg.connect(servers.server_url(), autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}')
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
 
 
 async def test_many_webhooks_at_once_all_count_and_none_waits_for_ever(api: Api) -> None:

@@ -195,6 +195,19 @@ async def test_two_who_make_at_once_make_one_broadcast_and_one_next(world: World
     assert await world.value("SELECT count(*) FROM outgoing_messages") == 6
 
 
+async def test_of_two_who_make_at_once_none_takes_the_days_other_broadcast(world: World) -> None:
+    """Fault 8: two callers of make both ran."""
+    await world.contacts(3, "all")
+    segment = await world.segment("all")
+    for hours in (1, 5):
+        await world.scheduled(segment, run_at=NOW + timedelta(hours=hours))
+    async with database.transaction(world.pool) as connection:
+        await making.make_nearest(connection, world.schedule, world.clock.now)
+        with pytest.raises(NothingScheduled):
+            await make_nearest(world)
+    assert await world.value("SELECT count(*) FROM broadcasts WHERE state = 'sending_first'") == 1
+
+
 async def test_the_nearest_of_todays_broadcasts_is_made(world: World) -> None:
     await world.contacts(1, "all")
     segment = await world.segment("all")
