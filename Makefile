@@ -1,12 +1,12 @@
 # Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo up test chaos bench lint format lock stop clean
+.PHONY: help set-up demo up test test-chaos chaos bench lint format lock stop clean
 ARGS ?=
 SEEDS ?= 1
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 set-up: ## install the locked packages into .venv, and RabbitMQ where no broker is named
 	@sh libs/local/set_up.sh
@@ -22,6 +22,9 @@ test: set-up ## run all tests
 
 chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
 	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+test-chaos: set-up ## run the tests of the rig, with a short run of it
+	@BROADSHEET_CHAOS=1 .venv/bin/python -m pytest tests/chaos $(ARGS)
 
 bench: set-up ## measure how fast it is
 	@.venv/bin/python -m tests.bench $(ARGS)

@@ -19,14 +19,16 @@ from tests.chaos.plan import Fault
 from tests.chaos.proxy import Link
 from tests.chaos.traffic import Api, NotAnswered, Traffic
 
+#: Not in a row, which the senders would take for an outage and wait for longer and longer.
+SPREAD = {"every": 4}
 #: Faults that the simulator makes, and how it calls them.
 CARRIER: Mapping[str, Mapping[str, Any]] = {
     "rate_limited": {"kind": "rate_limited", "on": "send", "retry_after": 1},
-    "error_before": {"kind": "error_before", "on": "send"},
-    "error_after": {"kind": "error_after", "on": "send"},
-    "cut_before": {"kind": "cut_before", "on": "send"},
-    "cut_after": {"kind": "cut_after", "on": "send"},
-    "slow": {"kind": "slow", "on": "send"},
+    "error_before": {"kind": "error_before", "on": "send", **SPREAD},
+    "error_after": {"kind": "error_after", "on": "send", **SPREAD},
+    "cut_before": {"kind": "cut_before", "on": "send", **SPREAD},
+    "cut_after": {"kind": "cut_after", "on": "send", **SPREAD},
+    "slow": {"kind": "slow", "on": "send", **SPREAD},
     "log_unreadable": {"kind": "log_unreadable", "on": "log"},
     "log_lag": {"kind": "log_lag", "on": "log"},
     "log_stands_still": {"kind": "log_lag", "on": "log", "seconds": 3600.0},

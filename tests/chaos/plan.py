@@ -100,7 +100,7 @@ KINDS: Mapping[str, Kind] = {
     "slow": Kind(4, _requests(1, 3, 1.6, 3.0)),
     "log_unreadable": Kind(3, _requests(1, 6)),
     "log_lag": Kind(2, _requests(2, 20, 0.3, 1.0)),
-    "log_stands_still": Kind(2, _requests(2, 12)),
+    "log_stands_still": Kind(2, _requests(20, 60)),
     "shift_pages": Kind(3, _requests(2, 10)),
     "skip_entries": Kind(2, _requests(2, 10)),
     "webhook_twice": Kind(3, _requests(5, 30)),

@@ -80,7 +80,7 @@ class Conditions:
     broken: str | None = None
     #: The provider's windows, as in `MISSIVE_WINDOWS`; the simulator holds the services to them.
     windows: str = ""
-    #: Seconds after the last fault within which every broadcast has to be over.
+    #: Seconds within which every broadcast has to be over when there were enough faults and texts.
     patience: float = 150.0
     #: Settings that replace those of the rig.
     settings: dict[str, object] = field(default_factory=dict)
@@ -183,7 +183,6 @@ class Rig:
         ]
         try:
             await asyncio.gather(*work)
-            await self.breaker.heal()
             return await self._over()
         finally:
             for task in (*work, *background):
@@ -199,6 +198,7 @@ class Rig:
             for fault in self.conditions.faults:
                 await asyncio.sleep(began + fault.at - loop.time())
                 group.create_task(self.breaker.make(fault, time.time))
+        await self.breaker.heal()
         over.set()
 
     async def _over(self) -> bool:

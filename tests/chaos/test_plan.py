@@ -1,0 +1,55 @@
+"""The plan is a function of the seed, and asks for nothing that cannot be done."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.breaking import CARRIER, Breaker
+from tests.chaos.plan import KINDS, LONGEST_HOLE, SERVICES, USERS, Fault, plan
+from tests.chaos.rig import LEASE, REQUEST_TIMEOUT, SETTINGS
+
+
+def faults() -> Iterator[Fault]:
+    for seed in range(20):
+        yield from plan(seed, 100, spacing=1.0)
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
+    assert plan(7, 50, spacing=1.0) == plan(7, 50, spacing=1.0)
+    assert plan(7, 50, spacing=1.0) != plan(8, 50, spacing=1.0)
+
+
+def test_every_kind_occurs_where_there_are_faults_enough() -> None:
+    assert {fault.kind for fault in plan(3, len(KINDS), spacing=1.0)} == set(KINDS)
+    assert len(plan(3, 5, spacing=1.0)) == 5
+
+
+def test_faults_come_in_order_and_as_far_apart_as_asked() -> None:
+    times = [fault.at for fault in plan(1, 1000, spacing=2.0)]
+    assert times == sorted(times)
+    assert 1900 < times[-1] < 2100
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_made(kind: str) -> None:
+    assert kind in CARRIER or hasattr(Breaker, f"_{kind}")
+
+
+def test_targets_exist() -> None:
+    for fault in faults():
+        link, _, user = fault.target.partition("/")
+        assert not fault.target or fault.target in SERVICES or (link in USERS and user in ("", *USERS[link]))
+
+
+def test_what_is_swallowed_arrives_before_its_text_is_settled() -> None:
+    latest = LEASE + LONGEST_HOLE["carrier"] + 1.0
+    assert latest < float(str(SETTINGS["SETTLE_AFTER"]))
+    assert LONGEST_HOLE["carrier"] < REQUEST_TIMEOUT
+
+
+def test_stops_are_shorter_or_longer_than_the_lease() -> None:
+    for fault in faults():
+        if fault.kind == "stop_briefly":
+            assert fault.seconds < LEASE
+        elif fault.kind == "stop_past_the_lease":
+            assert fault.seconds > LEASE
