@@ -37,7 +37,7 @@ WHERE broadcast_id = %(broadcast_id)s AND state = 'uncertain' AND attempt_starte
 ORDER BY attempt_started_at, id LIMIT %(limit)s
 """
 
-#: When the newest text that the carrier is known to have taken began to leave, of those that the log should have by now.
+#: When the newest text that the carrier is known to have taken began to leave, of those the log should have by now.
 LAST_TAKEN = """
 SELECT max(attempt_started_at) AS at FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted' AND attempt_started_at <= %(before)s
