@@ -17,7 +17,7 @@ Connection = AsyncConnection[dict[str, Any]]
 Pool = AsyncConnectionPool[Connection]
 
 #: The revision that this release needs; a newer one is fine, too. (Alembic would tell, at half a second a process.)
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 STATEMENT_TIMEOUT = 30  # seconds; a draw sets its own
 LOCK_TIMEOUT = 20  # seconds

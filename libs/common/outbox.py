@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from libs.common import causation, codec
+from libs.common import causation, codec, tracing
 from libs.common.commands import COMMANDS
 from libs.common.database import Connection
 
@@ -20,9 +20,9 @@ CHANNEL = "broadsheet_outbox"
 #: Adds one message.
 WRITE = """
 INSERT INTO outbox (message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at,
-                    correlation_id, causation_id)
+                    correlation_id, causation_id, traceparent)
 VALUES (%(message_id)s, %(kind)s, %(type)s, %(schema_version)s, %(broadcast_id)s, %(data)s, %(now)s, %(deliver_at)s,
-        %(correlation_id)s, %(causation_id)s)
+        %(correlation_id)s, %(causation_id)s, %(traceparent)s)
 """
 
 #: Takes what is due within the horizon, the longest due first; other relays pass over what this one holds.
@@ -30,7 +30,7 @@ TAKE = """
 DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox WHERE deliver_at <= %(until)s ORDER BY deliver_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at, correlation_id,
-          causation_id
+          causation_id, traceparent
 """
 
 #: Forgets planned steps of one type of a broadcast, for a step that is planned anew.
@@ -65,6 +65,7 @@ async def write(
                 "deliver_at": deliver_at or now,
                 "correlation_id": cause.correlation_id,
                 "causation_id": cause.causation_id,
+                "traceparent": tracing.current(),
             },
         )
     return ids

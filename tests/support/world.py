@@ -47,6 +47,7 @@ TABLES = [
     "pace",
     "permits",
     "idempotency_keys",
+    "traces",
 ]
 SEQUENCES = ("broadcast_ids", "text_ids")
 
