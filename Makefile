@@ -1,6 +1,6 @@
 # Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo up test test-chaos chaos bench lint format lock stop clean
+.PHONY: help set-up demo up test chaos bench lint format lock stop clean
 ARGS ?=
 SEEDS ?= 1
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
@@ -22,9 +22,6 @@ test: set-up ## run all tests
 
 chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
 	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
-
-test-chaos: set-up ## run the tests of the rig, with a short run of it
-	@BROADSHEET_CHAOS=1 .venv/bin/python -m pytest tests/chaos $(ARGS)
 
 bench: set-up ## measure how fast it is
 	@.venv/bin/python -m tests.bench $(ARGS)

@@ -4,9 +4,11 @@ They are copies, from a queue of our own beside the real ones.
 """
 
 import asyncio
+from contextlib import suppress
 from random import Random
 
 import aio_pika
+import aio_pika.exceptions
 from aio_pika.abc import AbstractChannel
 
 from libs.common import delays, topology
@@ -14,6 +16,7 @@ from libs.common.commands import COMMANDS
 
 SHADOW = "chaos.shadow"
 KEPT = 300  # messages in the shadow queue
+ANSWERS_WITHIN = 5.0  # seconds
 WAIT = 5.0  # seconds for the queue to fill, where it has just been declared
 NAMES = frozenset(cls.__name__ for cls in COMMANDS)
 
@@ -67,15 +70,26 @@ async def publish_nonsense(amqp_url: str, random: Random, count: int) -> None:
             await target.publish(aio_pika.Message(body), routing_key=command)
 
 
-async def delete_queues(amqp_url: str) -> None:
-    """Delete every queue of Broadsheet's, with all that is in them."""
+async def delete_queues(amqp_url: str) -> int:
+    """Delete every queue of Broadsheet's that is in working order, with all that is in it; give how many.
+
+    RabbitMQ 3.10 has a race of its own: a quorum queue that is deleted while it is being declared leaves a process
+    behind, and no queue of that name can be declared until the node is restarted. Only a queue that answers is deleted.
+    """
+    names = [topology.queue(work).name for work in topology.WORK]
+    names += [topology.dead_letters(service).name for service in topology.SERVICES]
+    names += [delays.rung_queue(rung).name for rung in range(delays.RUNGS)]
+    deleted = 0
     async with await aio_pika.connect(amqp_url, timeout=5) as connection:
-        channel = await connection.channel()
-        names = [topology.queue(work).name for work in topology.WORK]
-        names += [topology.dead_letters(service).name for service in topology.SERVICES]
-        names += [delays.rung_queue(rung).name for rung in range(delays.RUNGS)]
         for name in names:
-            await channel.queue_delete(name)
+            channel = await connection.channel()
+            with suppress(aio_pika.exceptions.ChannelNotFoundEntity):
+                queue = await channel.get_queue(name)
+                await queue.get(fail=False, timeout=ANSWERS_WITHIN)
+                await channel.queue_delete(name)
+                deleted += 1
+                await channel.close()
+    return deleted
 
 
 async def _shadow(channel: AbstractChannel) -> aio_pika.abc.AbstractQueue:
