@@ -32,7 +32,10 @@ def caused_by(cause: Cause) -> Iterator[None]:
     """Name the cause of what is done in the block, for events, messages and logs."""
     token = _current.set(cause)
     try:
-        with structlog.contextvars.bound_contextvars(correlation_id=str(cause.correlation_id)):
+        names = {"correlation_id": str(cause.correlation_id)}
+        if cause.causation_id is not None:
+            names["causation_id"] = str(cause.causation_id)
+        with structlog.contextvars.bound_contextvars(**names):
             yield
     finally:
         _current.reset(token)

@@ -6,7 +6,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from libs.common import messaging, topology
+from libs.common import messaging, topology, tracing
 from libs.common.errors import UnreadableMessage
 
 
@@ -56,6 +56,7 @@ async def send_back(amqp_url: str, message_id: str | None = None) -> int:
                     continue
                 again = aio_pika.Message(
                     message.body,
+                    headers={key: value for key, value in message.headers.items() if key == tracing.HEADER},
                     content_type=message.content_type,
                     delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                     message_id=message.message_id,

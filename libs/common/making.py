@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from libs.common import audience, causation, codec, lifecycle, outbox, store, workdays
+from libs.common import audience, causation, codec, lifecycle, outbox, store, traces, tracing, workdays
 from libs.common import broadcast as rules
 from libs.common import events as e
 from libs.common.broadcast import Broadcast
@@ -115,6 +115,14 @@ async def make(connection: Connection, broadcast_id: int, schedule: Schedule, no
 
     Raises NotFound, Conflict (not in a state to be made), NoSegments, EmptyDraw; then nothing has changed.
     """
+    with tracing.span("make", broadcast_id=broadcast_id) as span:
+        made = await _make(connection, broadcast_id, schedule, now, by_hand=by_hand)
+        await traces.remember(connection, broadcast_id)
+        span.set(count=made.recipients)
+        return made
+
+
+async def _make(connection: Connection, broadcast_id: int, schedule: Schedule, now: datetime, *, by_hand: bool) -> Made:
     await connection.execute(DRAW_TIMEOUT)
     broadcast, version = await lifecycle.load(connection, broadcast_id)
     rules.may_make(broadcast, by_hand=by_hand)

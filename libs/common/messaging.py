@@ -7,10 +7,11 @@ the reason, and the queue goes on. While the database is away, messages wait her
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from faststream import AckPolicy, BaseMiddleware
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, RabbitBroker, RabbitRoute, RabbitRouter
 
-from libs.common import causation, codec, telemetry, topology
+from libs.common import causation, codec, telemetry, topology, tracing
 from libs.common.errors import ConcurrencyError, UnreadableMessage
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,6 +33,8 @@ log = structlog.stdlib.get_logger(__name__)
 #: Waits in seconds before a handler is tried again, when the database was away or somebody else was faster.
 RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 PUBLISH_TIMEOUT = 10.0  # seconds to wait for the broker's confirm
+#: How far ahead a step may be planned to be part of the trace that planned it.
+LINK_AFTER = timedelta(minutes=15)
 REASON = "x-broadsheet-reason"
 QUEUE = "x-broadsheet-queue"
 
@@ -105,10 +108,33 @@ def from_outbox(row: dict[str, Any]) -> Envelope:
     )
 
 
-def wire(envelope: Envelope) -> aio_pika.Message:
+@contextmanager
+def publishing(envelope: Envelope, traceparent: str | None) -> Iterator[str | None]:
+    """Trace that a message is published, as what follows from `traceparent`; give what its reader follows from.
+
+    A step that was planned for much later begins a trace of its own, with a link to the one that planned it: else each
+    day's broadcast would be part of the trace of the day before.
+    """
+    later = envelope.due - envelope.time > LINK_AFTER
+    with tracing.span(
+        f"publish {envelope.type}",
+        "producer",
+        parent=None if later else traceparent,
+        links=(traceparent,) if later else (),
+        message=envelope.type,
+        message_id=str(envelope.id),
+        correlation_id=str(envelope.correlation_id),
+        broadcast_id=envelope.data.get("broadcast_id"),
+        delay=(envelope.due - envelope.time).total_seconds(),
+    ):
+        yield tracing.current() or traceparent
+
+
+def wire(envelope: Envelope, traceparent: str | None = None) -> aio_pika.Message:
     """Give the message for the broker: persistent JSON, with the envelope's ids as AMQP properties, too."""
     return aio_pika.Message(
         _encode(envelope),
+        headers={tracing.HEADER: traceparent} if traceparent else None,
         content_type="application/json",
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=str(envelope.id),
@@ -148,7 +174,20 @@ class Consumption(BaseMiddleware):
         cause = causation.Cause(correlation_id=envelope.correlation_id, causation_id=envelope.id)
         began = time.monotonic()
         _redelivered.set(bool(msg.raw_message.redelivered))
-        with causation.caused_by(cause), structlog.contextvars.bound_contextvars(message=envelope.type):
+        with (
+            tracing.span(
+                f"handle {envelope.type}",
+                "consumer",
+                parent=_traceparent(msg),
+                message=envelope.type,
+                message_id=str(envelope.id),
+                correlation_id=str(envelope.correlation_id),
+                broadcast_id=envelope.data.get("broadcast_id"),
+                destination=self.context.get("handler_").queue.name,
+            ) as span,
+            causation.caused_by(cause),
+            structlog.contextvars.bound_contextvars(message=envelope.type),
+        ):
             lateness = (datetime.now(UTC) - envelope.due).total_seconds()
             telemetry.STEP_LATENESS.labels(envelope.type).observe(max(0.0, lateness))
             try:
@@ -157,6 +196,7 @@ class Consumption(BaseMiddleware):
                 telemetry.STEPS.labels(envelope.type, "delivered_again").inc()
                 raise
             except Exception as error:
+                span.set(outcome=type(error).__name__)
                 log.exception("handler_failed")
                 await self._put_aside(msg, envelope.type, type(error).__name__)
                 return None
@@ -170,7 +210,7 @@ class Consumption(BaseMiddleware):
         queue = self.context.get("handler_").queue.name
         dead = aio_pika.Message(
             msg.body,
-            headers={REASON: reason, QUEUE: queue},
+            headers={REASON: reason, QUEUE: queue, **({tracing.HEADER: found} if (found := _traceparent(msg)) else {})},
             content_type=msg.content_type,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             message_id=msg.message_id,
@@ -179,6 +219,12 @@ class Consumption(BaseMiddleware):
         await broker.publish(dead, exchange=topology.DEAD, routing_key=service, persist=True, timeout=PUBLISH_TIMEOUT)
         telemetry.DEAD_LETTERS.labels(type_).inc()
         log.error("message_put_aside", queue=queue, reason=reason)
+
+
+def _traceparent(msg: StreamMessage[Any]) -> str | None:
+    """Give what a message follows from. The header comes from outside, so it may be anything."""
+    found = msg.headers.get(tracing.HEADER)
+    return found if isinstance(found, str) else None
 
 
 async def _patiently(call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:

@@ -70,15 +70,6 @@ class OpenTelemetry:
             detach(token)
             span.end()
 
-    @contextmanager
-    def within(self, traceparent: str) -> Iterator[None]:
-        """Have what the block does follow from work elsewhere."""
-        token = attach(_context(traceparent))
-        try:
-            yield
-        finally:
-            detach(token)
-
     def current(self) -> str | None:
         """Give the `traceparent` of the work under way."""
         carrier: dict[str, str] = {}

@@ -17,12 +17,13 @@ from libs.common.database import Connection
 #: The channel on which an insert into `outbox` is notified.
 CHANNEL = "broadsheet_outbox"
 
-#: Adds one message.
+#: Adds one message. What follows from no work that is traced joins the trace of its broadcast, where there is one.
 WRITE = """
 INSERT INTO outbox (message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at,
                     correlation_id, causation_id, traceparent)
 VALUES (%(message_id)s, %(kind)s, %(type)s, %(schema_version)s, %(broadcast_id)s, %(data)s, %(now)s, %(deliver_at)s,
-        %(correlation_id)s, %(causation_id)s, %(traceparent)s)
+        %(correlation_id)s, %(causation_id)s,
+        coalesce(%(traceparent)s, (SELECT t.traceparent FROM traces t WHERE t.broadcast_id = %(traced)s)))
 """
 
 #: Takes what is due within the horizon, the longest due first; other relays pass over what this one holds.
@@ -48,10 +49,12 @@ async def write(
 ) -> list[UUID]:
     """Write messages to be published, at once or at `deliver_at`; give their ids."""
     cause = causation.current()
+    traceparent = tracing.current()
     ids = []
     for message in messages:
         name = type(message).__name__
         ids.append(uuid4())
+        broadcast_id = getattr(message, "broadcast_id", None)
         await connection.execute(
             WRITE,
             {
@@ -59,13 +62,14 @@ async def write(
                 "kind": "command" if isinstance(message, COMMANDS) else "event",
                 "type": name,
                 "schema_version": codec.version(name),
-                "broadcast_id": getattr(message, "broadcast_id", None),
+                "broadcast_id": broadcast_id,
                 "data": Jsonb(codec.encode(message)),
                 "now": now,
                 "deliver_at": deliver_at or now,
                 "correlation_id": cause.correlation_id,
                 "causation_id": cause.causation_id,
-                "traceparent": tracing.current(),
+                "traceparent": traceparent,
+                "traced": broadcast_id if tracing.on() else None,
             },
         )
     return ids

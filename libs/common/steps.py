@@ -6,7 +6,7 @@ A batch is a row of `batches`, so that a step that got lost with the broker can 
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from libs.common import lifecycle, outbox
+from libs.common import lifecycle, outbox, tracing
 from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
 from libs.common.database import Connection
 from libs.common.errors import Conflict
@@ -15,7 +15,7 @@ from libs.common.errors import Conflict
 SYNCABLE = ("sending_first", "waiting", "sending_second", "paused", "syncing", "cancelled", "completed")
 
 #: Plans a batch.
-PLAN_BATCH = "INSERT INTO batches (id, broadcast_id, is_second, due_at) VALUES (%s, %s, %s, %s)"
+PLAN_BATCH = "INSERT INTO batches (id, broadcast_id, is_second, due_at, traceparent) VALUES (%s, %s, %s, %s, %s)"
 
 #: Makes the batches of a phase that nobody has begun due now.
 HURRY = """
@@ -32,8 +32,10 @@ WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s AND closed_a
 
 #: Counts the passes over the log; a step of an earlier pass does nothing any more.
 NEXT_PASS = """
-INSERT INTO syncs AS s (broadcast_id, number, due_at) VALUES (%(broadcast_id)s, 1, %(due)s)
-ON CONFLICT (broadcast_id) DO UPDATE SET number = s.number + 1, due_at = excluded.due_at
+INSERT INTO syncs AS s (broadcast_id, number, due_at, traceparent)
+VALUES (%(broadcast_id)s, 1, %(due)s, %(traceparent)s)
+ON CONFLICT (broadcast_id) DO UPDATE
+SET number = s.number + 1, due_at = excluded.due_at, traceparent = excluded.traceparent
 RETURNING number
 """
 
@@ -43,7 +45,7 @@ async def plan_batch(
 ) -> UUID:
     """Plan a batch of a phase for `due`."""
     batch_id = uuid4()
-    await connection.execute(PLAN_BATCH, (batch_id, broadcast_id, is_second, due))
+    await connection.execute(PLAN_BATCH, (batch_id, broadcast_id, is_second, due, tracing.current()))
     command = SendBatch(broadcast_id=broadcast_id, batch_id=batch_id, is_second=is_second)
     await outbox.write(connection, [command], now=now, deliver_at=due)
     return batch_id
@@ -59,7 +61,9 @@ async def open_batches(connection: Connection, broadcast_id: int, *, is_second: 
 
 async def plan_sync(connection: Connection, broadcast_id: int, due: datetime, now: datetime) -> int:
     """Plan the next pass over the carrier's log for `due`; give its number."""
-    cursor = await connection.execute(NEXT_PASS, {"broadcast_id": broadcast_id, "due": due})
+    cursor = await connection.execute(
+        NEXT_PASS, {"broadcast_id": broadcast_id, "due": due, "traceparent": tracing.current()}
+    )
     row = await cursor.fetchone()
     assert row is not None
     command = SyncStatuses(broadcast_id=broadcast_id, number=row["number"])

@@ -1,7 +1,7 @@
 """Traces, where somebody collects them: one from a request through every message to the carrier's answer.
 
 Off unless OpenTelemetry's own variable `OTEL_EXPORTER_OTLP_ENDPOINT` (or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) says
-where to; then nothing of OpenTelemetry is even imported, and every span is one object that does nothing. What is
+where to; else its SDK is not even imported, and every span is one object that does nothing. What is
 traced is in docs/tracing.md. There are no attributes but those named here: ids, counts and names of things, never a
 phone number, a name or a text, and never the message of an error, which may hold one.
 """
@@ -85,9 +85,6 @@ class Tracer(Protocol):
     ) -> AbstractContextManager[Span]:
         """Time a block."""
 
-    def within(self, traceparent: str) -> AbstractContextManager[None]:
-        """Have what the block does follow from work elsewhere."""
-
     def current(self) -> str | None:
         """Give the `traceparent` of the work under way."""
 
@@ -107,7 +104,6 @@ class _Process:
 
 _process = _Process()
 _OFF: AbstractContextManager[Span] = nullcontext(_Off())
-_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 def wanted() -> bool:
@@ -156,13 +152,6 @@ def span(
     if _process.tracer is None:
         return _OFF
     return _process.tracer.span(name, kind, parent, links, attributes)
-
-
-def within(traceparent: str | None) -> AbstractContextManager[None]:
-    """Have what the block does follow from work elsewhere, without timing it; None changes nothing."""
-    if _process.tracer is None or traceparent is None:
-        return _NOTHING
-    return _process.tracer.within(traceparent)
 
 
 def current() -> str | None:

@@ -20,7 +20,7 @@ from faststream.rabbit import RabbitBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 
-from libs.common import database, delays, messaging, serving, telemetry, topology
+from libs.common import database, delays, messaging, serving, telemetry, topology, tracing
 from libs.common.clock import Clock, utc_now
 from libs.common.database import Pool
 from libs.common.errors import SettingsError
@@ -81,6 +81,7 @@ def create(
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         telemetry.configure(settings.log_level, settings.log_format, service)
+        tracing.configure(service)
         async with worker.pool:
             await _prepare(service, worker)
             try:
@@ -89,6 +90,7 @@ def create(
                 for task in running:
                     task.cancel()
                 await asyncio.gather(*running, return_exceptions=True)
+        tracing.shutdown()
         log.info("stopped")
 
     async def begin() -> None:

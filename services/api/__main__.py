@@ -4,7 +4,7 @@ import sys
 
 import uvicorn
 
-from libs.common import serving, telemetry
+from libs.common import serving, telemetry, tracing
 from libs.common.errors import SettingsError
 from services.api.app import create_app
 from services.api.context import Context
@@ -22,6 +22,7 @@ def main() -> None:
     context: Context = app.state.context
     settings = context.settings
     telemetry.configure(settings.log_level, settings.log_format, "api")
+    tracing.configure("api")
     config = uvicorn.Config(
         app,
         host=settings.api_host,

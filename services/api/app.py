@@ -5,20 +5,15 @@ It needs the database alone: what others are to do goes into the outbox, which t
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
-from litestar.types import ASGIApp, Receive, Scope, Send
 
-from libs.common import causation, clock, database, settings
-from libs.common.causation import Cause
+from libs.common import clock, database, settings, tracing
 from libs.common.clock import Clock
 from libs.common.making import Schedule
 from libs.common.settings import ApiSettings
@@ -37,6 +32,7 @@ from services.api import (
 )
 from services.api.auth import SCHEMA, KeyGuard
 from services.api.context import Context
+from services.api.correlation import Correlation
 
 LARGEST_BODY = 1024 * 1024  # bytes
 CONNECTIONS = 10
@@ -54,17 +50,6 @@ HANDLERS = (
 )
 
 
-class Correlation(ASGIMiddleware):
-    """Gives each request an id of its own, which every event and message that it causes carries."""
-
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Handle the request as the cause of what it does."""
-        with causation.caused_by(Cause(correlation_id=uuid4())):
-            await next_app(scope, receive, send)
-
-
 def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
     """Build the API. Raises SettingsError. `app.state.context` is what its handlers work with."""
     configuration = configuration or settings.load(ApiSettings)
@@ -79,6 +64,7 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
     async def connections(_app: Litestar) -> AsyncIterator[None]:
         async with context.pool:
             yield
+        tracing.shutdown()
 
     metrics = PrometheusConfig(
         app_name="api",

@@ -69,14 +69,16 @@ UPDATE batches SET due_at = %(now)s, lease_until = NULL WHERE id IN (
     WHERE b.closed_at IS NULL AND c.state IN ('sending_first', 'sending_second', 'paused', 'cancelled')
       AND coalesce(b.lease_until, b.due_at) < %(before)s
     ORDER BY b.id FOR UPDATE OF b SKIP LOCKED)
-RETURNING id, broadcast_id, is_second
+RETURNING id, broadcast_id, is_second, traceparent,
+          (SELECT t.traceparent FROM traces t WHERE t.broadcast_id = batches.broadcast_id) AS trace
 """
 
 #: Takes passes over the log that are overdue.
 OVERDUE_SYNCS = """
 UPDATE syncs s SET due_at = %(now)s FROM broadcasts b
 WHERE b.id = s.broadcast_id AND b.completed_at IS NULL AND b.state IN ('syncing', 'cancelled') AND s.due_at < %(before)s
-RETURNING s.broadcast_id, s.number
+RETURNING s.broadcast_id, s.number, s.traceparent,
+          (SELECT t.traceparent FROM traces t WHERE t.broadcast_id = s.broadcast_id) AS trace
 """
 
 #: Broadcasts with texts that should have been settled by now.

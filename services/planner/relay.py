@@ -7,7 +7,9 @@ over rows that another holds.
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
+import aio_pika
 import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
@@ -59,11 +61,18 @@ async def relay(worker: Worker, now: datetime) -> int:
     return len(rows)
 
 
-async def _publish(worker: Worker, row: dict[str, object], delay: float) -> None:
-    assert worker.broker is not None
+async def _publish(worker: Worker, row: dict[str, Any], delay: float) -> None:
     envelope = messaging.from_outbox(row)
-    message = messaging.wire(envelope)
-    if row["kind"] == "command":
+    with messaging.publishing(envelope, row["traceparent"]) as traceparent:
+        await _hand_over(worker, envelope, messaging.wire(envelope, traceparent), row["kind"], delay)
+    telemetry.PUBLISHED.labels(envelope.type).inc()
+
+
+async def _hand_over(
+    worker: Worker, envelope: messaging.Envelope, message: aio_pika.Message, kind: str, delay: float
+) -> None:
+    assert worker.broker is not None
+    if kind == "command":
         await delays.publish(
             worker.broker,
             worker.delay_mode,
@@ -81,7 +90,6 @@ async def _publish(worker: Worker, row: dict[str, object], delay: float) -> None
             persist=True,
             timeout=messaging.PUBLISH_TIMEOUT,
         )
-    telemetry.PUBLISHED.labels(envelope.type).inc()
 
 
 async def _listen(worker: Worker, wake: asyncio.Event) -> None:

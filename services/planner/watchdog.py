@@ -6,11 +6,13 @@ whose answer nobody waits for any more. Every planner runs one; they pass over w
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
-from libs.common import causation, database, inbox, messaging, outbox, steps, telemetry, texts
+from libs.common import causation, database, inbox, messaging, outbox, steps, telemetry, texts, traces, tracing
 from libs.common.commands import SendBatch, SyncStatuses
+from libs.common.database import Connection
 from libs.common.worker import Worker
 from services.planner import facts
 from services.planner.advance import advance
@@ -18,6 +20,7 @@ from services.planner.advance import advance
 log = structlog.stdlib.get_logger(__name__)
 
 KEYS_KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
+TRACES_KEPT = timedelta(days=2)  # how long after its end a broadcast's trace is remembered
 PRUNE_EVERY = timedelta(hours=1)
 SETTLE_AGAIN = timedelta(seconds=30)  # least time between two looks for the same broadcast that the watchdog asks for
 
@@ -63,16 +66,13 @@ async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled
         cursor = await connection.execute(facts.OVERDUE_BATCHES, {"now": now, "before": now - grace})
         for row in await cursor.fetchall():
             command = SendBatch(broadcast_id=row["broadcast_id"], batch_id=row["id"], is_second=row["is_second"])
-            await outbox.write(connection, [command], now=now)
-            telemetry.REEMITTED.labels("SendBatch").inc()
+            await _emit_again(connection, command, row, now)
         # A pass may wait for an answer of the carrier as long as a request may take.
         before = now - grace - timedelta(seconds=worker.settings.request_timeout)
         cursor = await connection.execute(facts.OVERDUE_SYNCS, {"now": now, "before": before})
         for row in await cursor.fetchall():
-            await outbox.write(
-                connection, [SyncStatuses(broadcast_id=row["broadcast_id"], number=row["number"])], now=now
-            )
-            telemetry.REEMITTED.labels("SyncStatuses").inc()
+            again = SyncStatuses(broadcast_id=row["broadcast_id"], number=row["number"])
+            await _emit_again(connection, again, row, now)
         before = now - timedelta(seconds=worker.settings.settle_after) - grace
         cursor = await connection.execute(facts.OVERDUE_SETTLING, {"before": before})
         for row in await cursor.fetchall():
@@ -81,6 +81,17 @@ async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled
                 settled[broadcast_id] = now
                 await steps.plan_settling(connection, broadcast_id, now, now)
                 telemetry.REEMITTED.labels("SettleUncertain").inc()
+
+
+async def _emit_again(
+    connection: Connection, command: SendBatch | SyncStatuses, row: dict[str, Any], now: datetime
+) -> None:
+    """Emit a step again, in the trace of its broadcast, with a link to what planned it."""
+    name = type(command).__name__
+    links = (row["traceparent"],)
+    with tracing.span(f"emit {name} again", parent=row["trace"], links=links, broadcast_id=command.broadcast_id):
+        await outbox.write(connection, [command], now=now)
+    telemetry.REEMITTED.labels(name).inc()
 
 
 async def _observe(worker: Worker) -> None:
@@ -96,5 +107,6 @@ async def _prune(worker: Worker) -> None:
     now = worker.clock()
     async with worker.pool.connection() as connection:
         await inbox.prune(connection, now)
+        await traces.prune(connection, now - TRACES_KEPT)
         await connection.execute(facts.FORGET_ERASED)
         await connection.execute(facts.PRUNE_KEYS, {"before": now - KEYS_KEPT})

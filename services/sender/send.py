@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from libs.common import database, messaging, pace, permits, telemetry, workdays
+from libs.common import database, messaging, pace, permits, telemetry, tracing, workdays
 from libs.common.carriers import Carrier
 from libs.common.carriers.limits import parse_windows
 from libs.common.carriers.outcomes import Deferred, Outcome, Unknown
@@ -125,10 +125,7 @@ class Sender:
         # No slot is taken that the batch has no text for: it would be lost to the others.
         while run.left and not self._must_stop(run):
             count = min(self._block, run.left)
-            async with self._worker.pool.connection() as connection:
-                within = max(0.0, min(longest, run.ends - time.monotonic()))
-                delay = await pace.reserve(connection, rates, count=count, within=within)
-            if delay is None or await self._pause(run, delay):
+            if not await self._slot(run, rates, count, longest):
                 return
             held = await self._permits(run, count)
             try:
@@ -144,6 +141,18 @@ class Sender:
                     task.add_done_callback(run.requests.discard)
             finally:
                 await permits.give_back(self._worker.pool, settings.carrier, held)
+
+    async def _slot(self, run: _Run, rates: list[Limit], count: int, longest: float) -> bool:
+        """Wait for `count` slots, not longer than `longest`; False if the batch must stop."""
+        with tracing.span("wait for a slot", count=count) as span:
+            async with self._worker.pool.connection() as connection:
+                within = max(0.0, min(longest, run.ends - time.monotonic()))
+                delay = await pace.reserve(connection, rates, count=count, within=within)
+            if delay is None:
+                span.set(outcome="held back")
+                return False
+            span.set(delay=delay)
+            return not await self._pause(run, delay)
 
     async def _permits(self, run: _Run, want: int) -> list[int]:
         """Wait until requests may be made, and give up to `want` permits; none if the batch must stop.
@@ -188,6 +197,20 @@ class Sender:
 
     async def _request(self, run: _Run, started: Started, permit: int, *, after: float, until: float) -> None:
         """Make the request of an attempt, `after` seconds from now and not past `until`, and record its answer."""
+        attempt = started.attempt
+        with tracing.span(
+            "send text",
+            broadcast_id=attempt.broadcast_id,
+            batch_id=str(run.batch.id),
+            text_id=attempt.text,
+            attempt=attempt.number,
+            carrier=self._settings.carrier,
+        ) as span:
+            await self._ask(run, started, permit, span, after=after, until=until)
+
+    async def _ask(
+        self, run: _Run, started: Started, permit: int, span: tracing.Span, *, after: float, until: float
+    ) -> None:
         try:
             await asyncio.sleep(after)
             outcome = await self._carrier.send(
@@ -199,13 +222,13 @@ class Sender:
         finally:
             await permits.give_back(self._worker.pool, self._settings.carrier, [permit])
         try:
-            await self._record(started, outcome)
+            span.set(outcome=await self._record(started, outcome))
         except Exception:
             # The text stays started; it is settled like that of a worker that died.
             log.exception("answer_not_recorded", text=started.attempt.text)
 
-    async def _record(self, started: Started, outcome: Outcome) -> None:
-        """Record an answer, trying again while the database is away: an answer is worth keeping."""
+    async def _record(self, started: Started, outcome: Outcome) -> str:
+        """Record an answer, trying again while the database is away: an answer is worth keeping. Gives its name."""
         give_up = time.monotonic() + KEEP_ANSWER
         wait = 0.05
         while True:
@@ -222,11 +245,11 @@ class Sender:
             except messaging.TRANSIENT as error:
                 if time.monotonic() > give_up:
                     log.error("answer_lost", text=started.attempt.text, error=type(error).__name__)  # noqa: TRY400
-                    return
+                    return "lost"
                 await asyncio.sleep(wait)
                 wait = min(2.0, wait * 2)
             else:
                 telemetry.TEXTS.labels(what.outcome).inc()
                 if isinstance(outcome, Deferred | Unknown):
                     log.warning("text_not_taken", text=started.attempt.text, outcome=what.outcome, why=outcome.reason)
-                return
+                return what.outcome

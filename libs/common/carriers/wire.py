@@ -15,11 +15,14 @@ import functools
 import json
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
+from libs.common import telemetry, tracing
 from libs.common.carriers import codes, limits
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.outcomes import Deferred, Outcome, Refused, Unknown
@@ -83,6 +86,20 @@ async def post(
     **request: Any,
 ) -> httpx.Response | Deferred | Unknown:
     """Ask the carrier to send a text; give its answer, or what is known without one."""
+    with _told("POST", url) as tell:
+        answer = await _post(client, url, timeout=timeout, may_still_send=may_still_send, **request)
+        tell(answer)
+        return answer
+
+
+async def _post(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    timeout: float,  # noqa: ASYNC109
+    may_still_send: Callable[[], bool],
+    **request: Any,
+) -> httpx.Response | Deferred | Unknown:
     attempt = _Attempt(may_still_send)
     try:
         attempt.check()
@@ -109,8 +126,10 @@ async def get(
 ) -> dict[str, Any]:
     """Read a JSON object from the carrier. Raises CarrierUnreadable."""
     try:
-        async with asyncio.timeout(timeout):
-            response = await client.get(url, timeout=timeouts(timeout), follow_redirects=False, **request)
+        with _told("GET", url) as tell:
+            async with asyncio.timeout(timeout):
+                response = await client.get(url, timeout=timeouts(timeout), follow_redirects=False, **request)
+            tell(response)
     except (*_NEVER_REACHED, *_FAILED) as error:
         raise CarrierUnreadable(f"The carrier did not answer: {_reason_of(error)}", code="no_answer") from error
     content = parse_object(response.content)
@@ -126,6 +145,39 @@ async def get(
     if content is None:
         raise CarrierUnreadable("The carrier answered with something other than a JSON object")
     return content
+
+
+@contextmanager
+def _told(method: str, url: str) -> Iterator[Callable[[httpx.Response | Deferred | Unknown], None]]:
+    """Time a request, for metrics and traces. Only the host is told of the URL: queries hold phone numbers."""
+    began = time.monotonic()
+    answered = "none"
+    with tracing.span(method, "client", method=method, host=_host(url)) as span:
+
+        def tell(answer: httpx.Response | Deferred | Unknown) -> None:
+            nonlocal answered
+            match answer:
+                case httpx.Response():
+                    answered = str(answer.status_code)
+                    span.set(status=answer.status_code)
+                case Deferred():
+                    span.set(code=answer.code)
+                case Unknown():
+                    span.set(code=answer.reason)
+
+        try:
+            yield tell
+        finally:
+            telemetry.CARRIER_SECONDS.labels(method, answered).observe(time.monotonic() - began)
+
+
+def _host(url: str) -> str | None:
+    if not tracing.on():
+        return None
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return None
 
 
 def refusal(response: httpx.Response, *, code: str | None = None) -> Outcome:
