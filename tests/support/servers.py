@@ -1,12 +1,10 @@
-"""The servers that tests use: those that the environment names, else containers, else the local stack. Never a mock.
+"""The servers that tests use: those that the environment names, else the local stack. Never a mock.
 
 They are chosen and started once a session, on first use. Each test gets a database of its own, cloned from one that was
 migrated once; what tests leave on the broker is removed before the next one.
 """
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -29,14 +27,6 @@ _open = ExitStack()
 
 
 @cache
-def docker_works() -> bool:
-    """Tell whether there is a Docker engine that has, or can get, the images."""
-    if os.environ.get("BROADSHEET_TEST_DOCKER", "auto") == "no" or shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
-
-
-@cache
 def _local() -> stack.Stack:
     running = stack.start(ROOT, ephemeral=True)
     _open.callback(running.stop)
@@ -48,12 +38,6 @@ def server_url() -> str:
     """Give the URL of the PostgreSQL server under test."""
     if url := os.environ.get("BROADSHEET_DATABASE_URL"):
         return url
-    if docker_works():
-        from testcontainers.postgres import PostgresContainer
-
-        container = PostgresContainer("postgres:17", username="broadsheet", password="broadsheet", driver=None)
-        _open.enter_context(container)
-        return str(container.get_connection_url())
     return _local().servers.database_url
 
 
@@ -62,13 +46,6 @@ def amqp_url() -> str:
     """Give the URL of the RabbitMQ server under test."""
     if url := os.environ.get("BROADSHEET_AMQP_URL"):
         return url
-    if docker_works():
-        from testcontainers.rabbitmq import RabbitMqContainer
-
-        container = RabbitMqContainer("rabbitmq:4.2-management", username="broadsheet", password="broadsheet")
-        _open.enter_context(container)
-        host, port = container.get_container_host_ip(), container.get_exposed_port(5672)
-        return f"amqp://broadsheet:broadsheet@{host}:{port}/"
     return _local().servers.amqp_url
 
 

@@ -112,6 +112,17 @@ async def test_a_dead_letter_that_is_sent_back_is_handled(amqp_url: str) -> None
     assert await dead_letters.browse(amqp_url) == []
 
 
+async def test_a_dead_letter_may_be_looked_at_as_often_as_one_likes(amqp_url: str) -> None:
+    """A quorum queue drops what was handed out too often."""
+    async with broker.consuming(amqp_url, Handled(ValueError()).routes):
+        await send(amqp_url, envelope())
+        (letter,) = await letters(amqp_url, 1)
+    for _ in range(2 * dead_letters.RENEW_AFTER + 5):
+        assert await dead_letters.browse(amqp_url) == [letter]
+    (message,) = await broker.messages(amqp_url, topology.dead_letters("planner").name)
+    assert int(str(message.headers.get(dead_letters.HANDED_OUT) or 0)) <= dead_letters.RENEW_AFTER + 1
+
+
 async def test_while_the_database_is_away_a_message_waits_with_its_handler(
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
