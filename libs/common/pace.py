@@ -87,6 +87,12 @@ SELECT coalesce(extract(epoch FROM max(held_until) FILTER (WHERE held_until > cl
 FROM pace WHERE key = ANY(%(keys)s)
 """
 
+#: How far off the next free slot is, in seconds.
+AHEAD = """
+SELECT extract(epoch FROM greatest(next_at, clock_timestamp()) - clock_timestamp())::float8 AS seconds
+FROM pace WHERE key = %(key)s
+"""
+
 
 async def prepare(connection: Connection, keys: Sequence[str]) -> None:
     """Make sure that the rows of `keys` exist."""
@@ -133,3 +139,9 @@ async def held(connection: Connection, keys: Sequence[str]) -> tuple[float, int]
     row = await cursor.fetchone()
     assert row is not None
     return float(row["delay"]), int(row["failures"])
+
+
+async def ahead(connection: Connection, key: str) -> float:
+    """Give the seconds until the next free slot of a key; 0 if it is free now."""
+    row = await (await connection.execute(AHEAD, {"key": key})).fetchone()
+    return 0.0 if row is None else float(row["seconds"])

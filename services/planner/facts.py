@@ -9,6 +9,8 @@ from libs.common.settings import LANES, Settings
 from libs.common.workdays import quiet_until
 from services.planner.next_steps import Facts
 
+SLOT_LEAD = 4.0  # seconds before the next free slot at which a batch is due; a sender waits for one for 5 s at least
+
 #: The row of a broadcast that decides what is next.
 BROADCAST = """
 SELECT b.id, b.state, b.run_at, b.made_at, b.second_due_at, b.sending_number_id, b.sync_started_at, b.twilio_paging,
@@ -113,7 +115,10 @@ async def phase(connection: Connection, row: dict[str, Any], now: datetime, sett
     enough = LANES * settings.batch_texts
     left = await one(connection, PHASE, **which, now=now, enough=enough)
     waiting = None if left["claimable"] else (await one(connection, FIRST_NOT_BEFORE, **which, now=now))["at"]
-    hold, _ = await pace.held(connection, [settings.carrier, f"number:{row['sending_number_id']}"])
+    number = f"number:{row['sending_number_id']}"
+    hold, _ = await pace.held(connection, [settings.carrier, number])
+    # At a text every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
+    wait = max(hold, await pace.ahead(connection, number) - SLOT_LEAD)
     return Facts(
         claimable=left["claimable"],
         first_not_before=waiting,
@@ -123,5 +128,5 @@ async def phase(connection: Connection, row: dict[str, Any], now: datetime, sett
         open_batches=await steps.open_batches(connection, row["id"], is_second=is_second),
         made_at=row["made_at"],
         quiet_until=quiet_until(now, settings.quiet, settings.zone),
-        held_until=now + timedelta(seconds=hold) if hold > 0 else None,
+        held_until=now + timedelta(seconds=wait) if wait > 0 else None,
     )

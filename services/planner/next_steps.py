@@ -30,7 +30,8 @@ class Facts:
     made_at: datetime
     #: The end of the quiet hours that hold now.
     quiet_until: datetime | None
-    #: The time until which the carrier wants to be left alone, or is given time to recover.
+    #: The time until which nothing can start: the carrier wants to be left alone, is given time to recover, or the pace
+    #: has no slot before it.
     held_until: datetime | None
 
 

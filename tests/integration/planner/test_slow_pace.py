@@ -1,0 +1,40 @@
+"""A number that may send a text every few minutes: batches are planned for its slots, not in vain."""
+
+from datetime import timedelta
+
+from libs.common import database, pace
+from libs.common.pace import Limit
+from tests.support.world import Clock, World
+
+
+async def due_in(world: World, broadcast_id: int) -> float:
+    """Give the seconds until the batch that is planned."""
+    [due] = await world.column("SELECT due_at FROM batches WHERE broadcast_id = %s AND closed_at IS NULL", broadcast_id)
+    return float((due - world.clock.now) / timedelta(seconds=1))
+
+
+async def reserved(world: World, broadcast_id: int, interval: float) -> None:
+    """Take a slot of the broadcast's number, so that the next begins `interval` seconds from now."""
+    number = (await world.load(broadcast_id)).sending_number_id
+    limit = Limit(key=f"number:{number}", interval=interval)
+    async with database.transaction(world.pool) as connection:
+        await pace.prepare(connection, [limit.key])
+        await pace.reserve(connection, [limit])
+
+
+async def test_a_batch_is_due_when_its_first_slot_is_near(world: World) -> None:
+    world.clock = Clock(None)
+    broadcast = await world.made(1)
+    await world.query("DELETE FROM batches")
+    await reserved(world, broadcast, 300.0)
+    await world.advance(broadcast)
+    assert 280 < await due_in(world, broadcast) < 300
+
+
+async def test_at_an_ordinary_pace_a_batch_is_due_at_once(world: World) -> None:
+    world.clock = Clock(None)
+    broadcast = await world.made(1)
+    await world.query("DELETE FROM batches")
+    await reserved(world, broadcast, 2.0)
+    await world.advance(broadcast)
+    assert await due_in(world, broadcast) <= 0
