@@ -30,8 +30,10 @@ from libs.common.errors import ConcurrencyError, UnreadableMessage
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Waits in seconds before a handler is tried again, when the database was away or somebody else was faster.
-RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+#: Waits in seconds before a handler is tried again, when the database was away or somebody else was faster. With the
+#: pool's own wait before each they last a quarter of an hour, half of what RabbitMQ gives a consumer to acknowledge; a
+#: message is delivered 20 times, so that a database may be away for hours before messages are put aside.
+RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, *(5.0,) * 45)
 PUBLISH_TIMEOUT = 10.0  # seconds to wait for the broker's confirm
 #: How far ahead a step may be planned to be part of the trace that planned it.
 LINK_AFTER = timedelta(minutes=15)
