@@ -217,12 +217,16 @@ def load(cls: type[S], **overrides: Any) -> S:
 
 def _from_files(environment: Mapping[str, str], cls: type[Settings]) -> dict[str, str]:
     """Give the settings whose value is in the file that `BROADSHEET_<NAME>_FILE` names."""
-    values = {}
-    for name in cls.model_fields:
-        path = environment.get(f"{PREFIX}{name.upper()}_FILE")
-        if path:
-            try:
-                values[name] = Path(path).read_text().strip()
-            except OSError as error:
-                raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {error.strerror}: {path}") from error
-    return values
+    found = {name: from_file(name, environment) for name in cls.model_fields}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def from_file(name: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Give a setting from the file that `BROADSHEET_<NAME>_FILE` names, None if it names none. Raises SettingsError."""
+    path = environment.get(f"{PREFIX}{name.upper()}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {error.strerror}: {path}") from error

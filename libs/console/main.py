@@ -17,9 +17,8 @@ from libs.console import doctor as examination
 from libs.console.broadcasts import broadcasts, contacts, segments
 from libs.console.client import ApiError, NoApi
 from libs.console.repair import letters, rebuild_tables
-from libs.console.running import FOLDER, RUN_FILE, everything, recorded, servers
+from libs.console.running import FOLDER, RUN_FILE, everything, named, recorded, servers
 from libs.console.supervisor import DidNotStart
-from libs.local import LocalServerError
 
 console = Console()
 errors = Console(stderr=True)
@@ -36,9 +35,20 @@ app.command("rebuild")(rebuild_tables)
 
 
 @app.command()
-def demo(seed: Annotated[int, typer.Option(help="What the handsets do.")] = 7) -> None:
+def demo(
+    seed: Annotated[int, typer.Option(help="What the handsets do.")] = 7,
+    against: Annotated[str, typer.Option(help="The URL of an API that runs already, in containers say.")] = "",
+    simulator: Annotated[str, typer.Option(help="The URL of the simulator that it takes for its carriers.")] = "",
+) -> None:
     """Send a whole broadcast on this machine, with simulated carriers, and judge it."""
-    raise typer.Exit(0 if asyncio.run(demonstration.run(seed)) else 1)
+    if not against and not simulator:
+        raise typer.Exit(0 if asyncio.run(demonstration.run(seed)) else 1)
+    if not against or not simulator:
+        raise typer.BadParameter("--against and --simulator go together")
+    key = named("API_KEYS").split(",")[0].strip()
+    if not key:
+        raise SettingsError("BROADSHEET_API_KEYS is not set")
+    raise typer.Exit(0 if asyncio.run(demonstration.run_against(against, key, simulator)) else 1)
 
 
 @app.command()
@@ -117,7 +127,7 @@ def main() -> None:
     except (SettingsError, NoApi) as error:
         errors.print(str(error), highlight=False)
         sys.exit(2)
-    except (ApiError, DidNotStart, LocalServerError) as error:
+    except (ApiError, DidNotStart) as error:
         errors.print(str(error), highlight=False)
         sys.exit(1)
 

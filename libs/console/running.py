@@ -14,10 +14,10 @@ import psycopg
 from dotenv import dotenv_values
 from psycopg import sql
 
-from libs import local
 from libs.common.errors import SettingsError
 from libs.common.migrate import migrate
-from libs.console.supervisor import Supervisor, free_port
+from libs.common.settings import from_file
+from libs.console.supervisor import DidNotStart, Supervisor, free_port
 
 FOLDER = Path(".broadsheet")
 RUN_FILE = FOLDER / "running.json"
@@ -39,8 +39,8 @@ class Running:
 
 
 def named(name: str) -> str:
-    """Give a setting as the environment or `.env` names it; empty if neither does."""
-    return os.environ.get(f"{PREFIX}{name}") or dotenv_values(".env").get(f"{PREFIX}{name}") or ""
+    """Give a setting as the environment, a file that it names, or `.env` has it; empty if none does."""
+    return from_file(name) or os.environ.get(f"{PREFIX}{name}") or dotenv_values(".env").get(f"{PREFIX}{name}") or ""
 
 
 def recorded(folder: Path = FOLDER) -> Running | None:
@@ -136,14 +136,19 @@ async def _servers(stack: AsyncExitStack, tell: Callable[[str], None], *, fresh:
         return database_url, amqp_url
     missing = " and ".join(name for name, url in (("PostgreSQL", database_url), ("RabbitMQ", amqp_url)) if not url)
     tell(f"starting {missing} on this machine")
-    servers = await asyncio.to_thread(
-        local.start,
-        Path.cwd(),
-        database=not database_url,
-        broker=not amqp_url,
-        ephemeral=fresh,
-        management=not fresh,
-    )
+    from libs import local  # which needs the packages of the `local` extra, and a container has none
+
+    try:
+        servers = await asyncio.to_thread(
+            local.start,
+            Path.cwd(),
+            database=not database_url,
+            broker=not amqp_url,
+            ephemeral=fresh,
+            management=not fresh,
+        )
+    except local.LocalServerError as error:
+        raise DidNotStart(str(error)) from error
     stack.push_async_callback(asyncio.to_thread, servers.stop)
     return database_url or servers.servers.database_url, amqp_url or servers.servers.amqp_url
 
