@@ -1,0 +1,99 @@
+"""What the watchdog emits again, from the tables alone."""
+
+from datetime import timedelta
+
+import pytest
+
+from libs.common.carriers.outcomes import Unknown
+from services.planner import watchdog
+from tests.support.passes import syncing
+from tests.support.world import NOW, World
+
+
+async def look(world: World) -> None:
+    await watchdog.look(world.worker, world.clock.now, {})
+
+
+async def test_the_watchdog_emits_a_batch_again_that_was_lost_with_the_broker(world: World) -> None:
+    """Fault 33: a commit followed by an enqueue without an outbox stranded a broadcast."""
+    broadcast = await world.made(2)
+    await world.advance(broadcast)
+    [batch_id] = await world.opens(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    [step] = await world.planned("SendBatch")
+    assert step["data"]["batch_id"] == str(batch_id)
+
+
+async def test_the_watchdog_emits_a_batch_again_whose_worker_has_gone_quiet(world: World) -> None:
+    """Fault 16: a crash left claimed rows claimed for ever."""
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.lease + 2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    [step] = await world.planned("SendBatch")
+    assert step["data"]["batch_id"] == str(batch.id)
+    assert await world.take(batch.id) is not None
+
+
+async def test_the_watchdog_leaves_a_batch_alone_that_is_under_way_or_not_due(world: World) -> None:
+    broadcast = await world.made(2)
+    await world.claimed(broadcast)
+    await world.query("UPDATE outgoing_messages SET not_before = %s WHERE state = 'pending'", NOW + timedelta(hours=1))
+    await world.advance(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.lease)
+    await look(world)
+    assert await world.planned("SendBatch") == []
+
+
+async def test_the_watchdog_emits_a_pass_again_that_was_lost(world: World) -> None:
+    await syncing(world)
+    await world.query("DELETE FROM outbox")
+    patience = 2 * world.settings.watchdog_interval + world.settings.request_timeout
+    world.clock.forward(seconds=patience - 1)
+    await look(world)
+    assert await world.planned("SyncStatuses") == []
+    world.clock.forward(seconds=2)
+    await look(world)
+    assert [step["data"]["number"] for step in await world.planned("SyncStatuses")] == [1]
+
+
+async def test_the_watchdog_emits_a_settling_again_that_was_lost(world: World) -> None:
+    broadcast = await world.made(1)
+    batch = await world.claimed(broadcast)
+    [started] = await world.start(batch)
+    await world.answer(started, Unknown(reason="timeout"))
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=world.settings.settle_after + 2 * world.settings.watchdog_interval + 1)
+    await look(world)
+    assert [step["broadcast_id"] for step in await world.planned("SettleUncertain")] == [broadcast]
+
+
+@pytest.mark.parametrize("lost", ["MakeBroadcast", "StartSecondPhase", "BatchSent"])
+async def test_the_watchdog_takes_a_broadcast_on_whose_step_was_lost(world: World, lost: str) -> None:
+    """Invariant 5: any step can be lost with the broker and comes again."""
+    match lost:
+        case "MakeBroadcast":
+            await world.contacts(1, "all")
+            broadcast, expected = await world.scheduled(await world.segment("all")), "sending_first"
+        case "StartSecondPhase":
+            broadcast, expected = await world.made(1, second_delay=20), "sending_second"
+            await world.send(broadcast)
+            await world.advance(broadcast)
+        case _:
+            broadcast, expected = await world.made(1), "waiting"
+            await world.send(broadcast)
+    await world.query("DELETE FROM outbox")
+    world.clock.forward(seconds=21)
+    await look(world)
+    assert await world.state(broadcast) == expected
+
+
+async def test_one_look_of_the_watchdog_finds_every_broadcast(world: World) -> None:
+    """Fault 6: two campaigns due in the same minute made each other fail."""
+    broadcasts = [await world.made(1) for _ in range(3)]
+    await look(world)
+    assert [len(await world.opens(broadcast)) for broadcast in broadcasts] == [1, 1, 1]
