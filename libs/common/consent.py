@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from libs.common import database, lifecycle, store, telemetry, texts
 from libs.common import events as e
-from libs.common import lifecycle, store, texts
 from libs.common.database import Connection
 
 #: Twilio's default keywords ("Twilio support for opt-out keywords"), with what Spanish speakers write.
@@ -139,6 +139,7 @@ async def opt_out(
     if new:
         event = e.OptedOut(contact_id=contact["id"], source=source, broadcast_id=broadcast_id)
         await lifecycle.note(connection, f"contact-{contact['id']}", [event], now)
+        database.when_committed(telemetry.OPT_OUTS.labels(source).inc)
     await take_out(connection, phone_number, "opted_out", now)
     return new
 

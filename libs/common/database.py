@@ -4,14 +4,20 @@ Every connection is in autocommit, so that what is not in a `transaction` is one
 waits for locks are bounded: a stuck statement must not hold up a broadcast for longer than a batch.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
+
+from libs.common.metrics import POOLS
+
+#: What is to be done once the transaction under way has committed.
+_committed: ContextVar[list[Callable[[], object]] | None] = ContextVar("committed", default=None)
 
 Connection = AsyncConnection[dict[str, Any]]
 Pool = AsyncConnectionPool[Connection]
@@ -41,7 +47,7 @@ def create_pool(url: str, *, size: int = 10) -> Pool:
     A connection is checked before it is handed out, so that a restart of the server costs a new connection, not a
     failed step. Statements are not prepared by name: that keeps PgBouncer's transaction mode possible.
     """
-    return AsyncConnectionPool(
+    pool: Pool = AsyncConnectionPool(
         conninfo(url),
         connection_class=AsyncConnection[dict[str, Any]],
         kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None},
@@ -52,6 +58,8 @@ def create_pool(url: str, *, size: int = 10) -> Pool:
         check=AsyncConnectionPool.check_connection,
         open=False,
     )
+    POOLS.add(pool)
+    return pool
 
 
 async def connect(url: str) -> Connection:
@@ -62,8 +70,27 @@ async def connect(url: str) -> Connection:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection inside a transaction: committed at the end of the block, rolled back if it raises."""
-    async with pool.connection() as connection, connection.transaction():
-        yield connection
+    waiting: list[Callable[[], object]] = []
+    token = _committed.set(waiting)
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            yield connection
+    finally:
+        _committed.reset(token)
+    for act in waiting:
+        act()
+
+
+def when_committed(act: Callable[[], object]) -> None:
+    """Do something once the transaction under way has committed, and not if it fails: counting what has happened.
+
+    At once where there is none.
+    """
+    waiting = _committed.get()
+    if waiting is None:
+        act()
+    else:
+        waiting.append(act)
 
 
 async def ready(pool: Pool) -> None:

@@ -48,6 +48,9 @@ BROKER_AWAY = (
     TimeoutError,
 )
 
+for _type in (*codec.TYPES, "unreadable"):
+    telemetry.DEAD_LETTERS.labels(_type)
+
 TRANSIENT = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, ConcurrencyError)
 
 Handler = Callable[[Any], Awaitable[None]]

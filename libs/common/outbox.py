@@ -5,7 +5,7 @@ What is not committed is never published; what is committed is published at leas
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
@@ -36,12 +36,6 @@ RETURNING id, message_id, kind, type, schema_version, broadcast_id, data, occurr
 
 #: Forgets planned steps of one type of a broadcast, for a step that is planned anew.
 FORGET = "DELETE FROM outbox WHERE broadcast_id = %(broadcast_id)s AND type = %(type)s"
-
-#: How long the message that is due longest has waited, in seconds, and how many are due.
-LAG: LiteralString = """
-SELECT count(*) AS due, coalesce(extract(epoch FROM now() - min(deliver_at)), 0)::float8 AS seconds
-FROM outbox WHERE deliver_at <= now()
-"""
 
 
 async def write(

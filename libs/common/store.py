@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
-from libs.common import causation, codec
+from libs.common import causation, codec, database, telemetry
 from libs.common.database import Connection
 from libs.common.errors import ConcurrencyError
-from libs.common.events import Event
+from libs.common.events import EVENTS, Event
 
 #: Moves a stream's head by `count` and writes the events behind it; no row where the head is not where it should be.
 APPEND = """
@@ -53,6 +53,10 @@ WHERE broadcast_id = %(broadcast_id)s AND position > %(after)s
   AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY position LIMIT %(limit)s
 """
+
+
+for _type in EVENTS:
+    telemetry.EVENTS.labels(_type.__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,13 @@ async def append(
     row = await cursor.fetchone()
     if row is None or (expected is not None and row["version"] != expected + len(events)):
         raise ConcurrencyError
+    database.when_committed(lambda: _count(names))
     return int(row["version"])
+
+
+def _count(names: Sequence[str]) -> None:
+    for name in names:
+        telemetry.EVENTS.labels(name).inc()
 
 
 async def read(connection: Connection, stream: str) -> tuple[list[Recorded], int]:

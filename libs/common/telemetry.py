@@ -1,25 +1,30 @@
 """Structured logs and the metrics that all services share. Neither ever holds a phone number, a name or a text."""
 
 import logging
+import platform
 import sys
+from importlib.metadata import version
 from typing import Literal
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram, Info
 
 from libs.common import tracing
 
 TEXTS = Counter("broadsheet_texts_total", "Answers of the carrier to texts, by outcome", ["outcome"])
 STEPS = Counter("broadsheet_steps_total", "Messages handled, by type and result", ["type", "result"])
-STEP_SECONDS = Histogram("broadsheet_step_seconds", "Time to handle a message, by type", ["type"])
+STEP_SECONDS = Histogram(
+    "broadsheet_step_seconds",
+    "Time to handle a message, by type",
+    ["type"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
 STEP_LATENESS = Histogram(
     "broadsheet_step_lateness_seconds",
     "How long after it was due a message was handled, by type",
     ["type"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
-OUTBOX_DUE = Gauge("broadsheet_outbox_due", "Messages that are due and not yet published")
-OUTBOX_LAG = Gauge("broadsheet_outbox_lag_seconds", "Age of the oldest message that is due and not yet published")
 PUBLISHED = Counter("broadsheet_published_total", "Messages that the broker has confirmed, by type", ["type"])
 DEAD_LETTERS = Counter("broadsheet_dead_letters_total", "Messages put aside, by type", ["type"])
 REEMITTED = Counter("broadsheet_reemitted_total", "Overdue steps that the watchdog emitted again, by type", ["type"])
@@ -29,8 +34,26 @@ CARRIER_SECONDS = Histogram(
     ["method", "status"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60),
 )
-UNCERTAIN = Gauge("broadsheet_uncertain_texts", "Texts whose fate only the carrier's log can tell")
-HELD = Gauge("broadsheet_carrier_held_seconds", "How long nothing may start because the carrier said so or fails")
+PACE_USED = Counter(
+    "broadsheet_pace_used_seconds_total",
+    "Seconds of the allowance that started texts used, by the limit that was tightest: its rate is the share in use",
+    ["limit"],
+)
+EVENTS = Counter("broadsheet_events_total", "Events recorded, by type", ["type"])
+OPT_OUTS = Counter("broadsheet_opt_outs_total", "Numbers that opted out, by who said so", ["source"])
+WEBHOOKS = Counter("broadsheet_webhooks_total", "Webhooks, by which and what became of them", ["source", "result"])
+LEDGER_MISMATCHES = Counter(
+    "broadsheet_ledger_mismatches_total", "Times that a broadcast could not complete, its figures not adding up"
+)
+BUILD = Info("broadsheet_build", "The release that runs")
+
+# What may not happen for months is told from the start, as 0: from nothing to 1 is no increase to Prometheus.
+for _outcome in ("accepted", "refused", "deferred", "unknown"):
+    TEXTS.labels(_outcome)
+for _source in ("sms", "carrier", "staff"):
+    OPT_OUTS.labels(_source)
+for _type in ("SendBatch", "SyncStatuses", "SettleUncertain"):
+    REEMITTED.labels(_type)
 
 
 def _trace_ids(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -42,6 +65,7 @@ def _trace_ids(_logger: object, _method: str, entry: structlog.typing.EventDict)
 
 def configure(level: str, format_: Literal["console", "json"], service: str) -> None:
     """Send the logs of this process, and of the libraries in it, to stderr, one line an entry."""
+    BUILD.info({"version": version("broadsheet"), "python": platform.python_version()})
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _trace_ids,

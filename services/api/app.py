@@ -37,6 +37,15 @@ from services.api.correlation import Correlation
 LARGEST_BODY = 1024 * 1024  # bytes
 CONNECTIONS = 10
 
+#: By the route's template: a path may hold what is personal, and there is no end of paths.
+METRICS = PrometheusConfig(
+    app_name="api",
+    prefix="broadsheet_http",
+    group_path=True,
+    exclude_unhandled_paths=True,
+    exclude=["^/metrics", "^/health"],
+)
+
 HANDLERS = (
     *health.HANDLERS,
     *levers.HANDLERS,
@@ -66,20 +75,13 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
             yield
         tracing.shutdown()
 
-    metrics = PrometheusConfig(
-        app_name="api",
-        prefix="broadsheet_http",
-        group_path=True,
-        exclude_unhandled_paths=True,
-        exclude=["^/metrics", "^/health"],
-    )
     return Litestar(
         route_handlers=HANDLERS,
         lifespan=[connections],
         dependencies={"api": Provide(lambda: context, sync_to_thread=False)},
         guards=[KeyGuard(configuration)],
         before_request=bodies.check,
-        middleware=[metrics.middleware, Correlation()],
+        middleware=[METRICS.middleware, Correlation()],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=LARGEST_BODY,
         openapi_config=OpenAPIConfig(

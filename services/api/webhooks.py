@@ -4,7 +4,8 @@ The signature is checked over the raw body before anything is read from it; with
 Success is answered after the commit only, so that the carrier tries again whatever was not recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ import structlog
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from libs.common import consent, lifecycle, store
+from libs.common import consent, lifecycle, store, telemetry
 from libs.common import events as e
 from libs.common.carriers import signatures, statuses
 from libs.common.consent import Inbound
@@ -36,53 +37,70 @@ SELECT outgoing_message_id, broadcast_id, twilio_sent_status FROM broadcast_sent
 WHERE twilio_id = %(twilio_id)s FOR NO KEY UPDATE
 """
 
+#: What may become of a webhook; `known` was recorded before, or is one of our own texts.
+RESULTS = ("recorded", "known", "ignored", "refused", "malformed", "failed")
+for _source in ("missive", "twilio_sms", "twilio_status"):
+    for _result in RESULTS:
+        telemetry.WEBHOOKS.labels(_source, _result)
+
 AnyRequest = Request[Any, Any, Any]
 
 
 @post("/webhooks/missive", opt=PUBLIC, status_code=200)
 async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[str, bool]:
     """Take an incoming SMS from Missive."""
-    raw = await request.body()
-    if not signatures.missive_signature_ok(
-        api.settings.missive_webhook_secret, raw, request.headers.get("x-hook-signature")
-    ):
-        raise BadSignature
-    try:
-        payload = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise MalformedBody from None
-    inbound = incoming.missive(payload, api.clock())
-    if inbound is None:
-        log.info("webhook_without_a_text", carrier="missive")
-        return {"recorded": False}
-    return {"recorded": await _receive(api, inbound)}
+    with _counted("missive") as count:
+        raw = await request.body()
+        if not signatures.missive_signature_ok(
+            api.settings.missive_webhook_secret, raw, request.headers.get("x-hook-signature")
+        ):
+            raise BadSignature
+        try:
+            payload = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise MalformedBody from None
+        inbound = incoming.missive(payload, api.clock())
+        if inbound is None:
+            log.info("webhook_without_a_text", carrier="missive")
+            return {"recorded": False}
+        recorded = await _receive(api, inbound)
+        count("recorded" if recorded else "known")
+        return {"recorded": recorded}
 
 
 @post("/webhooks/twilio/sms", opt=PUBLIC, status_code=200, media_type="text/xml")
 async def twilio_sms(request: AnyRequest, api: NamedDependency[Context]) -> Response[str]:
     """Take an incoming SMS from Twilio."""
-    form = await _signed_form(request, api)
-    inbound = incoming.twilio(form, api.clock())
-    if inbound is None:
-        log.info("webhook_without_a_text", carrier="twilio")
-    else:
-        await _receive(api, inbound, told=dict(form).get("OptOutType", ""))
-    return Response(EMPTY_TWIML, media_type="text/xml")
+    with _counted("twilio_sms") as count:
+        form = await _signed_form(request, api)
+        inbound = incoming.twilio(form, api.clock())
+        if inbound is None:
+            log.info("webhook_without_a_text", carrier="twilio")
+        else:
+            recorded = await _receive(api, inbound, told=dict(form).get("OptOutType", ""))
+            count("recorded" if recorded else "known")
+        return Response(EMPTY_TWIML, media_type="text/xml")
 
 
 @post("/webhooks/twilio/status", opt=PUBLIC, status_code=204)
 async def twilio_status(request: AnyRequest, api: NamedDependency[Context]) -> None:
     """Take a delivery report from Twilio. One that comes before we know the text's id is left to the status sync."""
-    form = dict(await _signed_form(request, api))
+    with _counted("twilio_status") as count:
+        if await _report(dict(await _signed_form(request, api)), api):
+            count("recorded")
+
+
+async def _report(form: dict[str, str], api: Context) -> bool:
+    """Record what a delivery report says; False if it is no news of a text of ours."""
     sid, status = form.get("MessageSid") or form.get("SmsSid"), form.get("MessageStatus") or form.get("SmsStatus")
     code = form.get("ErrorCode", "")
     if not sid or not status or "\x00" in sid + status:
-        return
+        return False
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: Connection) -> bool:
         row = await (await connection.execute(STATUS, {"twilio_id": sid})).fetchone()
         if row is None or not statuses.advances(row["twilio_sent_status"], status):
-            return
+            return False
         told = e.TextStatus(
             text=row["outgoing_message_id"],
             twilio_id=sid,
@@ -92,8 +110,28 @@ async def twilio_status(request: AnyRequest, api: NamedDependency[Context]) -> N
         )
         event = e.StatusesSynced(broadcast_id=row["broadcast_id"], statuses=(told,), number=None)
         await lifecycle.note(connection, store.stream(row["broadcast_id"], "statuses"), [event], api.clock())
+        return True
 
-    await transactions.retrying(api.pool, work)
+    return await transactions.retrying(api.pool, work)
+
+
+@contextmanager
+def _counted(source: str) -> Iterator[Callable[[str], None]]:
+    """Count a webhook by what became of it: `ignored` unless the block says otherwise, or raises."""
+    results = ["ignored"]
+    try:
+        yield results.append
+    except BadSignature:
+        results.append("refused")
+        raise
+    except MalformedBody:
+        results.append("malformed")
+        raise
+    except Exception:
+        results.append("failed")
+        raise
+    finally:
+        telemetry.WEBHOOKS.labels(source, results[-1]).inc()
 
 
 async def _signed_form(request: AnyRequest, api: Context) -> Sequence[tuple[str, str]]:

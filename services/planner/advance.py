@@ -11,7 +11,7 @@ import structlog
 
 from libs.common import broadcast as rules
 from libs.common import events as e
-from libs.common import lifecycle, making, outbox, steps, texts, workdays
+from libs.common import lifecycle, making, outbox, steps, telemetry, texts, workdays
 from libs.common.broadcast import Broadcast
 from libs.common.commands import StartSecondPhase
 from libs.common.database import Connection
@@ -119,6 +119,7 @@ async def _sync(
             # A request is still out; its answer, or the watchdog that stops waiting for it, comes back here.
             if row["sync_due_at"] is None:
                 await steps.plan_sync(connection, broadcast.id, now + timedelta(seconds=settings.sync_interval), now)
+                telemetry.LEDGER_MISMATCHES.inc()
                 log.error("ledger_does_not_add_up", broadcast_id=broadcast.id)
             return
         count = await facts.one(connection, facts.UNSETTLED_COUNT, broadcast_id=broadcast.id)

@@ -6,7 +6,7 @@ from libs.common import database, settings, topology, worker
 from libs.common.messaging import Route
 from libs.common.settings import Settings
 from libs.common.worker import Worker
-from services.planner import relay, watchdog
+from services.planner import observe, relay, watchdog
 from services.planner.handlers import Handlers
 
 PREFETCH = 10  # messages handled at once
@@ -27,7 +27,7 @@ def create_app(configuration: Settings | None = None) -> tuple[AsgiFastStream, W
         "planner",
         context,
         routes,
-        tasks=(relay.run, watchdog.run),
+        tasks=(relay.run, watchdog.run, observe.run),
         prefetch=PREFETCH,
         graceful_timeout=GRACEFUL_TIMEOUT,
     )

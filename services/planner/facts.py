@@ -88,8 +88,6 @@ OVERDUE_SETTLING = """
 SELECT DISTINCT broadcast_id FROM outgoing_messages WHERE state = 'uncertain' AND attempt_started_at < %(before)s
 """
 
-UNCERTAIN = "SELECT count(*) AS texts FROM outgoing_messages WHERE state = 'uncertain'"
-
 #: Forgets the numbers of people who were erased while a text of theirs was still to be settled.
 FORGET_ERASED = """
 UPDATE outgoing_messages m SET recipient_phone_number = NULL FROM contacts c

@@ -58,7 +58,6 @@ async def look(worker: Worker, now: datetime, settled: dict[int, datetime]) -> N
     for broadcast_id in under_way:
         async with database.transaction(worker.pool) as connection:
             await advance(connection, broadcast_id, now, settings)
-    await _observe(worker)
 
 
 async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled: dict[int, datetime]) -> None:
@@ -92,15 +91,6 @@ async def _emit_again(
     with tracing.span(f"emit {name} again", parent=row["trace"], links=links, broadcast_id=command.broadcast_id):
         await outbox.write(connection, [command], now=now)
     telemetry.REEMITTED.labels(name).inc()
-
-
-async def _observe(worker: Worker) -> None:
-    async with worker.pool.connection() as connection:
-        lag = await facts.one(connection, outbox.LAG)
-        uncertain = await facts.one(connection, facts.UNCERTAIN)
-    telemetry.OUTBOX_DUE.set(lag["due"])
-    telemetry.OUTBOX_LAG.set(lag["seconds"])
-    telemetry.UNCERTAIN.set(uncertain["texts"])
 
 
 async def _prune(worker: Worker) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common import broadcast as rules
-from libs.common import consent, lifecycle, pace, telemetry, texts
+from libs.common import consent, lifecycle, pace, texts
 from libs.common import events as e
 from libs.common.carriers.codes import Kind, classify
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
@@ -105,7 +105,7 @@ async def record(
     if what.opt_out:
         await consent.opt_out(connection, attempt.to, "carrier", now, broadcast_id=attempt.broadcast_id)
     if what.hold:
-        telemetry.HELD.set(await pace.hold(connection, carrier, what.hold_seconds))
+        await pace.hold(connection, carrier, what.hold_seconds)
     if what.outcome == "accepted":
         await pace.release(connection, carrier)
     return what

@@ -122,6 +122,7 @@ class Sender:
         spacing = max(limit.interval for limit in rates)
         # A slot further off than all lanes can be waiting for means that everybody is held back.
         longest = max(SLOT_WAIT, 2 * LANES * self._block * spacing)
+        tightest = max(rates, key=lambda limit: limit.interval).key
         # No slot is taken that the batch has no text for: it would be lost to the others.
         while run.left and not self._must_stop(run):
             count = min(self._block, run.left)
@@ -134,6 +135,7 @@ class Sender:
                 starting = await self._start(run, len(held))
                 if not starting:
                     return
+                telemetry.PACE_USED.labels(tightest).inc(len(starting) * spacing * pace.UTILISATION)
                 for position, started in enumerate(starting):
                     request = self._request(run, started, held.pop(), after=position * spacing, until=until)
                     task = asyncio.create_task(request)
