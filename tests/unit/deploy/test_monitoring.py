@@ -1,0 +1,122 @@
+"""Alert rules and dashboard: that they name what there is, and that promtool agrees (`deploy/prometheus/get_promtool.sh`)."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.support import metrics
+
+ROOT = Path(__file__).parents[3]
+PROMETHEUS = ROOT / "deploy/prometheus"
+DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
+RUNBOOK = ROOT / "docs/operate.md"
+#: What Prometheus itself adds to every series.
+TARGET = {"job", "instance", "service", "le"}
+#: Alerts about something that happens, rather than about how it is: they look back by themselves.
+AT_ONCE = {"BroadsheetBroadcastMissed", "BroadsheetWebhooksRefused"}
+
+NAME = re.compile(r"\bbroadsheet_\w+")
+SELECTOR = re.compile(r"\b(broadsheet_\w+)\{([^}]*)\}")
+WORD = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
+
+
+def queries() -> list[str]:
+    """Give all queries of the dashboard, with Grafana's own variables filled in."""
+    board = json.loads(DASHBOARD.read_text())
+    exprs = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+    exprs += [item["expr"] for item in board["annotations"]["list"]]
+    return [expr.replace("$__rate_interval", "1m") for expr in exprs]
+
+
+def promtool(*arguments: str) -> None:
+    """Have promtool check something, where there is one."""
+    unpacked = ROOT / ".broadsheet/promtool/usr/bin/promtool"
+    program = shutil.which("promtool") or (str(unpacked) if unpacked.exists() else None)
+    if program is None:
+        pytest.skip("there is no promtool: deploy/prometheus/get_promtool.sh gets it")
+    done = subprocess.run(
+        [program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_an_alert_says_how_bad_it_is_for_how_long_and_what_to_do(name: str) -> None:
+    rule = alerts()[name]
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert ("for" in rule) is (name not in AT_ONCE)
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["runbook"] == f"docs/operate.md#{name.lower()}"
+
+
+def test_alerts_and_dashboard_ask_for_metrics_and_labels_that_there_are() -> None:
+    known = {series: item.labels for item in metrics.known() for series in item.series}
+    for expr in [*queries(), *(rule["expr"] for rule in alerts().values())]:
+        for name in NAME.findall(expr):
+            assert name in known, f"{name} in {expr}"
+        for name, matchers in SELECTOR.findall(expr):
+            assert {*WORD.findall(matchers)} <= {*known[name], *TARGET}, expr
+
+
+def test_the_dashboard_shows_every_metric_that_the_planner_measures_and_what_happens_to_texts() -> None:
+    shown = {name for expr in queries() for name in NAME.findall(expr)}
+    wanted = {item.name for item in metrics.known() if item.type == "gauge" or "texts" in item.name}
+    assert wanted - shown <= {"broadsheet_http_requests_in_progress"}
+
+
+def test_each_alert_is_tested_both_ways() -> None:
+    tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    fires = {check["alertname"] for check in checks if check.get("exp_alerts")}
+    quiet = {check["alertname"] for check in checks if not check.get("exp_alerts")}
+    assert fires == quiet == set(alerts())
+
+
+def test_the_panels_have_ids_and_places_of_their_own() -> None:
+    ids = [panel["id"] for panel in panels()]
+    assert len(ids) == len(set(ids))
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+        assert panel["type"] == "row" or (panel["targets"] and panel["description"]), panel["title"]
+
+
+def test_promtool_takes_the_configuration_with_its_rules() -> None:
+    promtool("check", "config", "prometheus.yml")
+
+
+def test_promtool_finds_that_each_alert_fires_when_it_should_and_only_then() -> None:
+    promtool("test", "rules", "alerts_test.yml")
+
+
+def test_promtool_can_read_each_query_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:query:{number}", "expr": expr} for number, expr in enumerate(queries())]
+    generated = tmp_path / "dashboard.yml"
+    generated.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", "--lint=none", str(generated))
+
+
+@pytest.mark.skipif(not RUNBOOK.exists(), reason="the runbook is not written yet")
+@pytest.mark.parametrize("name", alerts())
+def test_the_runbook_says_what_to_do_about_each_alert(name: str) -> None:
+    assert re.search(rf"^#+ {name}$", RUNBOOK.read_text(), re.MULTILINE)
