@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: that they name what there is, and that promtool agrees (`deploy/prometheus/get_promtool.sh`)."""
+"""Alert rules and dashboard: that they name what there is, and that promtool takes them."""
 
 import json
 import re
