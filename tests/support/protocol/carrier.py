@@ -1,0 +1,130 @@
+"""A model of the carrier: takes a request within `REQUEST_TIMEOUT` of its leaving or never, and shows it in its log."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
+
+import httpx
+
+from libs.common.carriers.missive import Missive
+from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused
+from libs.common.carriers.twilio import Twilio
+from services.sender.batches import Started
+from tests.support.protocol.stage import Stage
+from tests.support.world import FROM, Clock
+
+LEASE = 15.0  # seconds
+REQUEST_TIMEOUT = 15.0  # seconds
+#: The least that is safe: a request may be looked at last `LEASE` after its attempt began, its worker be stopped then
+#: for almost `LEASE`, and the carrier take `REQUEST_TIMEOUT`.
+SETTLE_AFTER = 2 * LEASE + REQUEST_TIMEOUT + 1
+
+#: Whether the carrier's log can be read, or has an entry that cannot.
+Log = Literal["readable", "away", "garbled"]
+#: What the carrier does with a request: takes it, refuses it in one of the ways, or never gets it.
+Decision = Literal["take", "refuse", "opted out", "slow down", "again", "account", "nothing"]
+ANSWERS: dict[Decision, Outcome] = {
+    "refuse": Refused(code="21211", reason=""),
+    "opted out": Refused(code="21610", reason=""),
+    "slow down": Deferred(code="http_429", reason=""),
+    "again": Deferred(code="http_408", reason=""),
+    "account": Deferred(code="http_401", reason=""),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """A text that the carrier took."""
+
+    sid: str
+    to: str
+    body: str
+    at: datetime
+    #: When its log shows it.
+    shown_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Ask:
+    """An attempt as its worker has it in mind, and as it is on its way."""
+
+    started: Started
+    body: str
+    began_at: datetime
+    #: Whether the worker has looked for the last time whether it may still send.
+    checked: bool = False
+    written: bool = False
+    decision: Decision = "take"
+    lags: bool = False
+    #: The carrier has not decided yet; it will by then.
+    decided_by: datetime | None = None
+    answer: Outcome | None = None
+    #: What the worker makes of it.
+    outcome: Outcome | None = None
+    recorded: int = 0
+
+
+class Carrier:
+    """Takes texts, and shows them in its log."""
+
+    def __init__(self, stage: Stage, clock: Clock, *, missive: bool, skew: int) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._missive = missive
+        self._skew = timedelta(seconds=skew)
+        self.taken: list[Entry] = []
+        self.pending: list[Ask] = []
+        self.log: Log = "readable"
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+        self.twilio = Twilio(base_url="http://carrier", account_sid="AC1", auth_token="t", client=client)
+        self.missive = Missive(base_url="http://carrier", token="t", client=client)
+
+    def ask(self, ask: Ask, *, slow: bool) -> None:
+        """Get a request; a slow one is decided later."""
+        ask.written = True
+        ask.decided_by = self._clock.now + timedelta(seconds=REQUEST_TIMEOUT)
+        self.pending.append(ask)
+        if not slow:
+            self.decide(ask)
+
+    def decide(self, ask: Ask) -> None:
+        """Take a text or not."""
+        self.pending.remove(ask)
+        if ask.decision != "take":
+            ask.answer = ANSWERS.get(ask.decision)
+            return
+        sid, now = f"SM{len(self.taken)}", self._clock.now
+        latest = ask.began_at + timedelta(seconds=SETTLE_AFTER)
+        shown_at = max(now, latest) if ask.lags else now
+        self.taken.append(Entry(sid=sid, to=ask.started.attempt.to, body=ask.body, at=now, shown_at=shown_at))
+        ask.answer = Accepted(missive_id=f"M-{sid}") if self._missive else Accepted(twilio_id=sid)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        response = self._response(request)
+        await self._stage.gate("log")
+        return response
+
+    def _response(self, request: httpx.Request) -> httpx.Response:
+        if self.log == "away":
+            return httpx.Response(503)
+        shown = [entry for entry in self.taken if entry.shown_at <= self._clock.now]
+        if request.url.path.startswith("/v1/messages/"):
+            ids = request.url.path.rpartition("/")[2].split(",")
+            found = [{"id": f"M-{x.sid}", "external_id": x.sid} for x in shown if f"M-{x.sid}" in ids]
+            return httpx.Response(200, json={"messages": found})
+        asked = request.url.params
+        size, first = int(asked["PageSize"]), int(asked.get("PageToken", 0))
+        listed = [self._listed(x) for x in reversed(shown) if asked.get("To", x.to) == x.to]
+        if self.log == "garbled":
+            listed.insert(0, {"sid": None})
+        more = first + size < len(listed)
+        following = f"{request.url.path}?{asked.set('PageToken', str(first + size))}" if more else None
+        return httpx.Response(200, json={"messages": listed[first : first + size], "next_page_uri": following})
+
+    def _listed(self, entry: Entry) -> dict[str, Any]:
+        at = format_datetime(entry.at + self._skew)
+        return {
+            "sid": entry.sid, "to": entry.to, "from": FROM, "body": entry.body, "status": "delivered",
+            "error_code": None, "date_created": at, "date_sent": at, "direction": "outbound-api",
+        }  # fmt: skip
