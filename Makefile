@@ -1,6 +1,6 @@
 # Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo up test chaos bench lint format lock stop clean
+.PHONY: help set-up demo up test test-containers chaos bench lint format lock stop clean
 ARGS ?=
 SEEDS ?= 1
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
@@ -19,6 +19,9 @@ up: set-up ## run all services with a local PostgreSQL and RabbitMQ
 
 test: set-up ## run all tests
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-containers: set-up ## run the tests over docker compose: containers, their rights, scale, rolling deploys
+	@BROADSHEET_TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/containers -p no:randomly --timeout 600 $(ARGS)
 
 chaos: set-up ## break everything while broadcasts run: make chaos SEEDS=1,2,3
 	@.venv/bin/python -m tests.chaos --seeds $(SEEDS) $(ARGS)

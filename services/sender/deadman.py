@@ -9,13 +9,20 @@ supervises it. An event loop that hangs for as long ends the same way.
 """
 
 import asyncio
+import os
 import signal
 
 from libs.common.worker import Worker
 
 
 async def run(worker: Worker) -> None:
-    """Push the alarm out again and again; it goes off `lease` seconds after this stops stirring."""
+    """Push the alarm out again and again; it goes off `lease` seconds after this stops stirring.
+
+    Raises RuntimeError in a process that the alarm would not end: the first of a container, which the kernel spares
+    every signal that it does not handle (pid_namespaces(7)).
+    """
+    if os.getpid() == 1:
+        raise RuntimeError("a sender must not be process 1: run the container with an init (`docker run --init`)")
     lease = worker.settings.lease
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     try:

@@ -1,0 +1,74 @@
+"""The whole flow in containers, as compose starts them."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.containers import support
+from tests.containers.support import Stack
+
+RATE = 15  # texts a second, as in deploy/simulated/settings.env
+JITTER = 0.15  # seconds by which a request may come late to the simulator on a busy machine
+
+
+def assert_verdict(printed: str) -> None:
+    assert "0 twice, 0 lost, 0 after STOP" in printed
+
+
+def test_a_broadcast_goes_from_make_to_its_report(running: Stack) -> None:
+    assert_verdict(running.demo())
+
+
+def test_four_senders_hold_the_pace_of_one_and_nobody_gets_a_text_twice(running: Stack) -> None:
+    running.start(scale={"sender": 4})
+    before = running.simulate("GET", "/requests?kind=missive_send")["totals"]["requests"]
+    assert_verdict(running.demo())
+    requests = running.simulate("GET", "/requests?kind=missive_send")
+    assert requests["totals"]["violations"] == 0
+    times = [request["at"] for request in requests["requests"][before:]]
+    assert len(times) > 240
+    for first, last in zip(times, times[2 * RATE :], strict=False):
+        # 31 requests span 30 intervals; they may come closer by what delays the first of them and not the last.
+        assert last - first > 2 - JITTER
+    # All four took part.
+    assert sum("batch_sent" in support.docker("logs", each) for each in running.containers("sender")) == 4
+    running.start(scale={"sender": 1})
+
+
+def test_a_sender_whose_container_was_frozen_past_its_lease_is_ended_and_started_again(running: Stack) -> None:
+    [sender] = running.containers("sender")
+    support.docker("pause", sender)
+    time.sleep(5)  # the lease is 3
+    support.docker("unpause", sender)
+    support.until(lambda: running.inspect(sender)["RestartCount"] > 0, what="a new start")
+    running.healthy("sender")
+
+
+def test_without_a_process_above_it_a_sender_refuses_to_start(running: Stack, image: str) -> None:
+    known = running.inspect(running.containers("sender")[0])
+    mounts = [f"--volume={m['Source']}:{m['Destination']}:ro" for m in known["Mounts"]]
+    network = f"--network={running.project}_default"
+    variables = [f"--env={each}" for each in known["Config"]["Env"]]
+    name = f"{running.project}-alone"
+    ended = support.docker(
+        "run", "--rm", "--name", name, network, *mounts, *variables, image, "python", "-m", "services.sender",
+        check=False,
+    )  # fmt: skip
+    assert "process 1" in ended
+
+
+@pytest.mark.parametrize("mode", ["ladder", "plugin"])
+def test_steps_are_delayed_by_either_way(running: Stack, folder: Path, image: str, mode: str) -> None:
+    plugins = running.run("exec", "-T", "rabbitmq", "rabbitmq-plugins", "list", "-E", "-m", "-s").split()
+    has_plugin = "rabbitmq_delayed_message_exchange" in plugins
+    if mode == "plugin" and not has_plugin:
+        pytest.skip("this broker image has no delayed-message plugin (RABBITMQ_IMAGE names a stock one)")
+    if mode == "ladder" and not has_plugin:
+        # The broker offers nothing else, and the tests above went that way.
+        assert '"delays": "ladder"' in running.run("logs", "planner")
+        return
+    with support.stack(folder, image, DELAYS=mode) as stack:
+        stack.start()
+        assert f'"delays": "{mode}"' in stack.run("logs", "planner")
+        assert_verdict(stack.demo())

@@ -1,0 +1,144 @@
+"""What a container could do if somebody got into it: every process, every path, every variable."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers import support
+from tests.containers.support import SERVICES, SIMULATED, Stack
+
+OURS = (*SERVICES, "simulator")
+THEIRS = ("postgres", "rabbitmq")
+
+#: Prints a block a process: its status, which tells its rights, and its environment.
+PROCESSES_BY_SHELL = r"""
+for folder in /proc/[0-9]*; do
+    [ -r "$folder/environ" ] || continue
+    printf '\001'; cat "$folder/status"; printf '\002'; tr '\0' '\n' < "$folder/environ"
+done 2>/dev/null
+"""
+#: What may be written to by whoever runs in the container, mounts that are kept in memory or in a volume left out.
+WRITABLE = "find / -xdev -writable -not -type l 2>/dev/null"
+#: What is anybody's or the app's own, should the root ever be mounted for writing.
+LOOSE = "find / -xdev \\( -perm -0002 -o -user $(id -u) -o -group $(id -g) \\) -not -type l -not -path /tmp 2>/dev/null"
+SETUID = "find / -xdev -type f -perm /6000 2>/dev/null"
+
+
+def shell(container: str, command: str) -> str:
+    return support.docker("exec", "--interactive", container, "sh", stdin=command, check=False)
+
+
+def processes(container: str) -> Iterator[tuple[dict[str, str], str]]:
+    """Give the status and the environment of every process but our own shell's."""
+    for block in shell(container, PROCESSES_BY_SHELL).split("\x01")[1:]:
+        status, _, environment = block.partition("\x02")
+        yield dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line), environment
+
+
+def secrets() -> list[str]:
+    """Give every secret, and the passwords within the URLs."""
+    found = []
+    for path in (SIMULATED / "secrets").iterdir():
+        for line in path.read_text().splitlines():
+            found += [line, line.rpartition("@")[0].rpartition(":")[2], line.rpartition(" = ")[2]]
+    return [secret for secret in found if len(secret) > 12]
+
+
+@pytest.mark.parametrize("service", [*OURS, *THEIRS])
+def test_no_process_is_root_has_a_capability_or_can_gain_one(running: Stack, service: str) -> None:
+    for container in running.containers(service):
+        seen = list(processes(container))
+        assert seen
+        for status, _ in seen:
+            name = status["Name"]
+            assert "0" not in status["Uid"].split(), name
+            assert "0" not in status["Gid"].split(), name
+            assert {status[kind].strip("0 \t") for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")} == {
+                ""
+            }, name
+            assert status["NoNewPrivs"].strip() == "1", name
+            assert status["Seccomp"].strip() == "2", name
+
+
+@pytest.mark.parametrize("service", [*OURS, *THEIRS])
+def test_nothing_outside_memory_and_volumes_can_be_written_to(running: Stack, service: str) -> None:
+    for container in running.containers(service):
+        known = running.inspect(container)
+        assert known["HostConfig"]["ReadonlyRootfs"]
+        assert not known["HostConfig"]["Privileged"]
+        assert shell(container, WRITABLE) == ""
+        volumes = {mount["Destination"] for mount in known["Mounts"] if mount["RW"]}
+        expected = {
+            "postgres": {"/var/lib/postgresql/data", "/var/run/postgresql"},
+            "rabbitmq": {"/var/lib/rabbitmq"},
+        }
+        assert volumes == expected.get(service, set())
+        assert shell(container, "echo x > /written && echo yes") == ""
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_image_has_no_setuid_program_and_nothing_that_is_the_apps_or_everybodys(
+    running: Stack, service: str
+) -> None:
+    [container] = running.containers(service)
+    assert shell(container, SETUID) == ""
+    assert shell(container, LOOSE) == ""
+
+
+@pytest.mark.parametrize("service", [*OURS, *THEIRS])
+def test_no_secret_is_in_any_environment(running: Stack, service: str) -> None:
+    assert len(secrets()) > 8
+    for container in running.containers(service):
+        environments = [environment for _, environment in processes(container)]
+        assert any("PATH=" in environment for environment in environments)
+        configured = json.dumps(running.inspect(container)["Config"])
+        for secret in secrets():
+            assert not [True for environment in environments if secret in environment], f"{service}: {secret}"
+            assert secret not in configured
+
+
+@pytest.mark.parametrize("service", [*OURS, *THEIRS])
+def test_every_container_is_watched_limited_and_started_again(running: Stack, service: str) -> None:
+    for container in running.containers(service):
+        known = running.inspect(container)
+        assert known["Config"]["Healthcheck"]["Test"]
+        assert known["HostConfig"]["Memory"] > 0
+        assert known["HostConfig"]["PidsLimit"] > 0
+        assert known["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+        assert known["HostConfig"]["CapDrop"] == ["ALL"]
+        assert not known["HostConfig"]["CapAdd"]
+
+
+def test_only_the_api_and_the_brokers_pages_are_published_and_on_loopback(running: Stack) -> None:
+    published = {}
+    for service in (*OURS, *THEIRS):
+        for container in running.containers(service):
+            for port, hosts in running.inspect(container)["NetworkSettings"]["Ports"].items():
+                for host in hosts or ():
+                    published[service, port] = host["HostIp"]
+    assert published == {("api", "8000/tcp"): "127.0.0.1", ("rabbitmq", "15672/tcp"): "127.0.0.1"}
+
+
+def test_the_image_runs_as_nobody_in_particular_without_compose_too(image: str) -> None:
+    assert support.docker("run", "--rm", image, "id", "-u").strip() == "10001"
+
+
+def test_the_secrets_of_each_service_are_those_it_needs(running: Stack) -> None:
+    mounted = {
+        service: {
+            Path(mount["Destination"]).name
+            for mount in running.inspect(running.containers(service)[0])["Mounts"]
+            if mount["Destination"].startswith("/run/secrets/")
+        }
+        for service in OURS
+    }
+    servers = {"database_url", "amqp_url"}
+    assert mounted == {
+        "api": servers | {"api_keys", "missive_webhook_secret", "twilio_auth_token"},
+        "planner": servers,
+        "sender": servers | {"missive_token", "twilio_auth_token"},
+        "twilio_sync": servers | {"missive_token", "twilio_auth_token"},
+        "simulator": {"simulator.json"},
+    }
