@@ -38,6 +38,12 @@ def docker(*arguments: str, stdin: str = "", check: bool = True) -> str:
     return ended.stdout
 
 
+def logs(container: str) -> str:
+    """Give what a container has printed."""
+    ended = subprocess.run(["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    return ended.stdout.decode(errors="replace")
+
+
 @cache
 def why_not() -> str:
     """Say what keeps containers from running here; empty if nothing does."""

@@ -32,7 +32,7 @@ def test_four_senders_hold_the_pace_of_one_and_nobody_gets_a_text_twice(running:
         # 31 requests span 30 intervals; they may come closer by what delays the first of them and not the last.
         assert last - first > 2 - JITTER
     # All four took part.
-    assert sum("batch_sent" in support.docker("logs", each) for each in running.containers("sender")) == 4
+    assert sum("batch_sent" in support.logs(each) for each in running.containers("sender")) == 4
     running.start(scale={"sender": 1})
 
 
@@ -51,11 +51,12 @@ def test_without_a_process_above_it_a_sender_refuses_to_start(running: Stack, im
     network = f"--network={running.project}_default"
     variables = [f"--env={each}" for each in known["Config"]["Env"]]
     name = f"{running.project}-alone"
-    ended = support.docker(
-        "run", "--rm", "--name", name, network, *mounts, *variables, image, "python", "-m", "services.sender",
-        check=False,
-    )  # fmt: skip
-    assert "process 1" in ended
+    command = ("run", "--name", name, network, *mounts, *variables, image, "python", "-m", "services.sender")
+    try:
+        support.docker(*command, check=False)
+        assert "must not be process 1" in support.logs(name)
+    finally:
+        support.docker("rm", "--force", name)
 
 
 @pytest.mark.parametrize("mode", ["ladder", "plugin"])

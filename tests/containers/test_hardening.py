@@ -19,7 +19,7 @@ for folder in /proc/[0-9]*; do
     printf '\001'; cat "$folder/status"; printf '\002'; tr '\0' '\n' < "$folder/environ"
 done 2>/dev/null
 """
-#: What may be written to by whoever runs in the container, mounts that are kept in memory or in a volume left out.
+#: What may be written to by whoever runs in the container; of what is mounted for writing, the mount's own folder.
 WRITABLE = "find / -xdev -writable -not -type l 2>/dev/null"
 #: What is anybody's or the app's own, should the root ever be mounted for writing.
 LOOSE = "find / -xdev \\( -perm -0002 -o -user $(id -u) -o -group $(id -g) \\) -not -type l -not -path /tmp 2>/dev/null"
@@ -55,9 +55,8 @@ def test_no_process_is_root_has_a_capability_or_can_gain_one(running: Stack, ser
             name = status["Name"]
             assert "0" not in status["Uid"].split(), name
             assert "0" not in status["Gid"].split(), name
-            assert {status[kind].strip("0 \t") for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")} == {
-                ""
-            }, name
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
+                assert int(status[kind], 16) == 0, f"{name}: {kind}"
             assert status["NoNewPrivs"].strip() == "1", name
             assert status["Seccomp"].strip() == "2", name
 
@@ -68,13 +67,10 @@ def test_nothing_outside_memory_and_volumes_can_be_written_to(running: Stack, se
         known = running.inspect(container)
         assert known["HostConfig"]["ReadonlyRootfs"]
         assert not known["HostConfig"]["Privileged"]
-        assert shell(container, WRITABLE) == ""
-        volumes = {mount["Destination"] for mount in known["Mounts"] if mount["RW"]}
-        expected = {
-            "postgres": {"/var/lib/postgresql/data", "/var/run/postgresql"},
-            "rabbitmq": {"/var/lib/rabbitmq"},
-        }
-        assert volumes == expected.get(service, set())
+        volumes = {"postgres": {"/var/lib/postgresql/data", "/run/postgresql"}, "rabbitmq": {"/var/lib/rabbitmq"}}
+        assert set(shell(container, WRITABLE).split()) == {"/tmp"} | volumes.get(service, set())
+        mounted = {mount["Destination"].removeprefix("/var/run") for mount in known["Mounts"] if mount["RW"]}
+        assert mounted == {volume.removeprefix("/run") for volume in volumes.get(service, set())}
         assert shell(container, "echo x > /written && echo yes") == ""
 
 
