@@ -4,7 +4,7 @@ Every connection is in autocommit, so that what is not in a `transaction` is one
 waits for locks are bounded: a stuck statement must not hold up a broadcast for longer than a batch.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,8 +22,14 @@ _committed: ContextVar[list[Callable[[], object]] | None] = ContextVar("committe
 Connection = AsyncConnection[dict[str, Any]]
 Pool = AsyncConnectionPool[Connection]
 
-#: The revision that this release needs; a newer one is fine, too. (Alembic would tell, at half a second a process.)
+#: The revision that this release needs; a newer one that still serves this one is fine, too. (Alembic would tell, at
+#: half a second a process.)
 SCHEMA = "0002"
+
+#: The schema's revision, and the oldest one whose release it still serves; null where an old migration said nothing.
+REVISION = """
+SELECT version_num AS revision, obj_description('alembic_version'::regclass, 'pg_class') AS serves FROM alembic_version
+"""
 
 STATEMENT_TIMEOUT = 30  # seconds; a draw sets its own
 LOCK_TIMEOUT = 20  # seconds
@@ -94,9 +100,17 @@ def when_committed(act: Callable[[], object]) -> None:
 
 
 async def ready(pool: Pool) -> None:
-    """Return if the database answers and its schema is this release's or newer; raise otherwise."""
+    """Return if the database answers and its schema serves this release; raise RuntimeError otherwise."""
     async with pool.connection(timeout=2.0) as connection:
-        cursor = await connection.execute("SELECT version_num FROM alembic_version")
-        row = await cursor.fetchone()
-    if row is None or row["version_num"] < SCHEMA:
-        raise RuntimeError("the schema is older than this release: run `broadsheet db upgrade`")
+        row = await (await connection.execute(REVISION)).fetchone()
+    if problem := misfit(row):
+        raise RuntimeError(problem)
+
+
+def misfit(row: Mapping[str, str | None] | None, ours: str = SCHEMA) -> str:
+    """Say why a schema, as `REVISION` tells of it, does not serve a release; empty if it does."""
+    if row is None or (row["revision"] or "") < ours:
+        return "the schema is older than this release: run `broadsheet db upgrade`"
+    if ours < (row["serves"] or ""):
+        return f"the schema no longer serves this release, only {row['serves']} and newer ones: deploy a newer release"
+    return ""

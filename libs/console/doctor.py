@@ -63,17 +63,18 @@ async def _database(settings: Settings) -> Found:
             assert row is not None
             skew = abs((row["now"] - datetime.now(UTC)).total_seconds())
             try:
-                revision = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+                revision = await (await connection.execute(database.REVISION)).fetchone()
             except psycopg.errors.UndefinedTable:
                 revision = None
     except psycopg.Error as error:
         return "database", False, f"{type(error).__name__}: start it, or mend BROADSHEET_DATABASE_URL"
     version = str(row["version"]).partition(" on ")[0]
-    if revision is None or revision["version_num"] < database.SCHEMA:
-        return "database", False, f"{version}, but the schema is older than this release: broadsheet db upgrade"
+    if problem := database.misfit(revision):
+        return "database", False, f"{version}, but {problem}"
+    assert revision is not None
     if skew > SKEW:
         return "database", False, f"{version}, but its clock differs by {skew:.1f} s: set both by NTP"
-    return "database", True, f"{version}, schema {revision['version_num']}"
+    return "database", True, f"{version}, schema {revision['revision']}"
 
 
 async def _broker(settings: Settings) -> Found:

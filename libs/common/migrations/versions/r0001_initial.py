@@ -10,6 +10,8 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+#: The revision of the oldest release that works with this schema; a later migration that breaks older ones raises it.
+serves = "0001"
 
 AUDIENCE = """
 CREATE TABLE sending_numbers (
