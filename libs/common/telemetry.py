@@ -4,12 +4,12 @@ import logging
 import platform
 import sys
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from prometheus_client import Counter, Histogram, Info
 
-from libs.common import tracing
+from libs.common import mishaps, tracing
 
 TEXTS = Counter("broadsheet_texts_total", "Answers of the carrier to texts, by outcome", ["outcome"])
 STEPS = Counter("broadsheet_steps_total", "Messages handled, by type and result", ["type", "result"])
@@ -56,6 +56,10 @@ for _type in ("SendBatch", "SyncStatuses", "SettleUncertain"):
     REEMITTED.labels(_type)
 
 
+def _without_numbers(_logger: object, _method: str, line: Any) -> str:
+    return mishaps.without_numbers(line)
+
+
 def _trace_ids(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Add the ids of the span under way, by which a collector finds it."""
     if (traceparent := tracing.current()) is not None:
@@ -72,7 +76,7 @@ def configure(level: str, format_: Literal["console", "json"], service: str) -> 
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(mishaps.frames),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -83,15 +87,13 @@ def configure(level: str, format_: Literal["console", "json"], service: str) -> 
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if format_ == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _without_numbers],
         )
     )
     root = logging.getLogger()
