@@ -22,6 +22,9 @@ from libs.common.errors import SettingsError
 
 PREFIX = "BROADSHEET_"
 
+#: What every secret of deploy/simulated has in it.
+DEVELOPMENT_ONLY = "development-only"
+
 #: Batches of a phase under way at once: while one waits for its last answers, the other uses the pace.
 LANES = 2
 
@@ -140,6 +143,18 @@ class Settings(BaseSettings):
         # `request_timeout`. Only after both does a text that the log does not hold count as never sent.
         if self.settle_after <= self.lease + self.request_timeout:
             raise ValueError(f"{PREFIX}SETTLE_AFTER must be more than {PREFIX}LEASE + {PREFIX}REQUEST_TIMEOUT")
+        return self
+
+    @model_validator(mode="after")
+    def _what_the_world_knows_is_no_secret(self) -> "Settings":
+        outside = [getattr(self, name, "") for name in ("public_url", "missive_url", "twilio_url")]
+        if any(url.startswith("https://") for url in outside):
+            for name in type(self).model_fields:
+                if DEVELOPMENT_ONLY in str(getattr(self, name)):
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()} is one of deploy/simulated, which the world knows: with real carriers "
+                        "or a public address, make your own (deploy/make-live)"
+                    )
         return self
 
     @cached_property

@@ -189,3 +189,27 @@ def test_a_batch_claims_no_more_than_its_share_of_the_pace_lets_it_send(
 def test_quiet_hours_may_be_none(environment: pytest.MonkeyPatch, quiet: str) -> None:
     environment.setenv("BROADSHEET_QUIET_HOURS", quiet)
     assert (settings.load(Settings).quiet is None) == (not quiet)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "API_KEYS", "TWILIO_AUTH_TOKEN"])
+def test_a_secret_that_the_world_knows_is_refused_where_the_api_is_public(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    known = {
+        "DATABASE_URL": "postgresql://u:development-only-x@host/b",
+        "AMQP_URL": "amqp://u:development-only-x@host/",
+    }
+    environment.setenv(f"BROADSHEET_{name}", known.get(name, "development-only-something"))
+    settings.load(ApiSettings)
+    environment.setenv("BROADSHEET_PUBLIC_URL", "https://sms.example.org")
+    with pytest.raises(SettingsError, match=f"BROADSHEET_{name} is one of deploy/simulated"):
+        settings.load(ApiSettings)
+
+
+def test_a_secret_that_the_world_knows_is_refused_where_carriers_are_real(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_MISSIVE_TOKEN", "development-only-missive-token")
+    with pytest.raises(SettingsError, match="BROADSHEET_MISSIVE_TOKEN is one of deploy/simulated"):
+        settings.load(CarrierSettings)
+    environment.setenv("BROADSHEET_MISSIVE_URL", "http://simulator:8090")
+    environment.setenv("BROADSHEET_TWILIO_URL", "http://simulator:8090")
+    settings.load(CarrierSettings)
