@@ -139,10 +139,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _settling_waits_for_every_worker(self) -> "Settings":
-        # A worker may still write its request until it has been stopped for `lease`, and wait for the answer for
-        # `request_timeout`. Only after both does a text that the log does not hold count as never sent.
-        if self.settle_after <= self.lease + self.request_timeout:
-            raise ValueError(f"{PREFIX}SETTLE_AFTER must be more than {PREFIX}LEASE + {PREFIX}REQUEST_TIMEOUT")
+        # A worker looks for the last time whether it may still send up to `lease` after the attempt began. Stopped right
+        # then, it may write its request until its alarm ends it, almost another `lease` later, and the carrier may take
+        # `request_timeout` over it. Only then does a text that the log does not hold count as never sent.
+        if self.settle_after <= 2 * self.lease + self.request_timeout:
+            raise ValueError(f"{PREFIX}SETTLE_AFTER must be more than 2 * {PREFIX}LEASE + {PREFIX}REQUEST_TIMEOUT")
         return self
 
     @model_validator(mode="after")

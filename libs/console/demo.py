@@ -40,7 +40,7 @@ SETTINGS = {
     "SECOND_DELAY": "6",
     "LEASE": "3",
     "REQUEST_TIMEOUT": "2",
-    "SETTLE_AFTER": "6",
+    "SETTLE_AFTER": "9",
     "SYNC_INTERVAL": "2",
     "WATCHDOG_INTERVAL": "1",
     "QUIET_HOURS": "",

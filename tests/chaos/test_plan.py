@@ -42,7 +42,7 @@ def test_targets_exist() -> None:
 
 
 def test_what_is_swallowed_arrives_before_its_text_is_settled() -> None:
-    latest = LEASE + LONGEST_HOLE["carrier"] + 1.0
+    latest = 2 * LEASE + LONGEST_HOLE["carrier"] + 0.5
     assert latest < float(str(SETTINGS["SETTLE_AFTER"]))
     assert LONGEST_HOLE["carrier"] < REQUEST_TIMEOUT
 

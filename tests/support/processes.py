@@ -64,7 +64,7 @@ class Processes:
             "SECOND_DELAY": "3",
             "LEASE": "2",
             "REQUEST_TIMEOUT": "2",
-            "SETTLE_AFTER": "4.5",
+            "SETTLE_AFTER": "6.5",
             "WATCHDOG_INTERVAL": "0.5",
             "SYNC_INTERVAL": "1",
             "QUIET_HOURS": "",

@@ -133,7 +133,7 @@ def test_a_bad_secret_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
 
 def test_settling_waits_for_every_worker(environment: pytest.MonkeyPatch) -> None:
     """Fault 19: a lease shorter than a slow provider call."""
-    environment.setenv("BROADSHEET_SETTLE_AFTER", "30")
+    environment.setenv("BROADSHEET_SETTLE_AFTER", "45")
     environment.setenv("BROADSHEET_LEASE", "15")
     environment.setenv("BROADSHEET_REQUEST_TIMEOUT", "15")
     with pytest.raises(SettingsError, match="BROADSHEET_SETTLE_AFTER must be more than"):
