@@ -139,7 +139,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _settling_waits_for_every_worker(self) -> "Settings":
-        # A worker looks for the last time whether it may still send up to `lease` after the attempt began. Stopped right
+        # A worker looks whether it may still send for the last time `lease` after the attempt began. Stopped right
         # then, it may write its request until its alarm ends it, almost another `lease` later, and the carrier may take
         # `request_timeout` over it. Only then does a text that the log does not hold count as never sent.
         if self.settle_after <= 2 * self.lease + self.request_timeout:
