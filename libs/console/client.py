@@ -36,6 +36,10 @@ class Client:
         self.url = url
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Give the answer's JSON, or None where it has no content."""
         try:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -72,23 +72,22 @@ class Stack:
     def __init__(self, folder: Path, image: str, **settings: str) -> None:
         self.project = f"broadsheet-test-{uuid4().hex[:8]}"
         self.deployment = deployment(folder, **settings)
+        #: The compose files; what comes later changes what came before.
+        self.files = ["docker-compose.yml"]
         self._variables = folder / f"{self.project}.env"
-        self._set(BROADSHEET_IMAGE=image)
-
-    def _set(self, **variables: str) -> None:
         known = {
             "COMPOSE_PROJECT_NAME": self.project,
+            "BROADSHEET_IMAGE": image,
             "BROADSHEET_DEPLOYMENT": str(self.deployment),
             "BROADSHEET_API_PUBLISHED": "127.0.0.1:0",
             "BROADSHEET_BROKER_PUBLISHED": "127.0.0.1:0",
-            **variables,
         }
         self._variables.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
 
     @property
     def compose(self) -> DockerCompose:
         """Compose with this project's variables."""
-        return DockerCompose(ROOT, env_file=str(self._variables), profiles=["demo"])
+        return DockerCompose(ROOT, self.files, env_file=str(self._variables), profiles=["demo"])
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command and give what it prints."""
@@ -98,12 +97,11 @@ class Stack:
         """Build both images."""
         self.run("build", "--quiet", "migrate", "rabbitmq")
 
-    def start(self, *services: str, image: str = "", scale: Mapping[str, int] | None = None) -> None:
-        """Start services, those that they need, and wait until they are healthy; `image` is the tag they run."""
-        if image:
-            self._set(BROADSHEET_IMAGE=image)
-        scales = [f"--scale={name}={count}" for name, count in (scale or {}).items()]
-        self.run("up", "--detach", "--no-build", *scales, *(services or (*SERVICES, "simulator")))
+    def start(self, *services: str, scale: Mapping[str, int] | None = None, needed: bool = True) -> None:
+        """Start services, with `needed` those that they need, too, and wait until they are healthy."""
+        options = [f"--scale={name}={count}" for name, count in (scale or {}).items()]
+        options += [] if needed else ["--no-deps"]
+        self.run("up", "--detach", "--no-build", *options, *(services or (*SERVICES, "simulator")))
         self.healthy(*(services or (*SERVICES, "simulator")))
 
     def healthy(self, *services: str) -> None:
@@ -135,10 +133,13 @@ class Stack:
         assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{self.run('logs', '--tail=15')}"
         return ended.stdout
 
-    def api(self) -> Client:
+    @contextmanager
+    def api(self, service: str = "api") -> Iterator[Client]:
         """Give a client of the published API."""
-        port = self.run("port", "api", "8000").strip()
-        return Client(f"http://{port}", (self.deployment / "secrets" / "api_keys").read_text().strip())
+        port = self.run("port", service, "8000").strip()
+        client = Client(f"http://{port}", (self.deployment / "secrets" / "api_keys").read_text().strip())
+        with closing(client):
+            yield client
 
     def simulate(self, method: str, path: str, body: object = None) -> Any:
         """Call the simulator's control API, which no port leads to, from within its container."""
