@@ -79,7 +79,7 @@ async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled
             if now - settled.get(broadcast_id, now - SETTLE_AGAIN) >= min(SETTLE_AGAIN, 4 * grace):
                 settled[broadcast_id] = now
                 await steps.plan_settling(connection, broadcast_id, now, now)
-                telemetry.REEMITTED.labels("SettleUncertain").inc()
+                database.when_committed(telemetry.REEMITTED.labels("SettleUncertain").inc)
 
 
 async def _emit_again(
@@ -90,7 +90,7 @@ async def _emit_again(
     links = (row["traceparent"],)
     with tracing.span(f"emit {name} again", parent=row["trace"], links=links, broadcast_id=command.broadcast_id):
         await outbox.write(connection, [command], now=now)
-    telemetry.REEMITTED.labels(name).inc()
+    database.when_committed(telemetry.REEMITTED.labels(name).inc)
 
 
 async def _prune(worker: Worker) -> None:
