@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import uvicorn
 
-DID_NOT_START = 3
+FAILED = 3
 
 
 class Server(uvicorn.Server):
@@ -17,6 +17,19 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to end, also when what the app runs in the background could not be started or has failed.
+
+        FastStream connects to the broker only after it has said that it started; left alone, a process whose broker
+        went away in that moment would stand there for ever.
+        """
+        return self.failed or await super().on_tick(counter)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the app's lifespan ended with an error."""
+        return self.lifespan.error_occurred if self.started else False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End; at once while it still waits for what it needs to start."""
@@ -27,7 +40,7 @@ class Server(uvicorn.Server):
 
 
 def serve(server: Server) -> NoReturn:
-    """Run until told to end. Exit status 0, or 3 if the server could not start."""
+    """Run until told to end. Exit status 0, or 3 if the app could not start or has failed."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         # uvicorn takes the signals while it runs, and raises the one that ended it once more when it is done.
@@ -36,4 +49,4 @@ def serve(server: Server) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     server.run()
-    sys.exit(0 if server.started else DID_NOT_START)
+    sys.exit(0 if server.started and not server.failed else FAILED)

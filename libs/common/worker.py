@@ -20,7 +20,7 @@ from faststream.rabbit import RabbitBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 
-from libs.common import database, delays, messaging, serving, telemetry, topology, tracing
+from libs.common import database, delays, mending, messaging, serving, telemetry, topology, tracing
 from libs.common.clock import Clock, utc_now
 from libs.common.database import Pool
 from libs.common.errors import SettingsError
@@ -158,6 +158,8 @@ async def declare(amqp_url: str, mode: delays.Mode) -> None:
         await delays.declare(channel, mode)
     finally:
         await connection.close()
+    if await mending.delete_broken(amqp_url, mending.names(mode)):
+        await declare(amqp_url, mode)
 
 
 async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> None:
@@ -167,7 +169,7 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
         if worker.stopping.is_set():
             return
         try:
-            if await _consuming(service, worker):
+            if await _consuming(service, worker) and not await _broken(worker):
                 continue
             log.warning("queues_gone")
             await declare(worker.settings.amqp_url, worker.delay_mode)
@@ -197,6 +199,11 @@ async def _consuming(service: str, worker: Worker) -> bool:
         return True
     finally:
         await connection.close()
+
+
+async def _broken(worker: Worker) -> bool:
+    """Tell whether there were queues that the broker could not use any more; they are gone now."""
+    return bool(await mending.delete_broken(worker.settings.amqp_url, mending.names(worker.delay_mode)))
 
 
 async def _guarded(worker: Worker, task: Awaitable[None]) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.common import settings
-from libs.common.serving import DID_NOT_START
+from libs.common.serving import FAILED
 from services.sender.app import PREFETCH
 from services.sender.send import BLOCK_SECONDS
 from tests.chaos import judge as verdicts
@@ -21,7 +21,7 @@ SHOWN = 8  # findings of a kind that are printed
 #: Why nonsense that we have published is put aside; what the services publish can always be read.
 NONSENSE = ("message_put_aside not JSON", "message_put_aside envelope: ")
 #: Ends that are the plan's or by design: killed, woken past the lease, told to end, a server away at the start.
-EXPECTED_ENDS = frozenset({-9, -14, 0, DID_NOT_START})
+EXPECTED_ENDS = frozenset({-9, -14, 0, FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,66 @@
+"""Finding queues that the broker has on record and cannot use, and deleting them, so that they are declared anew.
+
+RabbitMQ that is killed while it makes a quorum queue may come back with the queue's name and arguments but without the
+process that holds its messages. To declare it succeeds, to consume from it ends the connection with INTERNAL_ERROR
+(`noproc`; seen with 3.10.8), and it stays so until somebody deletes it. A queue never holds the only copy of a step, so
+to delete one that holds nothing that can be reached loses nothing.
+"""
+
+from collections.abc import Sequence
+
+import aio_pika
+import aio_pika.exceptions
+import structlog
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import ConnectionInternalError
+
+from libs.common import delays, topology
+
+log = structlog.stdlib.get_logger(__name__)
+
+ANSWERS_WITHIN = 10.0  # seconds
+
+
+def names(mode: delays.Mode) -> list[str]:
+    """Give the names of all queues that there should be."""
+    found = [topology.queue(work).name for work in topology.WORK]
+    found += [topology.dead_letters(service).name for service in topology.SERVICES]
+    if mode == "ladder":
+        found += [delays.rung_queue(rung).name for rung in range(delays.RUNGS)]
+    return found
+
+
+async def delete_broken(amqp_url: str, queues: Sequence[str]) -> list[str]:
+    """Delete those of the queues that cannot be used; give their names. Raises what the loss of the broker raises.
+
+    Raises ChannelNotFoundEntity if one does not exist at all.
+    """
+    broken = []
+    connection = await aio_pika.connect(amqp_url, timeout=ANSWERS_WITHIN)
+    try:
+        for name in queues:
+            if await _works(connection, name):
+                continue
+            connection = await aio_pika.connect(amqp_url, timeout=ANSWERS_WITHIN)
+            channel = await connection.channel()
+            await channel.queue_delete(name, timeout=ANSWERS_WITHIN)
+            log.error("broken_queue_deleted", queue=name)
+            broken.append(name)
+    finally:
+        await connection.close()
+    return broken
+
+
+async def _works(connection: AbstractConnection, name: str) -> bool:
+    """Tell whether a queue answers. One that has messages or consumers is not asked: it does."""
+    channel = await connection.channel()
+    queue = await channel.declare_queue(name, passive=True)
+    found = queue.declaration_result
+    if not found.message_count and not found.consumer_count:
+        try:
+            # What came in this moment goes back when the channel closes.
+            await queue.get(fail=False, timeout=ANSWERS_WITHIN)
+        except ConnectionInternalError:
+            return False
+    await channel.close()
+    return True

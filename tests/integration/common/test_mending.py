@@ -1,0 +1,63 @@
+"""A queue that the broker has on record and cannot use, as RabbitMQ leaves it when it is killed at a bad moment."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import aio_pika
+import pytest
+from aiormq.exceptions import ConnectionInternalError
+
+from libs.common import mending, topology, worker
+from libs.local import rabbitmq
+from libs.local.rabbitmq import RabbitMQ
+
+QUEUE = topology.SEND_BATCH.name
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RabbitMQ]:
+    """A broker of this test's own."""
+    broker = RabbitMQ(tmp_path / "rabbitmq", management=False)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def lose_process_of(node: RabbitMQ, queue: str) -> None:
+    """Take away the process that holds a queue's messages, and leave the queue on record."""
+    script = rabbitmq.find_script().with_name("rabbitmqctl")
+    expression = f"ra:stop_server(quorum_queues, {{'%2F_{queue}', node()}})."
+    environment = node._environment(script, node._ports())
+    done = subprocess.run(
+        [str(script), "eval", expression], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "ok", done.stdout + done.stderr
+
+
+async def get(amqp_url: str, queue: str) -> object:
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        return await (await channel.get_queue(queue)).get(fail=False)
+
+
+@pytest.mark.timeout(180)
+async def test_a_queue_that_cannot_be_used_is_deleted_and_declared_anew(node: RabbitMQ) -> None:
+    await worker.declare(node.url, "ladder")
+    lose_process_of(node, QUEUE)
+    with pytest.raises(ConnectionInternalError):
+        await get(node.url, QUEUE)
+    await worker.declare(node.url, "ladder")
+    assert await get(node.url, QUEUE) is None
+
+
+@pytest.mark.timeout(180)
+async def test_a_queue_that_works_is_left_as_it_is(node: RabbitMQ) -> None:
+    await worker.declare(node.url, "ladder")
+    async with await aio_pika.connect(node.url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"kept"), routing_key=QUEUE)
+    assert await mending.delete_broken(node.url, mending.names("ladder")) == []
+    message = await get(node.url, QUEUE)
+    assert isinstance(message, aio_pika.abc.AbstractIncomingMessage)
+    assert not message.redelivered
