@@ -160,6 +160,29 @@ for lever in ("pause", "resume", "cancel", "send-now"):
     _lever(lever)
 
 
+def stop_now(as_json: Json = False) -> None:
+    """Pause every broadcast that sends or waits, at once. Exit status 1 if one could not be."""
+    found = connect().call("POST", "/stop")
+    if as_json:
+        show(found, as_json=True)
+    else:
+        for line in stopped(found):
+            console.print(line, highlight=False)
+    if found["not_stopped"]:
+        raise typer.Exit(1)
+
+
+def stopped(found: Mapping[str, Any]) -> list[str]:
+    """Put into words what `/stop` answered."""
+    lines = [f"Paused: broadcast {each}" for each in found["paused"]] or ["Nothing was sending or waiting."]
+    lines += [f"NOT STOPPED: broadcast {each}; try again" for each in found["not_stopped"]]
+    lines.append(f"Requests under way, which may still arrive: {found['under_way']}")
+    for each in found["scheduled"]:
+        begins = f"Begins at {each['run_at']}: broadcast {each['broadcast_id']}"
+        lines.append(f"{begins} (broadsheet broadcast cancel {each['broadcast_id']})")
+    return lines
+
+
 @segments.command("create")
 def create_segment(
     name: str,

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusConfig
 
@@ -27,12 +28,14 @@ from services.api import (
     problems,
     reports,
     segments,
+    stop,
     stream,
     webhooks,
 )
 from services.api.auth import SCHEMA, KeyGuard
 from services.api.context import Context
 from services.api.correlation import Correlation
+from services.api.shields import shield
 
 LARGEST_BODY = 1024 * 1024  # bytes
 CONNECTIONS = 10
@@ -49,6 +52,7 @@ METRICS = PrometheusConfig(
 HANDLERS = (
     *health.HANDLERS,
     *levers.HANDLERS,
+    *stop.HANDLERS,
     *broadcasts.HANDLERS,
     *reports.HANDLERS,
     *stream.HANDLERS,
@@ -82,12 +86,15 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
         guards=[KeyGuard(configuration)],
         before_request=bodies.check,
         middleware=[METRICS.middleware, Correlation()],
+        before_send=[shield],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=LARGEST_BODY,
         openapi_config=OpenAPIConfig(
             title="Broadsheet",
             version="1",
             path=SCHEMA,
+            # No page: those that there are have the browser run scripts of others, where somebody types a key in.
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
             components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"key": []}],
         ),

@@ -228,7 +228,7 @@ async def test_without_a_key_nothing_is_told_or_done(api: Api) -> None:
 
 
 def api_routes() -> list[tuple[str, str]]:
-    paths = "/make /broadcasts /broadcasts/draft/{id} /broadcasts/twilio/{id} /segments /contacts/import"
+    paths = "/make /stop /broadcasts /broadcasts/draft/{id} /broadcasts/twilio/{id} /segments /contacts/import"
     levers = [f"/broadcasts/{{id}}/{lever}" for lever in ("pause", "resume", "cancel", "send-now")]
     parts = ("", "/messages", "/events", "/report", "/report.csv", "/stream")
     reads = ["/broadcasts", "/segments", "/segments/1/preview", "/contacts", "/contacts/1"]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import typer
 
-from libs.console.broadcasts import share_of, text_of, time_of
+from libs.console.broadcasts import share_of, stopped, text_of, time_of
 from libs.console.client import explain
 from libs.console.demo import ZONES, people, zone_of_today
 
@@ -65,3 +65,11 @@ def test_a_command_that_finds_no_api_says_what_to_do(tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 2
     assert "broadsheet up" in " ".join(ended.stderr.split())
+
+
+def test_stop_now_says_what_stopped_what_may_still_arrive_and_what_will_begin() -> None:
+    upcoming = {"broadcast_id": 9, "run_at": "2026-03-04T16:00:00Z"}
+    said = "\n".join(stopped({"paused": [7], "not_stopped": [8], "scheduled": [upcoming], "under_way": 3}))
+    for part in ("Paused: broadcast 7", "NOT STOPPED: broadcast 8", "still arrive: 3", "broadsheet broadcast cancel 9"):
+        assert part in said
+    assert "Nothing was" in stopped({"paused": [], "not_stopped": [], "scheduled": [], "under_way": 0})[0]
