@@ -33,7 +33,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--patience", type=float, default=150.0, help="seconds in which all has to end after the faults"
     )
     parser.add_argument("--logs", type=Path, help="where the logs of the services stay, a folder a seed")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result of each run as a line of JSON")
     return parser.parse_args(given)
 
 
@@ -58,7 +58,10 @@ async def runs(given: argparse.Namespace, console: Console) -> list[Result]:
             )
             logs = given.logs / str(seed) if given.logs else None
             results.append(await rig.run(stack, conditions, lambda line: console.print(line, highlight=False), logs))
-            if not given.json:
+            if given.json:
+                sys.stdout.write(json.dumps(results[-1].to_json()) + "\n")
+                sys.stdout.flush()
+            else:
                 report.show(results[-1:], console)
     finally:
         await asyncio.shield(asyncio.to_thread(stack.stop))
@@ -82,9 +85,7 @@ def main() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted; everything that was started has ended")
         return 130
-    if given.json:
-        sys.stdout.write(json.dumps([result.to_json() for result in results], indent=2) + "\n")
-    elif len(results) > 1:
+    if len(results) > 1 and not given.json:
         report.show(results, console)
     return 0 if all(result.is_clean for result in results) else 1
 

@@ -106,6 +106,8 @@ async def _standing(stack: local.Stack, conditions: Conditions, logs: Path) -> A
     """Start everything, and end all that was started."""
     async with AsyncExitStack() as cleaning:
         direct = await asyncio.to_thread(_fresh_database, stack)
+        # What is left of the run before would speak of broadcasts that this database never had.
+        await asyncio.to_thread(_fresh_broker, stack)
         links = {
             "database": Link("database", to_socket(_socket_of(direct))),
             "broker": Link("broker", to_tcp(urlsplit(stack.servers.amqp_url).port or 0)),
@@ -181,9 +183,14 @@ class Rig:
             asyncio.create_task(self._faults(faults_over)),
             asyncio.create_task(self.traffic.run(self.conditions.texts, faults_over, overlap=self.conditions.overlap)),
         ]
+        # More than twice the time that faults and texts take: what stands still then stands still for good.
+        longest = 60 + 2 * (self.conditions.faults[-1].at + self.conditions.texts / self.conditions.rate)
         try:
-            await asyncio.gather(*work)
+            async with asyncio.timeout(longest + self.conditions.patience):
+                await asyncio.gather(*work)
             return await self._over()
+        except TimeoutError:
+            return False
         finally:
             for task in (*work, *background):
                 task.cancel()
@@ -272,6 +279,12 @@ def _fresh_database(stack: local.Stack) -> str:
     url = server.replace("/broadsheet?", f"/{name}?", 1)
     migrate(url)
     return url
+
+
+def _fresh_broker(stack: local.Stack) -> None:
+    assert stack.rabbitmq is not None
+    stack.rabbitmq.wipe()
+    stack.rabbitmq.start()
 
 
 def _socket_of(url: str) -> str:
