@@ -13,7 +13,7 @@ import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, HeadersType
 
-from libs.common import messaging, topology, tracing
+from libs.common import messaging, nodes, topology, tracing
 from libs.common.errors import UnreadableMessage
 
 HANDED_OUT = "x-delivery-count"
@@ -37,7 +37,7 @@ class DeadLetter:
 async def browse(amqp_url: str) -> list[DeadLetter]:
     """Give all dead letters; they stay where they are."""
     letters = []
-    async with await aio_pika.connect(amqp_url, timeout=10) as connection:
+    async with await nodes.connect(amqp_url) as connection:
         for service in topology.SERVICES:
             channel, taken = await _take(connection, service)
             for message in taken:
@@ -55,7 +55,7 @@ async def send_back(amqp_url: str, message_id: str | None = None) -> int:
     Each is confirmed in its queue before it is taken out of the dead letters.
     """
     sent = 0
-    async with await aio_pika.connect(amqp_url, timeout=10) as connection:
+    async with await nodes.connect(amqp_url) as connection:
         for service in topology.SERVICES:
             channel, taken = await _take(connection, service)
             for message in taken:

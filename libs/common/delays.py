@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError
 from faststream.rabbit import ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
-from libs.common import topology
+from libs.common import nodes, topology
 
 Mode = Literal["plugin", "ladder"]
 
@@ -73,7 +73,7 @@ async def probe(amqp_url: str, wish: Literal["auto", "plugin", "ladder"]) -> Mod
     """  # noqa: D205
     if wish != "auto":
         return wish
-    connection = await aio_pika.connect(amqp_url, timeout=10)
+    connection = await nodes.connect(amqp_url)
     try:
         channel = await connection.channel()
         await channel.declare_exchange(

@@ -4,17 +4,18 @@ RabbitMQ that is killed while it makes a quorum queue may come back with the que
 process that holds its messages. To declare it succeeds, to consume from it ends the connection with INTERNAL_ERROR
 (`noproc`; seen with 3.10.8), and it stays so until somebody deletes it. A queue never holds the only copy of a step, so
 to delete one that holds nothing that can be reached loses nothing.
+
+A cluster is left alone: there a queue between two leaders says the same (no messages, INTERNAL_ERROR) and is well again
+when the next one is elected, while one member that has lost its process does not keep the others from serving.
 """
 
 from collections.abc import Sequence
 
-import aio_pika
-import aio_pika.exceptions
 import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ConnectionInternalError
 
-from libs.common import delays, topology
+from libs.common import delays, nodes, topology
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,17 +32,19 @@ def names(mode: delays.Mode) -> list[str]:
 
 
 async def delete_broken(amqp_url: str, queues: Sequence[str]) -> list[str]:
-    """Delete those of the queues that cannot be used; give their names. Raises what the loss of the broker raises.
+    """Delete those of the queues that a lone node cannot use; give their names.
 
-    Raises ChannelNotFoundEntity if one does not exist at all.
+    Raises what the loss of the broker raises, and ChannelNotFoundEntity if one does not exist at all.
     """
+    if len(nodes.addresses(amqp_url)) > 1:
+        return []
     broken = []
-    connection = await aio_pika.connect(amqp_url, timeout=ANSWERS_WITHIN)
+    connection = await nodes.connect(amqp_url)
     try:
         for name in queues:
             if await _works(connection, name):
                 continue
-            connection = await aio_pika.connect(amqp_url, timeout=ANSWERS_WITHIN)
+            connection = await nodes.connect(amqp_url)
             channel = await connection.channel()
             await channel.queue_delete(name, timeout=ANSWERS_WITHIN)
             log.error("broken_queue_deleted", queue=name)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from faststream import AckPolicy, BaseMiddleware
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, RabbitBroker, RabbitRoute, RabbitRouter
 
-from libs.common import causation, codec, telemetry, topology, tracing
+from libs.common import causation, codec, nodes, telemetry, topology, tracing
 from libs.common.errors import ConcurrencyError, UnreadableMessage
 
 log = structlog.stdlib.get_logger(__name__)
@@ -41,12 +42,7 @@ REASON = "x-broadsheet-reason"
 QUEUE = "x-broadsheet-queue"
 
 #: What the loss of the broker raises; a publish on a channel that is being replaced is no AMQPError.
-BROKER_AWAY = (
-    aio_pika.exceptions.AMQPError,
-    aio_pika.exceptions.ChannelInvalidStateError,
-    OSError,
-    TimeoutError,
-)
+BROKER_AWAY = nodes.AWAY
 
 for _type in (*codec.TYPES, "unreadable"):
     telemetry.DEAD_LETTERS.labels(_type)
@@ -249,8 +245,12 @@ def create_broker(amqp_url: str, routes: Sequence[Route], *, prefetch: int, grac
     `prefetch` messages are handled at once; `graceful_timeout` is how many seconds they get to finish at the end.
     """
     channel = Channel(prefetch_count=prefetch, publisher_confirms=True, on_return_raises=True)
-    return RabbitBroker(
-        amqp_url,
+    first, *_ = known = nodes.addresses(amqp_url)
+    broker = RabbitBroker(
+        first,
+        timeout=nodes.CONNECT_TIMEOUT,
+        # To wait for the first node that answers, instead of raising because the first of the list does not.
+        fail_fast=False,
         default_channel=channel,
         decoder=decode,
         middlewares=[Consumption],
@@ -274,3 +274,6 @@ def create_broker(amqp_url: str, routes: Sequence[Route], *, prefetch: int, grac
             )
         ],
     )
+    # FastStream has no argument for it; it hands all of these to aio_pika.connect_robust, which has.
+    broker._connection_kwargs["connection_class"] = partial(nodes.NodesConnection, nodes=known)
+    return broker

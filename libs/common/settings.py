@@ -17,7 +17,7 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from libs.common import workdays
+from libs.common import nodes, workdays
 from libs.common.errors import SettingsError
 
 PREFIX = "BROADSHEET_"
@@ -76,8 +76,7 @@ def _http(url: str) -> str:
 
 
 def _amqp(url: str) -> str:
-    if not url.startswith(("amqp://", "amqps://")):
-        raise ValueError("not an AMQP URL, such as amqp://user:password@host/")
+    nodes.addresses(url)
     return url
 
 
@@ -102,6 +101,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     database_url: Annotated[str, AfterValidator(_postgres)]
+    #: The broker's nodes, comma-separated.
     amqp_url: Annotated[str, AfterValidator(_amqp)]
     timezone: Annotated[str, AfterValidator(_known_zone)] = "America/Detroit"
     holidays: Annotated[str, AfterValidator(_known_calendar)] = "US-MI"

@@ -20,7 +20,7 @@ from faststream.rabbit import RabbitBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 
-from libs.common import database, delays, mending, messaging, serving, telemetry, topology, tracing
+from libs.common import database, delays, mending, messaging, nodes, serving, telemetry, topology, tracing
 from libs.common.clock import Clock, utc_now
 from libs.common.database import Pool
 from libs.common.errors import SettingsError
@@ -142,7 +142,7 @@ async def _prepare(service: str, worker: Worker) -> None:
 
 async def declare(amqp_url: str, mode: delays.Mode) -> None:
     """Declare all exchanges and queues. What exists stays as it is."""
-    connection = await aio_pika.connect(amqp_url, timeout=10)
+    connection = await nodes.connect(amqp_url)
     try:
         channel = await connection.channel()
         for exchange in (topology.COMMANDS, topology.EVENTS, topology.DEAD):
@@ -182,7 +182,7 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
 
 async def _consuming(service: str, worker: Worker) -> bool:
     """Tell whether each queue of the service exists and has a consumer, and the rungs of the ladder exist."""
-    connection = await aio_pika.connect(worker.settings.amqp_url, timeout=10)
+    connection = await nodes.connect(worker.settings.amqp_url)
     try:
         channel = await connection.channel()
         for work in topology.WORK:

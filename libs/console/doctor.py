@@ -4,14 +4,14 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-import aio_pika
 import httpx
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from libs.common import carriers, database, delays
+from libs.common import carriers, database, delays, nodes
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.errors import SettingsError
 from libs.common.settings import ApiSettings, CarrierSettings, Settings, load
@@ -42,7 +42,7 @@ async def examine() -> bool:
         settings = None
     if settings is not None:
         checks: list[tuple[str, Callable[[CarrierSettings], Awaitable[Found]]]] = [
-            ("database", _database), ("broker", _broker), ("Twilio", _twilio), ("Missive", _missive),
+            ("database", _database), *broker_checks(settings), ("Twilio", _twilio), ("Missive", _missive),
         ]  # fmt: skip
         for name, check in checks:
             try:
@@ -77,16 +77,23 @@ async def _database(settings: Settings) -> Found:
     return "database", True, f"{version}, schema {revision['revision']}"
 
 
-async def _broker(settings: Settings) -> Found:
+def broker_checks(settings: Settings) -> list[tuple[str, Callable[[Settings], Awaitable[Found]]]]:
+    """Give a check for each node of the broker: one that answers does not speak for the others."""
+    urls = nodes.addresses(settings.amqp_url)
+    named = ["broker"] if len(urls) == 1 else [f"broker {url.host}:{url.port or 5672}" for url in urls]
+    return [(name, partial(_broker, name, str(url))) for name, url in zip(named, urls, strict=True)]
+
+
+async def _broker(name: str, url: str, settings: Settings) -> Found:
     try:
-        connection = await aio_pika.connect(settings.amqp_url, timeout=10)
+        connection = await nodes.connect(url)
         properties = getattr(connection.transport and connection.transport.connection, "server_properties", None) or {}
         version = str(properties.get("version", ""))
         await connection.close()
-        mode = await delays.probe(settings.amqp_url, settings.delays)
-    except (aio_pika.exceptions.AMQPError, OSError) as error:
-        return "broker", False, f"{type(error).__name__}: start it, or mend BROADSHEET_AMQP_URL"
-    return "broker", True, f"RabbitMQ {version}; steps are delayed by the {mode}".replace("  ", " ")
+        mode = await delays.probe(url, settings.delays)
+    except nodes.AWAY as error:
+        return name, False, f"{type(error).__name__}: start it, or mend BROADSHEET_AMQP_URL"
+    return name, True, f"RabbitMQ {version}; steps are delayed by the {mode}".replace("  ", " ")
 
 
 async def _twilio(settings: CarrierSettings) -> Found:

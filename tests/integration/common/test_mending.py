@@ -61,3 +61,12 @@ async def test_a_queue_that_works_is_left_as_it_is(node: RabbitMQ) -> None:
     message = await get(node.url, QUEUE)
     assert isinstance(message, aio_pika.abc.AbstractIncomingMessage)
     assert not message.redelivered
+
+
+@pytest.mark.timeout(180)
+async def test_a_queue_of_a_cluster_is_never_deleted(node: RabbitMQ) -> None:
+    await worker.declare(node.url, "ladder")
+    lose_process_of(node, QUEUE)
+    assert await mending.delete_broken(f"{node.url},{node.url}?name=other", [QUEUE]) == []
+    with pytest.raises(ConnectionInternalError):
+        await get(node.url, QUEUE)

@@ -1,0 +1,118 @@
+"""Going on with another node of the broker: ways to the real one stand for nodes, so that each can be cut alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from yarl import URL
+
+from libs.common import delays, nodes, topology
+from libs.console import doctor
+from tests.chaos.proxy import HOST, Link, free_port, to_tcp
+from tests.integration.common.test_dead_letters import Handled, envelope
+from tests.support import broker
+from tests.support.processes import until
+
+PATIENCE = 30.0  # seconds; it takes one or two
+SILENCE = 60.0  # seconds, far more than a connection of HEARTBEAT 1 is silent before it is given up
+
+
+class Ways:
+    """Two ways to the broker, and an address at which nobody listens."""
+
+    def __init__(self, amqp_url: str) -> None:
+        self._target = URL(amqp_url).with_host(HOST)
+        assert self._target.port is not None
+        self.links = [Link(name, to_tcp(self._target.port)) for name in ("one", "two")]
+        self.nobody = str(self._target.with_port(free_port()))
+
+    async def urls(self, *, heartbeat: int = 5) -> list[str]:
+        """Open both ways and give their URLs."""
+        ports = [await link.listen("client") for link in self.links]
+        return [str(self._target.with_port(port).update_query(heartbeat=str(heartbeat))) for port in ports]
+
+    def used(self) -> list[int]:
+        """Tell which ways have connections now."""
+        return [number for number, link in enumerate(self.links) if link.sides]
+
+
+@pytest.fixture
+async def ways(amqp_url: str) -> AsyncIterator[Ways]:
+    made = Ways(amqp_url)
+    yield made
+    for link in made.links:
+        link.heal()
+        await link.close()
+
+
+async def arrives(handled: Handled, amqp_url: str) -> None:
+    """See that a message, given to the broker itself, comes to the handler."""
+    before = len(handled.messages)
+    await broker.publish(amqp_url, topology.COMMANDS.name, "MakeBroadcast", envelope())
+
+    async def there() -> bool:
+        return len(handled.messages) > before
+
+    await until(there, seconds=PATIENCE)
+
+
+async def test_one_question_is_asked_of_the_first_node_that_answers(ways: Ways) -> None:
+    one, two = await ways.urls()
+    async with await nodes.connect(f"{ways.nobody},{two},{one}"):
+        assert ways.used() == [1]
+    with pytest.raises(nodes.AWAY):
+        await nodes.connect(f"{ways.nobody},{ways.nobody}")
+
+
+async def test_a_service_starts_though_the_first_node_of_its_list_is_gone(ways: Ways, amqp_url: str) -> None:
+    one, _ = await ways.urls()
+    handled = Handled()
+    async with broker.consuming(f"{ways.nobody},{one}", handled.routes):
+        await arrives(handled, amqp_url)
+
+
+async def test_a_service_whose_node_dies_goes_on_with_another_and_back_again(ways: Ways, amqp_url: str) -> None:
+    one, two = await ways.urls()
+    handled = Handled()
+    async with broker.consuming(f"{one},{two}", handled.routes) as service, asyncio.TaskGroup() as tasks:
+        await arrives(handled, amqp_url)
+        for lost, other in ((0, 1), (1, 0)):
+            assert ways.used() == [lost]
+            gone = tasks.create_task(ways.links[lost].refuse(SILENCE))
+            await asyncio.sleep(0)
+            await arrives(handled, amqp_url)
+            assert ways.used() == [other]
+            # And it publishes there: an error if the broker does not confirm it.
+            await service.publish(b"{}", exchange=topology.DEAD, routing_key="planner", timeout=PATIENCE)
+            gone.cancel()
+            await asyncio.wait([gone])
+
+
+async def test_a_service_whose_node_falls_silent_goes_on_with_another(ways: Ways, amqp_url: str) -> None:
+    one, two = await ways.urls(heartbeat=1)
+    handled = Handled()
+    async with broker.consuming(f"{one},{two}", handled.routes):
+        await arrives(handled, amqp_url)
+        ways.links[0].swallow(SILENCE)
+        await broker.publish(amqp_url, topology.COMMANDS.name, "MakeBroadcast", envelope())
+
+        async def moved() -> bool:
+            return 1 in ways.used()
+
+        await until(moved, seconds=PATIENCE)
+        await arrives(handled, amqp_url)
+
+
+async def test_the_doctor_looks_at_each_node(ways: Ways) -> None:
+    one, _ = await ways.urls()
+    settings = broker.settings("postgresql://nobody/", f"{one},{ways.nobody}")
+    found = [await check(settings) for _, check in doctor.broker_checks(settings)]
+    assert [(name, well) for name, well, _ in found] == [
+        (f"broker {HOST}:{URL(one).port}", True),
+        (f"broker {HOST}:{URL(ways.nobody).port}", False),
+    ]
+    assert "RabbitMQ" in found[0][2]
+    # A single node needs no address.
+    alone = broker.settings("postgresql://nobody/", one)
+    assert [name for name, _ in doctor.broker_checks(alone)] == ["broker"]
+    assert await delays.probe(f"{ways.nobody},{one}", "auto") in ("ladder", "plugin")

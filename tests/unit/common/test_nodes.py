@@ -1,0 +1,25 @@
+"""The list of the broker's nodes."""
+
+import pytest
+
+from libs.common import nodes
+
+
+def test_nodes_keep_their_order_and_are_tried_once_each() -> None:
+    found = nodes.addresses("amqp://u:p@a/, amqps://u:p@b:5999/x,amqp://u:p@a/")
+    assert [(url.scheme, url.host, url.port, url.path) for url in found] == [
+        ("amqp", "a", None, "/"),
+        ("amqps", "b", 5999, "/x"),
+    ]
+
+
+def test_a_silent_node_is_given_up_soon_unless_its_url_says_otherwise() -> None:
+    ours, theirs = nodes.addresses("amqp://a/?name=x,amqp://b/?heartbeat=30")
+    assert dict(ours.query) == {"name": "x", "heartbeat": str(nodes.HEARTBEAT)}
+    assert dict(theirs.query) == {"heartbeat": "30"}
+
+
+@pytest.mark.parametrize("text", ["", "amqp://a/,", "amqp://a/,http://b/", "amqp://a/,amqp://", "a,b", "amqp://a:x/"])
+def test_one_bad_address_spoils_the_list(text: str) -> None:
+    with pytest.raises(ValueError, match=r"AMQP URL|port"):
+        nodes.addresses(text)
