@@ -60,6 +60,15 @@ def _without_numbers(_logger: object, _method: str, line: Any) -> str:
     return mishaps.without_numbers(line)
 
 
+def _naming(service: str) -> structlog.typing.Processor:
+    """Say which service it is, whichever task the entry comes from."""
+
+    def name(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {"service": service, **entry}
+
+    return name
+
+
 def _trace_ids(_logger: object, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Add the ids of the span under way, by which a collector finds it."""
     if (traceparent := tracing.current()) is not None:
@@ -72,6 +81,7 @@ def configure(level: str, format_: Literal["console", "json"], service: str) -> 
     BUILD.info({"version": version("broadsheet"), "python": platform.python_version()})
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _naming(service),
         _trace_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -104,4 +114,3 @@ def configure(level: str, format_: Literal["console", "json"], service: str) -> 
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It tells the loss of a connection as an error with a traceback; we say so ourselves, and go on.
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)
-    structlog.contextvars.bind_contextvars(service=service)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy/prometheus"
 DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
 RUNBOOK = ROOT / "docs/operate.md"
+HEALTH_PORT = "BROADSHEET_HEALTH_PORT"
 #: What Prometheus itself adds to every series.
 TARGET = {"job", "instance", "service", "le"}
 #: Alerts about something that happens, rather than about how it is: they look back by themselves.
@@ -107,6 +108,22 @@ def test_promtool_takes_the_configuration_with_its_rules() -> None:
 
 def test_promtool_finds_that_each_alert_fires_when_it_should_and_only_then() -> None:
     promtool("test", "rules", "alerts_test.yml")
+
+
+def test_compose_takes_the_file_that_adds_prometheus_and_grafana() -> None:
+    if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
+        pytest.skip("there is no docker compose")
+    files = ("-f", "docker-compose.yml", "-f", "deploy/docker-compose.monitoring.yml")
+    command = ["docker", "compose", *files, "config", "--format", "json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    asked = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"][0]["dns_sd_configs"][0]
+    for name in asked["names"]:
+        port = services[name]["environment"].get("BROADSHEET_API_PORT") or services[name]["environment"][HEALTH_PORT]
+        assert port == str(asked["port"]), name
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in services[name]["environment"], name
+    assert services["grafana"]["configs"]
 
 
 def test_promtool_can_read_each_query_of_the_dashboard(tmp_path: Path) -> None:
