@@ -1,9 +1,10 @@
 # Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo up test test-containers chaos bench lint format lock stop clean
+.PHONY: help set-up demo up test test-containers chaos bench lint format lock audit licences sbom stop clean
 ARGS ?=
 SEEDS ?= 1
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
+AUDIT := .venv/audit
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,24 @@ lock: ## resolve the dependencies anew: make lock ARGS=--upgrade
 	@[ -x .venv/bin/uv ] || { $(MAKE) --no-print-directory set-up && .venv/bin/python -m pip install --quiet uv; }
 	@$(LOCK) $(ARGS) --all-extras pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(LOCK) $(ARGS) pyproject.toml requirements/build.in -o requirements/services.txt
+	@$(LOCK) $(ARGS) requirements/audit.in -o requirements/audit.txt
+
+# Tools that look at the locked packages do so from an environment of their own.
+$(AUDIT)/.set-up: requirements/audit.txt
+	@$(MAKE) --no-print-directory set-up
+	@.venv/bin/python -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+audit: set-up $(AUDIT)/.set-up ## look for known vulnerabilities and licences that do not fit
+	@.venv/bin/python -m tests.audit --tools $(AUDIT)/bin $(ARGS)
+
+licences: set-up $(AUDIT)/.set-up ## write docs/licences.md from the locked packages
+	@.venv/bin/python -m tests.audit --tools $(AUDIT)/bin --write-licences
+
+sbom: set-up $(AUDIT)/.set-up ## write sbom.json: what runs in production, as CycloneDX
+	@$(AUDIT)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		requirements/services.txt -o sbom.json
 
 stop: ## end local servers that were left running
 	@[ ! -x .venv/bin/python ] || .venv/bin/python -m libs.local stop
