@@ -31,8 +31,10 @@ def test_four_senders_hold_the_pace_of_one_and_nobody_gets_a_text_twice(running:
     for first, last in zip(times, times[2 * RATE :], strict=False):
         # 31 requests span 30 intervals; they may come closer by what delays the first of them and not the last.
         assert last - first > 2 - JITTER
-    # All four took part.
-    assert sum("batch_sent" in support.logs(each) for each in running.containers("sender")) == 4
+    # A demo has five batches; who gets one is up to the broker.
+    senders = running.containers("sender")
+    assert len(senders) == 4
+    assert sum("batch_sent" in support.logs(each) for each in senders) > 1
     running.start(scale={"sender": 1})
 
 

@@ -118,7 +118,8 @@ def test_a_broadcast_lives_through_a_rolling_deploy_and_a_step_back(deploy: Stac
             assert state(client, broadcast_id) != "completed"
         # Two go back, on the newer schema.
         for name in ("planner", "sender"):
-            deploy.start(name, needed=False)
+            support.docker("start", *deploy.containers(name))
+            deploy.healthy(name)
             deploy.run("stop", f"{name}-next")
         support.until(
             lambda: state(client, broadcast_id) == "completed", what="the end of the broadcast", seconds=SETTLE
