@@ -7,7 +7,7 @@ LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-u
 AUDIT := .venv/audit
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 set-up: ## install the locked packages into .venv, and RabbitMQ where no broker is named
 	@sh libs/local/set_up.sh
