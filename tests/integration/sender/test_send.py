@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.common import database, texts
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
@@ -318,3 +319,16 @@ async def test_answers_that_come_while_the_database_is_away_are_recorded_once_it
         with contextlib.ExitStack() as gone:
             await send(world, broadcast, ScriptedCarrier([answer]))
         assert await world.states(broadcast) == ["accepted"]
+
+
+async def test_each_text_uses_its_part_of_the_tightest_allowance(fast: World) -> None:
+    fast = quick(fast, send_rate=50, missive_windows="300/3")
+    broadcast = await fast.made(6)
+    number = await fast.value("SELECT id FROM sending_numbers")
+
+    def used() -> float:
+        return REGISTRY.get_sample_value("broadsheet_pace_used_seconds_total", {"limit": f"number:{number}"}) or 0
+
+    before = used()
+    await send(fast, broadcast, ScriptedCarrier())
+    assert used() - before == pytest.approx(6 / 50)
