@@ -71,7 +71,7 @@ async def send_back(amqp_url: str, message_id: str | None = None) -> int:
 
 async def _take(connection: AbstractConnection, service: str) -> tuple[AbstractChannel, list[AbstractIncomingMessage]]:
     """Take all of a service's dead letters: what is not acknowledged goes back when the channel closes."""
-    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+    channel = await nodes.open_channel(connection, publisher_confirms=True, on_return_raises=True)
     taken = []
     # A broker on which no service was ever started has no such queue, and no dead letters.
     with suppress(aio_pika.exceptions.ChannelNotFoundEntity):

@@ -75,7 +75,7 @@ async def probe(amqp_url: str, wish: Literal["auto", "plugin", "ladder"]) -> Mod
         return wish
     connection = await nodes.connect(amqp_url)
     try:
-        channel = await connection.channel()
+        channel = await nodes.open_channel(connection)
         await channel.declare_exchange(
             PLUGIN.name, type=str(PLUGIN.type.value), durable=True, arguments=PLUGIN.arguments
         )

@@ -45,7 +45,7 @@ async def delete_broken(amqp_url: str, queues: Sequence[str]) -> list[str]:
             if await _works(connection, name):
                 continue
             connection = await nodes.connect(amqp_url)
-            channel = await connection.channel()
+            channel = await nodes.open_channel(connection)
             await channel.queue_delete(name, timeout=ANSWERS_WITHIN)
             log.error("broken_queue_deleted", queue=name)
             broken.append(name)
@@ -56,7 +56,7 @@ async def delete_broken(amqp_url: str, queues: Sequence[str]) -> list[str]:
 
 async def _works(connection: AbstractConnection, name: str) -> bool:
     """Tell whether a queue answers. One that has messages or consumers is not asked: it does."""
-    channel = await connection.channel()
+    channel = await nodes.open_channel(connection)
     queue = await channel.declare_queue(name, passive=True)
     found = queue.declaration_result
     if not found.message_count and not found.consumer_count:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aio_pika
 import aio_pika.exceptions
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 #: Seconds between two signs of life, unless a URL says otherwise. aiormq gives a silent connection up after
@@ -42,6 +42,14 @@ async def connect(amqp_url: str) -> AbstractConnection:
         except AWAY:
             continue
     return await aio_pika.connect(last, timeout=CONNECT_TIMEOUT)
+
+
+async def open_channel(connection: AbstractConnection, **options: Any) -> AbstractChannel:
+    """Open a channel. Raises ConnectionError if the connection is lost; aio-pika says RuntimeError then."""
+    try:
+        return await connection.channel(**options)
+    except RuntimeError as error:
+        raise ConnectionError(str(error)) from error
 
 
 class NodesConnection(aio_pika.RobustConnection):

@@ -144,7 +144,7 @@ async def declare(amqp_url: str, mode: delays.Mode) -> None:
     """Declare all exchanges and queues. What exists stays as it is."""
     connection = await nodes.connect(amqp_url)
     try:
-        channel = await connection.channel()
+        channel = await nodes.open_channel(connection)
         for exchange in (topology.COMMANDS, topology.EVENTS, topology.DEAD):
             await channel.declare_exchange(exchange.name, type=exchange.type.value, durable=True)
         for work in topology.WORK:
@@ -184,7 +184,7 @@ async def _consuming(service: str, worker: Worker) -> bool:
     """Tell whether each queue of the service exists and has a consumer, and the rungs of the ladder exist."""
     connection = await nodes.connect(worker.settings.amqp_url)
     try:
-        channel = await connection.channel()
+        channel = await nodes.open_channel(connection)
         for work in topology.WORK:
             if work.service == service:
                 queue = await channel.declare_queue(work.name, passive=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, messaging, pace, topology, workdays
+from libs.common import database, messaging, nodes, pace, topology, workdays
 from libs.common.metrics import Meaning, Measured, Value
 from libs.common.settings import Settings
 from libs.common.worker import Worker
@@ -133,7 +133,7 @@ async def dead_letters(worker: Worker) -> dict[str, float]:
     assert worker.broker is not None
     connection = await worker.broker.connect()
     # A channel of its own: to ask for a queue that is gone closes the channel.
-    channel = await connection.channel(publisher_confirms=False)
+    channel = await nodes.open_channel(connection, publisher_confirms=False)
     try:
         waiting: dict[str, float] = {}
         for service in topology.SERVICES:

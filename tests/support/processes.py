@@ -17,7 +17,7 @@ KEY = "a key for the tests alone"
 FROM_NUMBER = "+13135550100"
 SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-secret", "TWILIO_AUTH_TOKEN": "twilio"}
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
-START_PATIENCE = 40.0  # seconds
+START_PATIENCE = 90.0  # seconds
 END_PATIENCE = 40.0  # seconds
 
 

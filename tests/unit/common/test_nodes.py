@@ -1,6 +1,8 @@
 """The list of the broker's nodes."""
 
+import aio_pika
 import pytest
+from yarl import URL
 
 from libs.common import nodes
 
@@ -23,3 +25,10 @@ def test_a_silent_node_is_given_up_soon_unless_its_url_says_otherwise() -> None:
 def test_one_bad_address_spoils_the_list(text: str) -> None:
     with pytest.raises(ValueError, match=r"AMQP URL|port"):
         nodes.addresses(text)
+
+
+async def test_a_connection_that_is_lost_before_its_channel_opens_is_a_lost_connection() -> None:
+    """aio-pika says RuntimeError, for which a background task would end its service."""
+    connection = aio_pika.Connection(URL("amqp://127.0.0.1/"))
+    with pytest.raises(nodes.AWAY):
+        await nodes.open_channel(connection)
