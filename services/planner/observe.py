@@ -6,6 +6,7 @@ measures the same; dashboards and alerts take the highest, never the sum (docs/m
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 LOOKS = 3  # of the watchdog between two measurements
 KEEP = 3.5  # intervals for which a figure is told
 LEAST_KEEP = 20.0  # seconds; longer than a scrape interval
+PATIENCE = 5.0  # seconds that the broker gets to answer
 MOST = 100_000  # texts or messages that are counted at most
 
 GAUGES = Measured(
@@ -131,14 +133,19 @@ async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
 async def dead_letters(worker: Worker) -> dict[str, float]:
     """Ask the broker how many messages wait in the dead letters. Raises what the loss of the broker raises."""
     assert worker.broker is not None
-    connection = await worker.broker.connect()
-    # A channel of its own: to ask for a queue that is gone closes the channel.
-    channel = await nodes.open_channel(connection, publisher_confirms=False)
+    # A broker that is away has everybody wait who asks; the database is to be measured meanwhile.
+    async with asyncio.timeout(PATIENCE):
+        connection = await worker.broker.connect()
+        # A channel of its own: to ask for a queue that is gone closes the channel.
+        channel = await nodes.open_channel(connection, publisher_confirms=False)
     try:
-        waiting: dict[str, float] = {}
-        for service in topology.SERVICES:
-            queue = await channel.declare_queue(topology.dead_letters(service).name, passive=True)
-            waiting[queue.name] = float(queue.declaration_result.message_count or 0)
-        return waiting
+        async with asyncio.timeout(PATIENCE):
+            queues = [
+                await channel.declare_queue(topology.dead_letters(service).name, passive=True)
+                for service in topology.SERVICES
+            ]
     finally:
-        await channel.close()
+        with suppress(*messaging.BROKER_AWAY):
+            async with asyncio.timeout(PATIENCE):
+                await channel.close()
+    return {queue.name: float(queue.declaration_result.message_count or 0) for queue in queues}

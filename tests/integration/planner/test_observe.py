@@ -1,5 +1,6 @@
 """What the planner measures, on a real database and broker."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
@@ -7,12 +8,14 @@ import aio_pika
 import aio_pika.exceptions
 import pytest
 from prometheus_client import REGISTRY
+from yarl import URL
 
 from libs.common import consent, database, metrics, pace, topology
 from libs.common import worker as workers
 from libs.common.carriers.outcomes import Refused, Unknown
 from libs.common.metrics import Value
 from services.planner import observe
+from tests.chaos.proxy import Link, to_tcp
 from tests.support.broker import consuming
 from tests.support.world import World
 
@@ -122,6 +125,26 @@ async def test_dead_letters_are_counted_by_the_broker(world: World, amqp_url: st
             await observe.dead_letters(worker)
         await workers.declare(amqp_url, "ladder")
         assert (await observe.dead_letters(worker))["sender.dead"] == 0
+
+
+async def test_a_broker_that_does_not_answer_holds_nothing_up(
+    world: World, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "PATIENCE", 0.5)
+    url = URL(amqp_url)
+    link = Link("broker", to_tcp(url.port or 5672))
+    proxied = str(url.with_host("127.0.0.1").with_port(await link.listen("planner")))
+    async with consuming(proxied, ()) as broker:
+        worker = world.worker
+        worker.broker = broker
+        assert set((await observe.dead_letters(worker)).values()) == {0}
+        link.swallow(600)
+        async with asyncio.timeout(10) as limit:
+            with pytest.raises(TimeoutError):
+                await observe.dead_letters(worker)
+        assert not limit.expired()
+        link.heal()
+    await link.close()
 
 
 async def test_the_pool_tells_how_many_connections_are_used(world: World) -> None:
