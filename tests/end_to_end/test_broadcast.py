@@ -15,7 +15,7 @@ FIRST = "¿Cómo está? It's \"free\" – 100 % {name} \\ $$ 'x'; DROP TABLE con
 SECOND = "Second: it’s 5 o'clock\n%s %(x)s {} \\n 🙂"
 PEOPLE = 120
 NAME = "Zebedee-Quux"
-SETTLE = 90.0  # seconds within which a broadcast of this size is over
+SETTLE = 180.0  # seconds within which a broadcast of this size is over
 
 
 def csv(count: int = PEOPLE) -> str:
