@@ -309,11 +309,18 @@ class BroadcastCompleted:
     unsettled: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumbersForgotten:
+    """The texts that have ended have no phone numbers any more: their time is over."""
+
+    broadcast_id: int
+
+
 Event = (
     BroadcastScheduled | BroadcastEdited | RecipientsDrawn | BroadcastMade | BroadcastMissed | BroadcastPaused
     | BroadcastResumed | BroadcastCancelled | BatchClaimed | TextsStarted | TextAccepted | TextRefused | TextReturned
     | TextsUncertain | UncertainSettled | TextsSkipped | BatchSent | PhaseFinished | SecondPhaseStarted
-    | ReplyReceived | OptedOut | OptedIn | StatusesSynced | BroadcastCompleted
+    | ReplyReceived | OptedOut | OptedIn | StatusesSynced | BroadcastCompleted | NumbersForgotten
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = Event.__args__
 

@@ -172,6 +172,13 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
         UPDATE broadcasts SET twilio_paging = %(next_page)s WHERE id = %(broadcast_id)s AND %(number)s::int IS NOT NULL
         """,
     ),
+    e.NumbersForgotten: (
+        """
+        UPDATE outgoing_messages SET recipient_phone_number = NULL
+        WHERE broadcast_id = %(broadcast_id)s AND recipient_phone_number IS NOT NULL
+          AND state IN ('accepted', 'refused', 'skipped')
+        """,
+    ),
     e.UncertainSettled: (),
     e.ReplyReceived: (),
     e.OptedOut: (),

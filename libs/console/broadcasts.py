@@ -216,6 +216,26 @@ def import_contacts(
         console.print(f"line {row['line']}: {row['reason']}", highlight=False)
 
 
+def erase(
+    number: Annotated[str, typer.Argument(help="The phone number of whoever asks to be forgotten.")],
+    opt_out: Annotated[
+        bool, typer.Option(help="Keep the number as an opt-out, so that no later import brings it back.")
+    ] = True,
+) -> None:
+    """Erase a person: number, name, tags, replies. What has not left for them will not."""
+    client = connect()
+    found = client.call("GET", "/contacts", params={"phone_number": number})["items"]
+    if not found:
+        console.print("Nobody has this number.")
+        raise typer.Exit(1)
+    path = f"/contacts/{found[0]['id']}"
+    if opt_out:
+        client.call("PATCH", path, json={"opted_out": True})
+    client.call("DELETE", path)
+    kept = "; the number stays as an opt-out alone" if opt_out else ""
+    console.print(f"Contact {found[0]['id']} is erased{kept}.", highlight=False)
+
+
 def _key() -> dict[str, str]:
     """Give the header that makes a call that is tried again have its effect once."""
     return {"Idempotency-Key": str(uuid4())}

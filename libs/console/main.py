@@ -14,9 +14,9 @@ from libs.common.migrate import migrate
 from libs.common.settings import ApiSettings, CarrierSettings, load
 from libs.console import demo as demonstration
 from libs.console import doctor as examination
-from libs.console.broadcasts import broadcasts, contacts, segments, stop_now
+from libs.console.broadcasts import broadcasts, contacts, erase, segments, stop_now
 from libs.console.client import ApiError, NoApi
-from libs.console.repair import letters, rebuild_tables
+from libs.console.repair import letters, prune, rebuild_tables
 from libs.console.running import FOLDER, RUN_FILE, everything, named, recorded, servers
 from libs.console.supervisor import DidNotStart
 
@@ -32,7 +32,9 @@ app.add_typer(segments, name="segments")
 app.add_typer(contacts, name="contacts")
 app.add_typer(letters, name="dead-letters")
 app.command("rebuild")(rebuild_tables)
+app.command("prune")(prune)
 app.command("stop-now")(stop_now)
+app.command("erase")(erase)
 
 
 @app.command()

@@ -1,13 +1,14 @@
-"""`broadsheet rebuild` and `broadsheet dead-letters`: what an operator mends with, on the servers themselves."""
+"""`broadsheet rebuild`, `prune` and `dead-letters`: what an operator does on the servers themselves."""
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from libs.common import database, dead_letters, rebuild
+from libs.common import clock, database, dead_letters, rebuild, retention
 from libs.console.running import servers
 
 console = Console()
@@ -37,6 +38,23 @@ def rebuild_tables() -> None:
     console.print(f"{replayed:,} events replayed.")
     if before != after:
         console.print("The tables had drifted from history; they hold what history says now.")
+
+
+def prune(
+    older_than: Annotated[int, typer.Option(min=7, help="Days since a broadcast was completed, or a reply came.")],
+) -> None:
+    """Forget numbers and words of old broadcasts and replies; figures, history and opt-outs stay."""
+    database_url = servers()["database_url"]
+
+    async def run() -> retention.Forgotten:
+        async with database.create_pool(database_url, size=1) as pool:
+            now = clock.utc_now()
+            return await retention.prune(pool, now - timedelta(days=older_than), now)
+
+    forgotten = asyncio.run(run())
+    console.print(
+        f"Forgotten: the numbers of {forgotten.broadcasts:,} broadcasts, the words of {forgotten.replies:,} replies."
+    )
 
 
 @letters.command("list")

@@ -83,3 +83,13 @@ async def test_to_send_back_a_letter_that_is_not_there_is_an_error(call: Call, a
     result = await asyncio.to_thread(call, "dead-letters", "retry", str(uuid4()))
     assert result.exit_code == 1
     assert "no dead letter" in result.output
+
+
+async def test_prune_says_what_it_forgot_and_takes_no_less_than_a_week(world: World, call: Call) -> None:
+    broadcast = await world.made(2)
+    await world.send(broadcast)
+    await world.query("UPDATE broadcasts SET completed_at = now() - interval '40 days'")
+    result = await asyncio.to_thread(call, "prune", "--older-than", "30")
+    assert result.exit_code == 0
+    assert "numbers of 1 broadcasts" in result.output
+    assert (await asyncio.to_thread(call, "prune", "--older-than", "6")).exit_code == 2

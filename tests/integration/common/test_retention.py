@@ -1,0 +1,77 @@
+"""Forgetting what is old: people are gone, figures and history are not."""
+
+from datetime import timedelta
+
+from libs.common import consent, database, rebuild, retention, texts
+from libs.common.consent import Inbound
+from tests.integration.common.test_projections import eventful, finish
+from tests.support.world import World
+
+NUMBERS = "SELECT count(*) FROM outgoing_messages WHERE recipient_phone_number IS NOT NULL"
+
+
+async def prune(world: World, days: float) -> retention.Forgotten:
+    return await retention.prune(world.pool, world.clock.now - timedelta(days=days), world.clock.now)
+
+
+async def receive(world: World, number: str, body: str, sid: str) -> bool:
+    inbound = Inbound(provider_id=sid, phone_number=number, body=body, received_at=world.clock.now)
+    async with database.transaction(world.pool) as connection:
+        return await consent.receive(connection, inbound, world.clock.now)
+
+
+async def test_numbers_and_words_are_forgotten_and_figures_stay(world: World) -> None:
+    broadcast = await eventful(world)
+    await finish(world, broadcast)
+    await receive(world, await world.number_of((await world.contacts(1))[0]), "my address is …", "SM-words")
+    async with world.pool.connection() as connection:
+        before = await texts.ledger(connection, broadcast, is_second=None)
+    world.clock.forward(days=31)
+    forgotten = await prune(world, 30)
+    assert forgotten.broadcasts == 1
+    assert forgotten.replies >= 1
+    assert await world.value(NUMBERS) == 0
+    assert await world.value("SELECT count(*) FROM replies WHERE body <> '' OR phone_number IS NOT NULL") == 0
+    async with world.pool.connection() as connection:
+        assert await texts.ledger(connection, broadcast, is_second=None) == before
+
+
+async def test_what_is_not_old_or_not_over_is_kept(world: World) -> None:
+    broadcast = await eventful(world)
+    world.clock.forward(days=31)
+    assert (await prune(world, 30)).broadcasts == 0
+    await finish(world, broadcast)
+    kept = await world.value(NUMBERS)
+    assert kept > 0
+    assert (await prune(world, 30)).broadcasts == 0
+    assert await world.value(NUMBERS) == kept
+
+
+async def test_a_rebuild_forgets_again_what_was_forgotten(world: World) -> None:
+    await finish(world, await eventful(world))
+    other = await world.made(3)
+    world.clock.forward(days=31)
+    await prune(world, 30)
+    async with database.transaction(world.pool) as connection:
+        before = await rebuild.fingerprints(connection)
+        await rebuild.rebuild(connection)
+        assert await rebuild.fingerprints(connection) == before
+    assert await world.value(NUMBERS) == len(await world.texts(other)) * 2
+
+
+async def test_to_forget_twice_is_to_forget_once(world: World) -> None:
+    await finish(world, await eventful(world))
+    world.clock.forward(days=31)
+    await prune(world, 30)
+    assert await prune(world, 30) == retention.Forgotten(broadcasts=0, replies=0)
+    assert len(await world.happened("NumbersForgotten")) == 1
+
+
+async def test_a_webhook_that_is_played_again_after_its_words_were_forgotten_is_still_known(world: World) -> None:
+    number = await world.number_of((await world.contacts(1))[0])
+    assert await receive(world, number, "START", "SM-old")
+    await receive(world, number, "STOP", "SM-new")
+    world.clock.forward(days=31)
+    assert (await prune(world, 30)).replies == 2
+    assert not await receive(world, number, "START", "SM-old")
+    assert await world.value("SELECT count(*) FROM opt_outs") == 1
