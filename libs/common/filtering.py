@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from libs.common import broadcast as rules
-from libs.common import lifecycle
+from libs.common import lifecycle, store
 from libs.common.carriers.codes import CODES, Kind
 from libs.common.database import Connection
 
@@ -21,15 +21,24 @@ SHARE = 0.05  # of those whose fate is known
 _AT_ONCE = [code for code, meaning in CODES.items() if meaning.kind is Kind.STOP_BROADCAST]
 _MANY = [code for code, meaning in CODES.items() if meaning.kind is Kind.STOP_ABOVE_THRESHOLD]
 
-#: How many texts of a broadcast failed by each code that is not their recipients' fault, and how many are settled.
+#: How many texts of a broadcast failed by each code that is not their recipients' fault, and how many are settled. What
+#: began to leave before somebody resumed it does not count: whoever did that knew of it.
 FAILED = """
-SELECT twilio_error_code AS code, count(*) AS texts,
-       (SELECT count(*) FROM broadcast_sent_message_status
-        WHERE broadcast_id = %(broadcast_id)s AND settled) AS settled
-FROM broadcast_sent_message_status
-WHERE broadcast_id = %(broadcast_id)s AND outcome = 'accepted' AND twilio_error_code = ANY(%(codes)s)
-GROUP BY 1 ORDER BY 2 DESC
+WITH counted AS (
+    SELECT s.twilio_error_code AS code, s.outcome, s.settled
+    FROM broadcast_sent_message_status s JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+    WHERE s.broadcast_id = %(broadcast_id)s AND m.attempt_started_at >= (
+        SELECT coalesce(max(occurred_at), '-infinity') FROM events
+        WHERE stream = %(stream)s AND type = 'BroadcastResumed')
+)
+SELECT code, count(*) AS texts, (SELECT count(*) FROM counted WHERE settled) AS settled
+FROM counted WHERE outcome = 'accepted' AND code = ANY(%(codes)s) GROUP BY 1 ORDER BY 2 DESC
 """
+
+
+def concerns(code: int | None) -> bool:
+    """Tell whether a code may be a reason to pause a broadcast."""
+    return str(code) in (*_AT_ONCE, *_MANY)
 
 
 async def pause_if_turned_away(connection: Connection, broadcast_id: int, now: datetime) -> str | None:
@@ -40,7 +49,9 @@ async def pause_if_turned_away(connection: Connection, broadcast_id: int, now: d
     broadcast, version = await lifecycle.load(connection, broadcast_id)
     if broadcast.state not in rules.PAUSABLE:
         return None
-    cursor = await connection.execute(FAILED, {"broadcast_id": broadcast_id, "codes": _AT_ONCE + _MANY})
+    cursor = await connection.execute(
+        FAILED, {"broadcast_id": broadcast_id, "stream": store.stream(broadcast_id), "codes": _AT_ONCE + _MANY}
+    )
     for row in await cursor.fetchall():
         if row["code"] in _AT_ONCE or row["texts"] >= max(LEAST, SHARE * row["settled"]):
             await lifecycle.record(connection, broadcast_id, version, rules.pause(broadcast, row["code"]), now)

@@ -304,3 +304,28 @@ async def test_a_report_leaves_the_page_alone_that_the_sync_is_at(api: Api) -> N
     await api.query("UPDATE broadcasts SET twilio_paging = '/page/2' WHERE id = %s", broadcast)
     await status(api, await api.value("SELECT twilio_id FROM broadcast_sent_message_status"), "delivered")
     assert await api.value("SELECT twilio_paging FROM broadcasts WHERE id = %s", broadcast) == "/page/2"
+
+
+async def test_reports_that_the_carriers_filter_a_broadcast_pause_it(api: Api) -> None:
+    broadcast, _ = await sent_to(api, 6)
+    sids = [row["twilio_id"] for row in await api.query("SELECT twilio_id FROM broadcast_sent_message_status")]
+    states = []
+    for sid in sids:
+        await status(api, sid, "undelivered", ErrorCode="30007")
+        states.append(await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast))
+    assert states == [*["sending_first"] * 4, "paused", "paused"]
+    assert await api.value("SELECT pause_reason FROM broadcasts WHERE id = %s", broadcast) == "30007"
+
+
+async def test_a_broadcast_that_staff_resumed_is_paused_again_only_for_what_left_since(api: Api) -> None:
+    broadcast, _ = await sent_to(api, 14)
+    sids = [row["twilio_id"] for row in await api.query("SELECT twilio_id FROM broadcast_sent_message_status")]
+    for sid in sids[:5]:
+        await status(api, sid, "undelivered", ErrorCode="30007")
+    assert (await api.post(f"/broadcasts/{broadcast}/resume")).json()["state"] == "sending_first"
+    for sid in sids[5:8]:
+        await status(api, sid, "undelivered", ErrorCode="30007")
+    assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == "sending_first"
+    await api.query("UPDATE outgoing_messages SET attempt_started_at = %s WHERE NOT is_second", api.clock.now)
+    await status(api, sids[8], "undelivered", ErrorCode="30007")
+    assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == "paused"
