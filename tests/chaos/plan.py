@@ -36,6 +36,8 @@ class Fault:
     seconds: float = 0.0
     #: How many requests or messages it hits.
     count: int = 1
+    #: The state that a broadcast has to be in first; any, if none is named.
+    phase: str = ""
 
 
 Measures = Callable[[Random], tuple[str, float, int]]

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,7 +27,7 @@ from tests.chaos.children import Children, clean_environment
 from tests.chaos.plan import SERVICES, Fault
 from tests.chaos.proxy import HOST, Link, free_port, to_socket, to_tcp
 from tests.chaos.report import Result, judge
-from tests.chaos.traffic import KEY, NUMBERS, Api, NotAnswered, Traffic
+from tests.chaos.traffic import KEY, NUMBERS, Api, NotAnswered, Situation, Traffic
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-secret", "TWILIO_AUTH_TOKEN": "twilio"}
@@ -204,6 +205,8 @@ class Rig:
         async with asyncio.TaskGroup() as group:
             for fault in self.conditions.faults:
                 await asyncio.sleep(began + fault.at - loop.time())
+                if fault.phase:
+                    await self.traffic.until(partial(_is_in, fault.phase))
                 group.create_task(self.breaker.make(fault, time.time))
         await self.breaker.heal()
         over.set()
@@ -261,6 +264,10 @@ class Rig:
             await asyncio.sleep(every)
             seen, done = self.traffic.situations[-1], sum(self.breaker.done.values())
             tell(f"  {done} faults, {seen.planned} texts planned, broadcasts under way: {seen.states or 'none'}")
+
+
+def _is_in(phase: str, seen: Situation) -> bool:
+    return phase in seen.states
 
 
 def _fresh_database(stack: local.Stack) -> str:

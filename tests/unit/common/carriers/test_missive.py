@@ -16,6 +16,7 @@ ACCEPTED = answer(201, {"drafts": {"id": "d1", "conversation": "c1"}})
 
 
 async def test_a_text_is_a_draft_that_is_sent_at_once() -> None:
+    """Fault 22: an empty list of labels threw before every send. Nothing is sent that is not needed."""
     async with Loopback(ACCEPTED) as server:
         await send(create_missive(server.url))
     request = server.received[0]
