@@ -115,6 +115,10 @@ class Processes:
         """Give what a process has logged."""
         return (self.folder / f"{name}.log").read_text()
 
+    def pid(self, name: str) -> int:
+        """Give a process's number."""
+        return self._running[name].pid
+
     def send(self, name: str, what: signal.Signals) -> None:
         """Send a signal to a process."""
         self._running[name].send_signal(what)
