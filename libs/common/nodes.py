@@ -5,11 +5,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from faststream.rabbit import RabbitBroker
 from yarl import URL
 
 #: Seconds between two signs of life, unless a URL says otherwise. aiormq gives a silent connection up after
@@ -50,6 +52,18 @@ async def open_channel(connection: AbstractConnection, **options: Any) -> Abstra
         return await connection.channel(**options)
     except RuntimeError as error:
         raise ConnectionError(str(error)) from error
+
+
+async def drop(broker: RabbitBroker) -> None:
+    """Break the connection of a broker, so that it is made anew to the next node, with its channels and consumers.
+
+    The way out of a connection that lives and a channel that aio-pika waits for without an end.
+    """
+    connection = await broker.connect()
+    if connection.transport is not None:
+        with suppress(*AWAY):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await connection.transport.connection.close()
 
 
 class NodesConnection(aio_pika.RobustConnection):

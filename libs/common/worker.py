@@ -29,6 +29,8 @@ from libs.common.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 
 CHECK_EVERY = 5.0  # seconds between two looks whether the queues are still there
+LOOK_AGAIN = 3.0  # seconds in which a connection that was lost is made anew, with its consumers
+MEND_WITHIN = 60.0  # seconds for the look and what follows from it; then the connection itself is taken for stuck
 START_WAIT = 1.0  # seconds between two tries to reach the broker at start
 
 
@@ -169,15 +171,27 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
         if worker.stopping.is_set():
             return
         try:
-            if await _consuming(service, worker) and not await _broken(worker):
-                continue
-            log.warning("queues_gone")
-            await declare(worker.settings.amqp_url, worker.delay_mode)
-            for subscriber in broker.subscribers:
-                await subscriber.stop()
-                await subscriber.start()
+            async with asyncio.timeout(MEND_WITHIN):
+                await _look_after_queues(service, worker, broker)
         except messaging.BROKER_AWAY as error:
             log.warning("waiting_for_broker", error=type(error).__name__)
+            if isinstance(error, TimeoutError):
+                await nodes.drop(broker)
+
+
+async def _look_after_queues(service: str, worker: Worker, broker: RabbitBroker) -> None:
+    if await _consuming(service, worker) and not await _broken(worker):
+        return
+    # Right after a node was lost its consumers are gone and ours not there yet. To start them twice, at once with
+    # aio-pika, leaves a channel that nobody opens again.
+    await asyncio.sleep(LOOK_AGAIN)
+    if await _consuming(service, worker):
+        return
+    log.warning("queues_gone")
+    await declare(worker.settings.amqp_url, worker.delay_mode)
+    for subscriber in broker.subscribers:
+        await subscriber.stop()
+        await subscriber.start()
 
 
 async def _consuming(service: str, worker: Worker) -> bool:

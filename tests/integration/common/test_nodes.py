@@ -103,6 +103,16 @@ async def test_a_service_whose_node_falls_silent_goes_on_with_another(ways: Ways
         await arrives(handled, amqp_url)
 
 
+async def test_a_connection_that_is_dropped_is_made_anew_to_the_next_node(ways: Ways, amqp_url: str) -> None:
+    one, two = await ways.urls()
+    handled = Handled()
+    async with broker.consuming(f"{one},{two}", handled.routes) as service:
+        await arrives(handled, amqp_url)
+        await nodes.drop(service)
+        await arrives(handled, amqp_url)
+        assert ways.used() == [1]
+
+
 async def test_the_doctor_looks_at_each_node(ways: Ways) -> None:
     one, _ = await ways.urls()
     settings = broker.settings("postgresql://nobody/", f"{one},{ways.nobody}")
