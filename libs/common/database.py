@@ -4,8 +4,11 @@ Every connection is in autocommit, so that what is not in a `transaction` is one
 waits for locks are bounded: a stuck statement must not hold up a broadcast for longer than a batch.
 """
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -35,6 +38,37 @@ STATEMENT_TIMEOUT = 30  # seconds; a draw sets its own
 LOCK_TIMEOUT = 20  # seconds
 IDLE_TIMEOUT = 10  # seconds that a transaction may sit idle: its worker has stopped, others wait for its locks
 CONNECT_TIMEOUT = 5  # seconds
+#: Seconds beyond a statement's own time-out after which a server that has not said a word is taken for gone. The
+#: server's time-outs end a statement that is stuck there; nobody but us ends a wait for an answer that is lost.
+SILENCE = 5
+
+
+class BoundedConnection(AsyncConnection[dict[str, Any]]):
+    """A connection that waits for no answer for ever: one that does not come is a connection that is lost."""
+
+    #: Seconds.
+    answers_within: float = STATEMENT_TIMEOUT + SILENCE
+
+    async def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait as psycopg does. Raises OperationalError when no answer comes in time."""
+        timer = asyncio.get_running_loop().call_later(self.answers_within, _hang_up, self.pgconn.socket)
+        try:
+            return await super().wait(*args, **kwargs)
+        finally:
+            timer.cancel()
+
+
+def _hang_up(descriptor: int) -> None:
+    """Close a connection in both directions; whoever waits for it finds it lost."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+async def allow(connection: Connection, seconds: int) -> None:
+    """Let each statement of the transaction under way take up to `seconds`."""
+    await connection.execute("SELECT set_config('statement_timeout', %s, true)", (f"{seconds}s",))
+    if isinstance(connection, BoundedConnection):
+        connection.answers_within = seconds + SILENCE
 
 
 def conninfo(url: str) -> str:
@@ -55,7 +89,7 @@ def create_pool(url: str, *, size: int = 10) -> Pool:
     """
     pool: Pool = AsyncConnectionPool(
         conninfo(url),
-        connection_class=AsyncConnection[dict[str, Any]],
+        connection_class=BoundedConnection,
         kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None},
         min_size=1,
         max_size=size,
@@ -79,8 +113,13 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     waiting: list[Callable[[], object]] = []
     token = _committed.set(waiting)
     try:
-        async with pool.connection() as connection, connection.transaction():
-            yield connection
+        async with pool.connection() as connection:
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                if isinstance(connection, BoundedConnection):
+                    connection.answers_within = BoundedConnection.answers_within
     finally:
         _committed.reset(token)
     for act in waiting:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from libs.common import audience, causation, codec, lifecycle, outbox, store, traces, tracing, workdays
+from libs.common import audience, causation, codec, database, lifecycle, outbox, store, traces, tracing, workdays
 from libs.common import broadcast as rules
 from libs.common import events as e
 from libs.common.broadcast import Broadcast
@@ -70,7 +70,7 @@ SELECT count(*) AS drawn FROM drawn
 ONE_MAKER = "SELECT pg_try_advisory_xact_lock(hashtext('broadsheet.make_nearest')) AS alone"
 
 #: A draw of millions takes minutes.
-DRAW_TIMEOUT = "SET LOCAL statement_timeout = '15min'"
+DRAW_TIMEOUT = 900  # seconds
 
 #: A number for a new broadcast.
 NEW_ID = "SELECT nextval('broadcast_ids') AS id"
@@ -123,7 +123,7 @@ async def make(connection: Connection, broadcast_id: int, schedule: Schedule, no
 
 
 async def _make(connection: Connection, broadcast_id: int, schedule: Schedule, now: datetime, *, by_hand: bool) -> Made:
-    await connection.execute(DRAW_TIMEOUT)
+    await database.allow(connection, DRAW_TIMEOUT)
     broadcast, version = await lifecycle.load(connection, broadcast_id)
     rules.may_make(broadcast, by_hand=by_hand)
     if not broadcast.segments:

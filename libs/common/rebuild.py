@@ -7,7 +7,7 @@ All in one transaction, with the tables locked: whoever sends meanwhile waits, o
 from collections.abc import AsyncIterator
 from typing import Any
 
-from libs.common import projections, store
+from libs.common import database, projections, store
 from libs.common.database import Connection
 
 #: What is rebuilt; those that refer to others first.
@@ -15,7 +15,7 @@ TABLES = ("broadcast_sent_message_status", "outgoing_messages", "broadcasts_segm
 
 LOCK = f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE"
 DEFER = "SET CONSTRAINTS ALL DEFERRED"
-NO_TIME_LIMIT = "SET LOCAL statement_timeout = 0"
+LONGEST = 86_400  # seconds that one statement may take
 
 #: History, in the order in which it was written.
 PAGE = """
@@ -40,7 +40,7 @@ FROM (SELECT md5(t::text) AS hash FROM {table} t) AS hashes
 
 async def lock(connection: Connection) -> None:
     """Have nobody else read or write the tables until the transaction ends."""
-    await connection.execute(NO_TIME_LIMIT)
+    await database.allow(connection, LONGEST)
     await connection.execute(LOCK)
 
 

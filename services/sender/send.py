@@ -100,8 +100,12 @@ class Sender:
             return batch, await batches.claim(connection, batch, size=settings.batch_texts, now=now)
 
     async def _keep(self, run: _Run) -> None:
-        """Renew the lease for as long as this worker stirs."""
-        while True:
+        """Renew the lease for as long as this worker stirs, but not for longer than a batch can take.
+
+        Whatever it may hang in then, another worker takes what it has not started; what it has is settled.
+        """
+        longest = run.ends + self._settings.request_timeout + self._settings.lease
+        while time.monotonic() < longest:
             await asyncio.sleep(self._settings.lease / 4)
             try:
                 async with database.transaction(self._worker.pool) as connection:
@@ -112,8 +116,8 @@ class Sender:
                 log.warning("lease_not_renewed", error=type(error).__name__)
                 continue
             if not kept:
-                run.lost.set()
-                return
+                break
+        run.lost.set()
 
     async def _start_all(self, run: _Run) -> None:
         """Start text after text, each in its slot, until none is left, time is up, or the batch must stop."""
