@@ -182,8 +182,7 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
 async def _look_after_queues(service: str, worker: Worker, broker: RabbitBroker) -> None:
     if await _consuming(service, worker) and not await _broken(worker):
         return
-    # Right after a node was lost its consumers are gone and ours not there yet. To start them twice, at once with
-    # aio-pika, leaves a channel that nobody opens again.
+    # Right after a node was lost its consumers are gone and ours not there yet: that passes by itself.
     await asyncio.sleep(LOOK_AGAIN)
     if await _consuming(service, worker):
         return

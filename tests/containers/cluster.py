@@ -1,7 +1,6 @@
-"""The three nodes of docker-compose.cluster.yml, each at an address of its own, to be killed and cut off.
+"""The three nodes of docker-compose.cluster.yml, each at an address of its own, to be killed.
 
-Clients on this machine talk to the containers' addresses, without the engine's proxy between: what happens to a node
-that is cut off is then what happens on a network, silence.
+Clients on this machine talk to the containers' addresses, without the engine's proxy between.
 """
 
 import asyncio
@@ -69,24 +68,6 @@ class Cluster(Stack):
     def start_again(self, *nodes: str) -> None:
         """Start nodes that were killed."""
         docker("start", *(container for node in nodes for container in self.containers(node)))
-
-    async def refuses(self, node: str) -> bool:
-        """Tell whether a node takes no connections."""
-        try:
-            _, writer = await asyncio.open_connection(self.addresses[node], 5672)
-        except OSError:
-            return True
-        writer.close()
-        return False
-
-    def cut_off(self, node: str) -> None:
-        """Take a node off the network: it goes on, and nobody hears of it."""
-        docker("network", "disconnect", f"{self.project}_default", *self.containers(node))
-
-    def bring_back(self, node: str) -> None:
-        """Put a node back on the network, where it was."""
-        place = ("--ip", self.addresses[node], "--alias", node)
-        docker("network", "connect", *place, f"{self.project}_default", *self.containers(node))
 
     async def ask(self, path: str, *, but: str = "") -> Any:
         """Ask the management of a node, other than `but`; None if none answers."""
