@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from libs.common import clock, database, dead_letters, rebuild, retention
 from libs.console.running import servers
@@ -61,7 +61,7 @@ def prune(
 def list_letters() -> None:
     """List the dead letters; they stay where they are."""
     found = asyncio.run(dead_letters.browse(servers()["amqp_url"]))
-    table = Table("service", "id", "type", "broadcast", "queue", "reason")
+    table = Table("service", Column("id", no_wrap=True), "type", "broadcast", "queue", "reason")
     for letter in found:
         broadcast = "" if letter.broadcast_id is None else str(letter.broadcast_id)
         table.add_row(letter.service, letter.id, letter.type, broadcast, letter.queue, letter.reason)

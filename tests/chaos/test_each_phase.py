@@ -6,12 +6,15 @@ from libs import local
 from tests.chaos import rig
 from tests.chaos.plan import Fault
 
+# aio-pika leaves a coroutine of its own behind when its broker is ended in the middle of something.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PHASES = ("sending_first", "waiting", "sending_second", "syncing")
 PEOPLE = 60
 A_MINUTE = 60.0  # seconds
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["broker_wiped", "database_crash"])
 async def test_a_server_that_loses_all_that_it_may_lose_costs_less_than_a_minute(stack: local.Stack, kind: str) -> None:
     """The broker loses its disk; PostgreSQL, which may lose nothing that was committed, is ended by `immediate`."""

@@ -7,7 +7,11 @@ from tests.chaos import rig
 from tests.chaos.plan import Fault, directed
 from tests.chaos.report import Result
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [
+    pytest.mark.timeout(400),
+    # aio-pika leaves a coroutine of its own behind when its broker is ended in the middle of something.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PEOPLE = 60
 

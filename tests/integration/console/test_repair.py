@@ -23,8 +23,7 @@ def call(emptied_database: str, amqp_url: str, monkeypatch: pytest.MonkeyPatch) 
     """Give a function that runs `broadsheet` with its arguments."""
     monkeypatch.setenv("BROADSHEET_DATABASE_URL", emptied_database)
     monkeypatch.setenv("BROADSHEET_AMQP_URL", amqp_url)
-    # Wide, so that no cell is folded.
-    return lambda *arguments: CliRunner().invoke(app, arguments, env={"COLUMNS": "200"}, catch_exceptions=False)
+    return lambda *arguments: CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
 async def put_aside(amqp_url: str) -> str:
