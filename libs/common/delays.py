@@ -84,7 +84,7 @@ async def probe(amqp_url: str, wish: Literal["auto", "plugin", "ladder"]) -> Mod
     else:
         return "plugin"
     finally:
-        await connection.close()
+        await nodes.close(connection)
 
 
 async def declare(channel: AbstractChannel, mode: Mode) -> None:

@@ -1,12 +1,10 @@
 """Finding queues that the broker has on record and cannot use, and deleting them, so that they are declared anew.
 
 RabbitMQ that is killed while it makes a quorum queue may come back with the queue's name and arguments but without the
-process that holds its messages. To declare it succeeds, to consume from it ends the connection with INTERNAL_ERROR
-(`noproc`; seen with 3.10.8), and it stays so until somebody deletes it. A queue never holds the only copy of a step, so
-to delete one that holds nothing that can be reached loses nothing.
-
-A cluster is left alone: there a queue between two leaders says the same (no messages, INTERNAL_ERROR) and is well again
-when the next one is elected, while one member that has lost its process does not keep the others from serving.
+process that holds its messages, or with one that never becomes a leader (both seen with 3.10.8). To declare it
+succeeds; to consume from it ends the connection with INTERNAL_ERROR (`noproc`), or gets no answer at all. It stays so
+until somebody deletes it. A queue never holds the only copy of a step, so to delete one that holds nothing that can be
+reached loses nothing. In a cluster a queue may be without a leader for a moment, and is left alone.
 """
 
 from collections.abc import Sequence
@@ -44,13 +42,14 @@ async def delete_broken(amqp_url: str, queues: Sequence[str]) -> list[str]:
         for name in queues:
             if await _works(connection, name):
                 continue
+            await nodes.close(connection)
             connection = await nodes.connect(amqp_url)
             channel = await nodes.open_channel(connection)
             await channel.queue_delete(name, timeout=ANSWERS_WITHIN)
             log.error("broken_queue_deleted", queue=name)
             broken.append(name)
     finally:
-        await connection.close()
+        await nodes.close(connection)
     return broken
 
 
@@ -63,7 +62,7 @@ async def _works(connection: AbstractConnection, name: str) -> bool:
         try:
             # What came in this moment goes back when the channel closes.
             await queue.get(fail=False, timeout=ANSWERS_WITHIN)
-        except ConnectionInternalError:
+        except (ConnectionInternalError, TimeoutError):
             return False
     await channel.close()
     return True

@@ -19,6 +19,7 @@ from yarl import URL
 #: minutes. Less than 5 s gives false alarms (https://www.rabbitmq.com/docs/heartbeats#false-positives).
 HEARTBEAT = 5
 CONNECT_TIMEOUT = 5.0  # seconds for one node to take a connection
+CLOSE_TIMEOUT = 5.0  # seconds for a node to take leave
 
 #: What a node that cannot be reached, or cannot serve, raises.
 AWAY = (aio_pika.exceptions.AMQPError, aio_pika.exceptions.ChannelInvalidStateError, OSError, TimeoutError)
@@ -64,6 +65,13 @@ async def drop(broker: RabbitBroker) -> None:
         with suppress(*AWAY):
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await connection.transport.connection.close()
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Close a connection that was for one thing only; a node that does not take leave is left without."""
+    with suppress(*AWAY):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await connection.close()
 
 
 class NodesConnection(aio_pika.RobustConnection):

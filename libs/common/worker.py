@@ -159,7 +159,7 @@ async def declare(amqp_url: str, mode: delays.Mode) -> None:
             await queue.bind(topology.DEAD.name, routing_key=name)
         await delays.declare(channel, mode)
     finally:
-        await connection.close()
+        await nodes.close(connection)
     if await mending.delete_broken(amqp_url, mending.names(mode)):
         await declare(amqp_url, mode)
 
@@ -211,7 +211,7 @@ async def _consuming(service: str, worker: Worker) -> bool:
     else:
         return True
     finally:
-        await connection.close()
+        await nodes.close(connection)
 
 
 async def _broken(worker: Worker) -> bool:

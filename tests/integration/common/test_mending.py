@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 from aiormq.exceptions import ConnectionInternalError
 
-from libs.common import mending, topology, worker
+from libs.common import mending, nodes, topology, worker
 from libs.local import rabbitmq
 from libs.local.rabbitmq import RabbitMQ
 
@@ -24,10 +24,15 @@ def node(tmp_path: Path) -> Iterator[RabbitMQ]:
     broker.stop()
 
 
-def lose_process_of(node: RabbitMQ, queue: str) -> None:
-    """Take away the process that holds a queue's messages, and leave the queue on record."""
+#: The process that holds a queue's messages: ended while the queue stays on record, or without a leader for ever.
+ENDED = "ra:stop_server(quorum_queues, {{'%2F_{queue}', node()}})."
+STUCK = "sys:suspend('%2F_{queue}')."
+
+
+def break_queue(node: RabbitMQ, queue: str, how: str) -> None:
+    """Leave a queue on record, and do that to the process that holds its messages."""
     script = rabbitmq.find_script().with_name("rabbitmqctl")
-    expression = f"ra:stop_server(quorum_queues, {{'%2F_{queue}', node()}})."
+    expression = how.format(queue=queue)
     environment = node._environment(script, node._ports())
     done = subprocess.run(
         [str(script), "eval", expression], env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -44,11 +49,22 @@ async def get(amqp_url: str, queue: str) -> object:
 @pytest.mark.timeout(180)
 async def test_a_queue_that_cannot_be_used_is_deleted_and_declared_anew(node: RabbitMQ) -> None:
     await worker.declare(node.url, "ladder")
-    lose_process_of(node, QUEUE)
+    break_queue(node, QUEUE, ENDED)
     with pytest.raises(ConnectionInternalError):
         await get(node.url, QUEUE)
     await worker.declare(node.url, "ladder")
     assert await get(node.url, QUEUE) is None
+
+
+@pytest.mark.timeout(180)
+async def test_a_queue_that_never_answers_is_found(node: RabbitMQ, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether RabbitMQ can delete it depends on what is wrong; one without a leader goes within seconds."""
+    await worker.declare(node.url, "ladder")
+    break_queue(node, QUEUE, STUCK)
+    monkeypatch.setattr(mending, "ANSWERS_WITHIN", 1.0)
+    connection = await nodes.connect(node.url)
+    assert not await mending._works(connection, QUEUE)
+    await nodes.close(connection)
 
 
 @pytest.mark.timeout(180)
@@ -66,7 +82,7 @@ async def test_a_queue_that_works_is_left_as_it_is(node: RabbitMQ) -> None:
 @pytest.mark.timeout(180)
 async def test_a_queue_of_a_cluster_is_never_deleted(node: RabbitMQ) -> None:
     await worker.declare(node.url, "ladder")
-    lose_process_of(node, QUEUE)
+    break_queue(node, QUEUE, ENDED)
     assert await mending.delete_broken(f"{node.url},{node.url}?name=other", [QUEUE]) == []
     with pytest.raises(ConnectionInternalError):
         await get(node.url, QUEUE)
