@@ -20,8 +20,8 @@ from tests.chaos.plan import SENDERS
 SHOWN = 8  # findings of a kind that are printed
 #: Why nonsense that we have published is put aside; what the services publish can always be read.
 NONSENSE = ("message_put_aside not JSON", "message_put_aside envelope: ")
-#: Ends that are the plan's or by design: killed, woken past the lease, told to end (-15 before it could listen), a server
-#: away at the start.
+#: Ends that are the plan's or by design: killed, woken past the lease, told to end (-15: before it could listen), a
+#: server away at the start.
 EXPECTED_ENDS = frozenset({-9, -14, -15, 0, FAILED})
 
 
