@@ -7,6 +7,7 @@
     └── Rejected                  the request makes no sense for what there is
         ├── NotFound
         ├── Conflict              not in this state
+        │   └── NotReconciled     the database was restored and is not settled yet
         ├── Invalid               a field's value cannot be taken
         ├── NothingScheduled      no broadcast is scheduled for today
         ├── NoSegments            the broadcast has no audience
@@ -48,6 +49,10 @@ class NotFound(Rejected):
 
 class Conflict(Rejected):
     """The broadcast is not in a state that allows this."""
+
+
+class NotReconciled(Conflict):
+    """The database was restored to a point in the past: nothing starts before `broadsheet reconcile`."""
 
 
 class Invalid(Rejected):

@@ -10,13 +10,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from libs.common import audience, causation, codec, database, lifecycle, outbox, store, traces, tracing, workdays
+from libs.common import (
+    audience,
+    causation,
+    codec,
+    database,
+    lifecycle,
+    outbox,
+    restored,
+    store,
+    traces,
+    tracing,
+    workdays,
+)
 from libs.common import broadcast as rules
 from libs.common import events as e
 from libs.common.broadcast import Broadcast
 from libs.common.commands import MakeBroadcast
 from libs.common.database import Connection
-from libs.common.errors import EmptyDraw, NoSegments, NothingScheduled
+from libs.common.errors import EmptyDraw, NoSegments, NothingScheduled, NotReconciled
 
 #: Recipients that one event names.
 CHUNK = 1000
@@ -30,8 +42,9 @@ LIMIT 1 FOR NO KEY UPDATE
 """
 
 #: Draws one segment's share and writes both messages of each recipient. Members are ordered by a hash of seed and
-#: contact, so that a draw can be repeated and explained; who was drawn before, or has opted out, is passed over. Their
-#: rows are locked, so that somebody who is being erased is passed over too.
+#: contact, so that a draw can be repeated and explained, after those with the given numbers: who has the text already, in
+#: place of a draw that a restore has undone. Who was drawn before, or has opted out, is passed over. Their rows are
+#: locked, so that somebody who is being erased is passed over too.
 #: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
 DRAW = f"""
 WITH drawn AS MATERIALIZED (
@@ -42,7 +55,7 @@ WITH drawn AS MATERIALIZED (
         WHERE {audience.MEMBER}
           AND NOT EXISTS (SELECT FROM outgoing_messages m
                           WHERE m.broadcast_id = %(broadcast_id)s AND m.contact_id = c.id)
-        ORDER BY sha256(convert_to(%(seed)s || ':' || c.id, 'UTF8')), c.id
+        ORDER BY c.phone_number = ANY(%(numbers)s) DESC, sha256(convert_to(%(seed)s || ':' || c.id, 'UTF8')), c.id
         LIMIT %(quota)s FOR KEY SHARE OF c
     ) d
 ), written AS (
@@ -113,23 +126,50 @@ async def make_nearest(connection: Connection, schedule: Schedule, now: datetime
 async def make(connection: Connection, broadcast_id: int, schedule: Schedule, now: datetime, *, by_hand: bool) -> Made:
     """Fix the recipients of a broadcast, write their texts, schedule the next broadcast and begin the first phase.
 
-    Raises NotFound, Conflict (not in a state to be made), NoSegments, EmptyDraw; then nothing has changed.
+    Raises NotFound, Conflict (not in a state to be made), NotReconciled, NoSegments, EmptyDraw; then nothing has
+    changed.
+    """
+    if await restored.held(connection):
+        raise NotReconciled
+    return await make_again(connection, broadcast_id, schedule, now, by_hand=by_hand, numbers=())
+
+
+async def make_again(
+    connection: Connection,
+    broadcast_id: int,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    by_hand: bool,
+    numbers: Sequence[str],
+) -> Made:
+    """Make a broadcast as of `now`, restored or not; of each segment those with the given numbers are drawn first.
+
+    So `reconcile` makes one whose making a restore has undone: who was texted already is a recipient again.
     """
     with tracing.span("make", broadcast_id=broadcast_id) as span:
-        made = await _make(connection, broadcast_id, schedule, now, by_hand=by_hand)
+        made = await _make(connection, broadcast_id, schedule, now, by_hand=by_hand, numbers=numbers)
         await traces.remember(connection, broadcast_id)
         span.set(count=made.recipients)
         return made
 
 
-async def _make(connection: Connection, broadcast_id: int, schedule: Schedule, now: datetime, *, by_hand: bool) -> Made:
+async def _make(
+    connection: Connection,
+    broadcast_id: int,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    by_hand: bool,
+    numbers: Sequence[str],
+) -> Made:
     await database.allow(connection, DRAW_TIMEOUT)
     broadcast, version = await lifecycle.load(connection, broadcast_id)
     rules.may_make(broadcast, by_hand=by_hand)
     if not broadcast.segments:
         raise NoSegments
     seed = secrets.randbits(63)
-    draws = await draw(connection, broadcast, seed, now)
+    draws = await draw(connection, broadcast, seed, now, numbers)
     recipients = sum(item.drawn for item in draws)
     if recipients == 0:
         raise EmptyDraw
@@ -151,7 +191,9 @@ async def _make(connection: Connection, broadcast_id: int, schedule: Schedule, n
     )
 
 
-async def draw(connection: Connection, broadcast: Broadcast, seed: int, now: datetime) -> list[e.Draw]:
+async def draw(
+    connection: Connection, broadcast: Broadcast, seed: int, now: datetime, numbers: Sequence[str] = ()
+) -> list[e.Draw]:
     """Draw the recipients, segment by segment; give what each gave, in the broadcast's order of segments.
 
     The segment with the fewest members to spare draws first: the others can make up for those they share.
@@ -166,7 +208,7 @@ async def draw(connection: Connection, broadcast: Broadcast, seed: int, now: dat
     filters = await audience.filters(connection, list(quotas))
     spare = {key: await audience.count(connection, filters[key]) - quotas[key] for key in quotas}
     drawn = {
-        key: await _draw_segment(connection, broadcast.id, key, filters[key], quotas[key], seed, now)
+        key: await _draw_segment(connection, broadcast.id, key, filters[key], quotas[key], seed, now, numbers)
         for key in sorted(quotas, key=lambda key: (spare[key], key))
     }
     return [e.Draw(segment_id=key, quota=quotas[key], drawn=drawn[key]) for key in quotas]
@@ -180,6 +222,7 @@ async def _draw_segment(
     quota: int,
     seed: int,
     now: datetime,
+    numbers: Sequence[str],
 ) -> int:
     cause = causation.current()
     cursor = await connection.execute(
@@ -190,6 +233,7 @@ async def _draw_segment(
             "segment_id": segment_id,
             "quota": quota,
             "seed": str(seed),
+            "numbers": list(numbers),
             "chunk": CHUNK,
             "stream": store.stream(broadcast_id, f"recipients-{segment_id}"),
             "schema_version": codec.version(e.RecipientsDrawn.__name__),

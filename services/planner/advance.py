@@ -11,7 +11,7 @@ import structlog
 
 from libs.common import broadcast as rules
 from libs.common import events as e
-from libs.common import lifecycle, making, outbox, steps, telemetry, texts, workdays
+from libs.common import lifecycle, making, outbox, restored, steps, telemetry, texts, workdays
 from libs.common.broadcast import Broadcast
 from libs.common.commands import StartSecondPhase
 from libs.common.database import Connection
@@ -24,7 +24,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 async def advance(connection: Connection, broadcast_id: int, now: datetime, settings: Settings) -> None:
-    """Take every step of a broadcast that is due. Raises NotFound."""
+    """Take every step of a broadcast that is due; none while a restore is not settled. Raises NotFound."""
+    if await restored.held(connection):
+        return  # the watchdog comes back once it is
     while True:
         broadcast, version = await lifecycle.load(connection, broadcast_id)
         row = await facts.one(connection, facts.BROADCAST, broadcast_id=broadcast_id)

@@ -2,7 +2,8 @@
 
 A batch is taken with a fence that is newer than any before; a worker whose fence is old finds that its statements
 change nothing, and stops. The statement that starts an attempt is the last look before a text leaves: it checks the
-fence, the broadcast's state, opt-outs, replies and quiet hours, and commits the attempt, all at once.
+fence, the broadcast's state, opt-outs, replies, quiet hours and whether a restore is settled (`restored.py`), and
+commits the attempt, all at once.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.common import events as e
-from libs.common import lifecycle, outbox, store, texts
+from libs.common import lifecycle, outbox, restored, store, texts
 from libs.common.database import Connection
 from libs.common.texts import Attempt
 
@@ -54,7 +55,7 @@ FROM picked WHERE m.id = picked.id RETURNING m.id
 HELD = "SELECT count(*) AS texts FROM outgoing_messages WHERE claimed_by = %(batch_id)s AND state = 'claimed'"
 
 #: Starts the attempts of the next texts of a batch: after this has committed their requests may leave.
-START = """
+START = f"""
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
     WHERE b.id = %(batch_id)s AND b.fence = %(fence)s AND b.closed_at IS NULL AND c.state = %(state)s
@@ -62,6 +63,7 @@ WITH batch AS (
 ), next AS (
     SELECT m.id FROM outgoing_messages m
     WHERE m.claimed_by = %(batch_id)s AND m.state = 'claimed' AND EXISTS (SELECT FROM batch) AND NOT %(quiet)s
+      AND NOT {restored.HOLDS}
       AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
       AND NOT (m.is_second AND EXISTS (
           SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id))

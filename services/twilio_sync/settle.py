@@ -12,16 +12,16 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, lifecycle, steps, store, texts
+from libs.common import database, lifecycle, restored, steps, store, texts
 from libs.common import events as e
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.twilio import LogEntry, Twilio
 from libs.common.commands import SettleUncertain
 from libs.common.database import Connection
+from libs.common.matching import SKEW, match
 from libs.common.settings import CarrierSettings
 from libs.common.worker import Worker
 from services.twilio_sync import queries
-from services.twilio_sync.matching import SKEW, match
 from services.twilio_sync.sync import open_texts
 
 log = structlog.stdlib.get_logger(__name__)
@@ -43,6 +43,8 @@ class Settle:
         settings = self._settings
         before = self._worker.clock() - timedelta(seconds=settings.settle_after)
         async with self._worker.pool.connection() as connection:
+            if await restored.held(connection):
+                return  # what left after the point of a restore is not known yet; the watchdog asks again
             names = {"broadcast_id": message.broadcast_id}
             broadcast = await (await connection.execute(queries.BROADCAST, names)).fetchone()
             assert broadcast is not None, "a step was planned for a broadcast that does not exist"

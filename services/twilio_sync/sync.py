@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, filtering, lifecycle, outbox, pace, store
+from libs.common import database, filtering, lifecycle, outbox, pace, restored, store
 from libs.common import events as e
 from libs.common.carriers import statuses
 from libs.common.carriers.errors import CarrierUnreadable
@@ -20,10 +20,10 @@ from libs.common.carriers.missive import Missive
 from libs.common.carriers.twilio import LogEntry, LogPage, Twilio
 from libs.common.commands import SyncStatuses
 from libs.common.database import Connection
+from libs.common.matching import SKEW, Candidate, match
 from libs.common.settings import CarrierSettings
 from libs.common.worker import Worker
 from services.twilio_sync import queries
-from services.twilio_sync.matching import SKEW, Candidate, match
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,7 +43,9 @@ class Sync:
         """Make one pass; one that is over already does nothing."""
         async with self._worker.pool.connection() as connection:
             row = await _broadcast(connection, message.broadcast_id)
-        if not _current(row, message):
+            held = await restored.held(connection)
+        # What left after the point of a restore is not known yet: its entries would be taken for others'.
+        if held or not _current(row, message):
             return
         try:
             page = await self._read(row)

@@ -11,9 +11,9 @@ import pytest
 from libs.common import consent
 from libs.common.carriers.twilio import LogEntry
 from libs.common.commands import SendBatch
+from libs.common.matching import Candidate
 from services.sender import batches
 from services.twilio_sync import settle, sync
-from services.twilio_sync.matching import Candidate
 from tests.chaos.broken import fence, settling
 from tests.support import servers
 from tests.support.protocol.broadcast import Protocol

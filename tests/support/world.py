@@ -48,6 +48,7 @@ TABLES = [
     "permits",
     "idempotency_keys",
     "traces",
+    "restored",
 ]
 SEQUENCES = ("broadcast_ids", "text_ids")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.carriers.twilio import LogEntry
-from services.twilio_sync.matching import SKEW, Candidate, match
+from libs.common.matching import SKEW, Candidate, match
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 ANNA, BEN = "+13135550001", "+13135550002"
