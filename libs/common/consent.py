@@ -38,6 +38,14 @@ WHERE recipient_phone_number = %(phone_number)s AND NOT is_second
 ORDER BY attempt_started_at DESC, id DESC LIMIT 1
 """
 
+#: Replies to nothing that was known when they came.
+UNATTRIBUTED = """
+SELECT id, phone_number, received_at FROM replies
+WHERE received_at >= %(since)s AND broadcast_id IS NULL AND phone_number IS NOT NULL ORDER BY received_at, id
+FOR NO KEY UPDATE
+"""
+ATTRIBUTE = "UPDATE replies SET broadcast_id = %(broadcast_id)s, contact_id = %(contact_id)s WHERE id = %(id)s"
+
 CONTACT = "SELECT id FROM contacts WHERE phone_number = %(phone_number)s"
 
 #: Somebody unknown who says STOP becomes a contact without tags, so that events can name them by id. The row of one who
@@ -102,11 +110,7 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
     if reply is None:
         return False
     if broadcast_id is not None and contact_id is not None:
-        event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply["id"], contact_id=contact_id)
-        await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
-        cursor = await connection.execute(texts.UNSENT_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
-        unsent = [row["id"] for row in await cursor.fetchall()]
-        await texts.skip(connection, broadcast_id, unsent, "replied", now)
+        await _answers(connection, broadcast_id, contact_id, reply["id"], now)
     match wish(inbound.body):
         case "stop":
             await opt_out(connection, inbound.phone_number, "sms", now, broadcast_id=broadcast_id)
@@ -115,6 +119,32 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
         case None:
             pass
     return True
+
+
+async def attribute(connection: Connection, since: datetime, now: datetime) -> int:
+    """Have replies since then that answered nothing known answer what is known now; give how many do.
+
+    While a restored database is not settled, the texts that people reply to are not known to have left.
+    """
+    cursor = await connection.execute(UNATTRIBUTED, {"since": since})
+    found = 0
+    for reply in await cursor.fetchall():
+        who = {"phone_number": reply["phone_number"], "received_at": reply["received_at"]}
+        answered = await (await connection.execute(ANSWERED, who)).fetchone()
+        if answered is not None:
+            await connection.execute(ATTRIBUTE, {**answered, "id": reply["id"]})
+            await _answers(connection, answered["broadcast_id"], answered["contact_id"], reply["id"], now)
+            found += 1
+    return found
+
+
+async def _answers(connection: Connection, broadcast_id: int, contact_id: int, reply_id: int, now: datetime) -> None:
+    """Record that somebody answered a broadcast, and take out their second message."""
+    event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply_id, contact_id=contact_id)
+    await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
+    cursor = await connection.execute(texts.UNSENT_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
+    unsent = [row["id"] for row in await cursor.fetchall()]
+    await texts.skip(connection, broadcast_id, unsent, "replied", now)
 
 
 async def opt_out(

@@ -152,6 +152,8 @@ class TextAccepted:
     twilio_status: str | None
     #: Found in the carrier's log after its answer was lost.
     settled: bool = False
+    #: When it left by the log, where a restore has undone the attempt itself (`reconcile`); the attempt counts as one.
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +282,7 @@ class StatusesSynced:
 
     broadcast_id: int
     statuses: tuple[TextStatus, ...]
-    #: The pass that read it, 0 for one by hand; None for a delivery report.
+    #: The pass that read it, 0 for one by hand; None for a delivery report and for `reconcile`.
     number: int | None
     #: The page to read next; None at the end of the log.
     next_page: str | None = None

@@ -42,9 +42,9 @@ LIMIT 1 FOR NO KEY UPDATE
 """
 
 #: Draws one segment's share and writes both messages of each recipient. Members are ordered by a hash of seed and
-#: contact, so that a draw can be repeated and explained, after those with the given numbers: who has the text already, in
-#: place of a draw that a restore has undone. Who was drawn before, or has opted out, is passed over. Their rows are
-#: locked, so that somebody who is being erased is passed over too.
+#: contact, so that a draw can be repeated and explained; before them come those with the given numbers, who have the
+#: text already since a draw that a restore has undone. Who was drawn before, or has opted out, is passed over. Their
+#: rows are locked, so that somebody who is being erased is passed over too.
 #: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
 DRAW = f"""
 WITH drawn AS MATERIALIZED (

@@ -117,7 +117,10 @@ STATEMENTS: dict[type[e.Event], tuple[str, ...]] = {
     ),
     e.TextAccepted: (
         """
-        UPDATE outgoing_messages SET state = 'accepted', claimed_by = NULL, skip_reason = NULL WHERE id = %(text)s
+        UPDATE outgoing_messages SET state = 'accepted', claimed_by = NULL, skip_reason = NULL,
+            attempts = attempts + (%(left_at)s::timestamptz IS NOT NULL)::integer,
+            attempt_started_at = coalesce(%(left_at)s::timestamptz, attempt_started_at)
+        WHERE id = %(text)s
         """,
         """
         INSERT INTO broadcast_sent_message_status (outgoing_message_id, broadcast_id, is_second, outcome, missive_id,

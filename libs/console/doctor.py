@@ -11,7 +11,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from libs.common import carriers, database, delays, nodes
+from libs.common import carriers, database, delays, nodes, restored
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.errors import SettingsError
 from libs.common.settings import ApiSettings, CarrierSettings, Settings, load
@@ -42,7 +42,7 @@ async def examine() -> bool:
         settings = None
     if settings is not None:
         checks: list[tuple[str, Callable[[CarrierSettings], Awaitable[Found]]]] = [
-            ("database", _database), *broker_checks(settings), ("Twilio", _twilio), ("Missive", _missive),
+            ("database", database_check), *broker_checks(settings), ("Twilio", _twilio), ("Missive", _missive),
         ]  # fmt: skip
         for name, check in checks:
             try:
@@ -56,7 +56,8 @@ async def examine() -> bool:
     return all(well for _, well, _ in found)
 
 
-async def _database(settings: Settings) -> Found:
+async def database_check(settings: Settings) -> Found:
+    """Tell whether the database answers, fits this release and may be worked with."""
     try:
         async with await database.connect(settings.database_url) as connection:
             row = await (await connection.execute("SELECT clock_timestamp() AS now, version()")).fetchone()
@@ -64,14 +65,18 @@ async def _database(settings: Settings) -> Found:
             skew = abs((row["now"] - datetime.now(UTC)).total_seconds())
             try:
                 revision = await (await connection.execute(database.REVISION)).fetchone()
+                mark = await restored.read(connection)
             except psycopg.errors.UndefinedTable:
-                revision = None
+                revision = mark = None
     except psycopg.Error as error:
         return "database", False, f"{type(error).__name__}: start it, or mend BROADSHEET_DATABASE_URL"
     version = str(row["version"]).partition(" on ")[0]
     if problem := database.misfit(revision):
         return "database", False, f"{version}, but {problem}"
     assert revision is not None
+    if mark is not None and mark.reconciled_at is None:
+        since = mark.since.isoformat()
+        return "database", False, f"{version}, restored and not settled: `broadsheet reconcile --since {since}`"
     if skew > SKEW:
         return "database", False, f"{version}, but its clock differs by {skew:.1f} s: set both by NTP"
     return "database", True, f"{version}, schema {revision['revision']}"

@@ -16,6 +16,7 @@ from libs.console import demo as demonstration
 from libs.console import doctor as examination
 from libs.console.broadcasts import broadcasts, contacts, erase, segments, stop_now
 from libs.console.client import ApiError, NoApi
+from libs.console.reconciling import mark_restored, settle_restored
 from libs.console.repair import letters, prune, rebuild_tables
 from libs.console.running import FOLDER, RUN_FILE, everything, named, recorded, servers
 from libs.console.supervisor import DidNotStart
@@ -33,6 +34,8 @@ app.add_typer(contacts, name="contacts")
 app.add_typer(letters, name="dead-letters")
 app.command("rebuild")(rebuild_tables)
 app.command("prune")(prune)
+app.command("restored")(mark_restored)
+app.command("reconcile")(settle_restored)
 app.command("stop-now")(stop_now)
 app.command("erase")(erase)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, messaging, nodes, pace, topology, workdays
+from libs.common import database, messaging, nodes, pace, restored, topology, workdays
 from libs.common.metrics import Meaning, Measured, Value
 from libs.common.settings import Settings
 from libs.common.worker import Worker
@@ -41,6 +41,7 @@ GAUGES = Measured(
     broadsheet_carrier_held_seconds=Meaning(text="For how long nothing may start, since it fails", label="carrier"),
     broadsheet_carrier_failures=Meaning(text="Failures in a row that were the carrier's", label="carrier"),
     broadsheet_quiet_hours=Meaning(text="1 in quiet hours, when no text may start"),
+    broadsheet_restore_unsettled=Meaning(text="1 after a restore until `broadsheet reconcile`: nothing may start"),
     broadsheet_schema_info=Meaning(text="1; the database's revision", label="revision"),
     broadsheet_dead_letters_waiting=Meaning(text="Messages put aside, as the broker counts them", label="queue"),
 )
@@ -110,6 +111,7 @@ async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
         broadcasts = await (await connection.execute(BROADCASTS, parameters)).fetchall()
         uncertain = await facts.one(connection, UNCERTAIN, now=now)
         held, failures = await pace.held(connection, [settings.carrier])
+        unsettled = await restored.held(connection)
         revision = await facts.one(connection, REVISION)
     texts = {row["is_second"]: row["texts"] for row in pending}
     counts = {row["state"]: row["broadcasts"] for row in broadcasts}
@@ -126,6 +128,7 @@ async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
         "broadsheet_carrier_held_seconds": {settings.carrier: held},
         "broadsheet_carrier_failures": {settings.carrier: float(failures)},
         "broadsheet_quiet_hours": float(workdays.quiet_until(now, settings.quiet, settings.zone) is not None),
+        "broadsheet_restore_unsettled": float(unsettled),
         "broadsheet_schema_info": {revision["version_num"]: 1.0},
     }
 

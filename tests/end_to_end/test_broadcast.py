@@ -55,6 +55,16 @@ async def completed(broadsheet: Processes, broadcast_id: int) -> dict[str, Any]:
     return report
 
 
+async def some_sent(broadsheet: Processes, broadcast_id: int, count: int) -> None:
+    """Wait until so many texts of a broadcast are accepted."""
+
+    async def sent() -> bool:
+        report = await broadsheet.get(f"/broadcasts/{broadcast_id}/report")
+        return bool(report["ledger"]["accepted"] >= count)
+
+    await until(sent, seconds=SETTLE)
+
+
 async def messages(broadsheet: Processes, broadcast_id: int) -> list[dict[str, Any]]:
     """Give all texts of a broadcast."""
     found: list[dict[str, Any]] = []
@@ -137,7 +147,7 @@ async def test_a_sender_killed_in_the_middle_of_a_phase_costs_nobody_a_text(broa
     await broadsheet.start("sender2")
     broadcast_id = await scheduled(broadsheet)
     await broadsheet.post("/make")
-    await _some_sent(broadsheet, broadcast_id, 20)
+    await some_sent(broadsheet, broadcast_id, 20)
     assert await broadsheet.end("sender", signal.SIGKILL) == -signal.SIGKILL
     await completed(broadsheet, broadcast_id)
     await assert_once_and_every_one(broadsheet, broadcast_id)
@@ -146,7 +156,7 @@ async def test_a_sender_killed_in_the_middle_of_a_phase_costs_nobody_a_text(broa
 async def test_a_sender_that_is_told_to_end_gives_back_what_it_has_not_started(broadsheet: Processes) -> None:
     broadcast_id = await scheduled(broadsheet)
     await broadsheet.post("/make")
-    await _some_sent(broadsheet, broadcast_id, 10)
+    await some_sent(broadsheet, broadcast_id, 10)
     assert await broadsheet.end("sender") == 0
     states = Counter(t["state"] for t in await messages(broadsheet, broadcast_id))
     assert states["claimed"] == states["started"] == 0
@@ -160,7 +170,7 @@ async def test_a_sender_stopped_past_its_lease_sends_nothing_when_it_wakes(broad
     await broadsheet.start("sender2")
     broadcast_id = await scheduled(broadsheet)
     await broadsheet.post("/make")
-    await _some_sent(broadsheet, broadcast_id, 20)
+    await some_sent(broadsheet, broadcast_id, 20)
     broadsheet.send("sender", signal.SIGSTOP)
     await completed(broadsheet, broadcast_id)
     before = (await broadsheet.simulate("GET", "/ledger?texts=false"))["totals"]["accepted"]
@@ -194,11 +204,3 @@ async def test_every_service_tells_how_it_is(broadsheet: Processes) -> None:
                 assert (await client.get(f"{broadsheet.health(name)}/{path}")).is_success, (name, path)
         for name in ("planner", "sender", "twilio_sync"):
             assert "Broadsheet" in (await client.get(f"{broadsheet.health(name)}/asyncapi")).text
-
-
-async def _some_sent(broadsheet: Processes, broadcast_id: int, count: int) -> None:
-    async def sent() -> bool:
-        report = await broadsheet.get(f"/broadcasts/{broadcast_id}/report")
-        return bool(report["ledger"]["accepted"] >= count)
-
-    await until(sent, seconds=SETTLE)

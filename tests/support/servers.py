@@ -71,6 +71,18 @@ def database(*, migrated: bool = True) -> Iterator[str]:
         _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def copied(url: str) -> Iterator[str]:
+    """Give the URL of a copy of a database, which nobody may be connected to now, for the time of the block."""
+    name = f"test_{uuid4().hex[:12]}"
+    source = urlsplit(url).path.lstrip("/")
+    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source)))
+    try:
+        yield database_url(name)
+    finally:
+        _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def database_url(name: str) -> str:
     """Give the URL of a database on the server."""
     parts = urlsplit(server_url())

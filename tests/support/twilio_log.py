@@ -39,12 +39,17 @@ class TwilioLog:
         status: str = "delivered",
         error_code: int | None = None,
         direction: str = "outbound-api",
+        from_number: str = FROM,
     ) -> None:
         """Log a text."""
         self.entries.append({
-            "sid": sid, "to": to, "from": FROM, "body": body, "status": status, "error_code": error_code,
+            "sid": sid, "to": to, "from": from_number, "body": body, "status": status, "error_code": error_code,
             "date_created": format_datetime(at), "date_sent": format_datetime(at), "direction": direction,
         })  # fmt: skip
+
+    def reply(self, sid: str, sender: str, body: str, at: datetime) -> None:
+        """Log what somebody wrote to us."""
+        self.add(sid, FROM, body, at, status="received", direction="inbound", from_number=sender)
 
     def set(self, sid: str, **fields: Any) -> None:
         """Change an entry."""
@@ -75,7 +80,7 @@ class TwilioLog:
             (
                 entry
                 for entry in self.entries
-                if entry["from"] == asked.get("From", FROM) and asked.get("To", entry["to"]) == entry["to"]
+                if asked.get("From", entry["from"]) == entry["from"] and asked.get("To", entry["to"]) == entry["to"]
             ),
             key=lambda entry: -_seconds(entry),
         )

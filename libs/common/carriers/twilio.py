@@ -111,6 +111,18 @@ class Twilio:
             params["To"] = to
         return _since(since, _page(await self._get(self._path, params), uri=None))
 
+    async def everything(
+        self, *, from_number: str | None = None, to: str | None = None, since: datetime, page_size: int
+    ) -> LogPage:
+        """Read the first page of all there is from or to a number, replies included, from `since` on, newest first.
+
+        No filter by day, so that texts without a `date_sent` are listed, too: the pages end where they reach back past
+        `since`. `page` reads the next ones. Raises CarrierUnreadable.
+        """
+        params = {"PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
+        params |= {name: number for name, number in (("From", from_number), ("To", to)) if number is not None}
+        return _since(since, _page(await self._get(self._path, params), uri=None))
+
     async def page(self, uri: str, *, since: datetime | None = None) -> LogPage:
         """Read the page that another page named as its next; with `since`, what is older is dropped as in `messages`.
 

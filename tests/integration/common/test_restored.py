@@ -8,6 +8,8 @@ from libs.common import database, restored
 from libs.common.carriers.outcomes import Accepted, Unknown
 from libs.common.commands import SettleUncertain, SyncStatuses
 from libs.common.errors import NotReconciled
+from libs.console import doctor
+from services.planner.observe import measure
 from services.twilio_sync.settle import Settle
 from services.twilio_sync.sync import Sync
 from tests.support.twilio_log import TwilioLog
@@ -114,3 +116,14 @@ async def test_a_mark_that_was_set_anew_meanwhile_is_not_lifted(world: World) ->
         await restored.hold(connection, world.clock.now - timedelta(hours=9), world.clock.now)
         await restored.lift(connection, mark, world.clock.now)
         assert await restored.held(connection)
+
+
+async def test_who_looks_is_told(world: World) -> None:
+    assert (await measure(world.worker, NOW))["broadsheet_restore_unsettled"] == 0
+    await hold(world)
+    assert (await measure(world.worker, NOW))["broadsheet_restore_unsettled"] == 1
+    _, well, words = await doctor.database_check(world.settings)
+    assert not well
+    assert "broadsheet reconcile --since" in words
+    await lift(world)
+    assert (await doctor.database_check(world.settings))[1]

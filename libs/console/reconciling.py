@@ -1,0 +1,125 @@
+"""`broadsheet restored` and `reconcile`: after PostgreSQL was restored to a point in the past (docs/postgresql.md)."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.common import carriers, clock, database, making, reconcile, restored
+from libs.common.carriers.errors import CarrierUnreadable
+from libs.common.database import Pool
+from libs.common.reconcile import Report
+from libs.common.restored import Mark
+from libs.common.settings import CarrierSettings, load
+from libs.console.running import servers
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def moment(value: str) -> datetime:
+    """Read a time with its offset, `2026-11-23T14:05:00Z` or `2026-11-23 14:05:00+00`. Raises typer.BadParameter."""
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise typer.BadParameter("give a time such as 2026-11-23T14:05:00Z") from error
+    if read.tzinfo is None:
+        raise typer.BadParameter("give the time with its offset, such as 2026-11-23T14:05:00Z")
+    if read > clock.utc_now():
+        raise typer.BadParameter("that time is still to come")
+    return read.astimezone(UTC)
+
+
+Time = Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="A time, such as 2026-11-23T14:05:00Z.")]
+
+
+def mark_restored(to: Time) -> None:
+    """Say that this database was restored to a time: nothing is sent from it before `broadsheet reconcile`."""
+    database_url = servers()["database_url"]
+
+    async def run() -> Mark | None:
+        async with database.create_pool(database_url, size=1) as pool:
+            async with database.transaction(pool) as connection:
+                await restored.hold(connection, to, clock.utc_now())
+            return await _mark(pool)
+
+    mark = asyncio.run(run())
+    assert mark is not None
+    console.print(f"Held: nothing is sent before `broadsheet reconcile --since {mark.since.isoformat()}`.")
+
+
+def settle_restored(since: Time) -> None:
+    """Settle everything since a time against the carrier's log, and let broadcasts go on; safe to run again."""
+    settings = load(CarrierSettings, **servers())
+    try:
+        report = asyncio.run(_settle(settings, since, clock.utc_now))
+    except CarrierUnreadable as error:
+        errors.print(f"The log cannot be read ({error.code}): {error}", highlight=False)
+        errors.print("Nothing is sent yet. Run this again.", highlight=False)
+        raise typer.Exit(1) from error
+    _show(report)
+
+
+async def _settle(settings: CarrierSettings, since: datetime, now: Callable[[], datetime]) -> Report:
+    twilio = carriers.create_twilio(settings)
+    try:
+        async with database.create_pool(settings.database_url, size=2) as pool:
+            mark = await _held(pool, since, now)
+            if mark.reconciled_at is None:
+                await _let_the_log_catch_up(mark, settings.settle_after, now)
+            schedule = making.Schedule(zone=settings.zone, holidays=settings.holidays)
+            return await reconcile.reconcile(pool, twilio, schedule, now)
+    finally:
+        await twilio.aclose()
+
+
+async def _held(pool: Pool, since: datetime, now: Callable[[], datetime]) -> Mark:
+    """Set the mark and give it. One that was lifted after `since` stays lifted, so that twice is once."""
+    mark = await _mark(pool)
+    if mark is None or not mark.since <= since <= (mark.reconciled_at or mark.since):
+        async with database.transaction(pool) as connection:
+            await restored.hold(connection, since, now())
+        mark = await _mark(pool)
+        assert mark is not None
+    if mark.since < since:
+        errors.print(f"It is marked as restored to {mark.since.isoformat()}: the log is read since then.")
+    return mark
+
+
+async def _mark(pool: Pool) -> Mark | None:
+    async with pool.connection() as connection:
+        return await restored.read(connection)
+
+
+async def _let_the_log_catch_up(mark: Mark, settle_after: float, now: Callable[[], datetime]) -> None:
+    """Wait until what left before the mark was set must be in the log."""
+    wait = (mark.held_at + timedelta(seconds=settle_after) - now()).total_seconds()
+    if wait > 0:
+        console.print(f"Waiting {wait:.0f} s: what left until now may not be in the log yet.")
+        await asyncio.sleep(wait)
+
+
+def _show(report: Report) -> None:
+    table = Table("broadcast", "message", "found in the log", "log entry found")
+    for broadcast_id, is_second in sorted({*report.accepted, *report.named}):
+        key = (broadcast_id, is_second)
+        message = "second" if is_second else "first"
+        table.add_row(str(broadcast_id), message, f"{report.accepted[key]:,}", f"{report.named[key]:,}")
+    console.print(table)
+    for broadcast_id, recipients in report.made.items():
+        early = "; its time has not come: it is PAUSED, resume or cancel it" if broadcast_id in report.paused else ""
+        console.print(f"Broadcast {broadcast_id} was made again: {recipients:,} recipients{early}.")
+    console.print(
+        f"{report.outbound:,} texts and {report.inbound:,} replies in the log. Recorded: {report.replies:,} replies"
+        f" ({report.opted_out:,} STOP, {report.opted_in:,} START); {report.attributed:,} now answer their broadcast."
+    )
+    if report.strangers:
+        console.print(
+            f"{report.strangers:,} texts in the log are none of this database's: typed by hand, to people a draw has"
+            " passed over, or of broadcasts created since then. Do not create such a broadcast anew."
+        )
+    console.print("Broadcasts go on." if report.lifted else "Nothing is sent yet.")
