@@ -4,8 +4,8 @@
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import aio_pika
@@ -47,10 +47,22 @@ async def connect(amqp_url: str) -> AbstractConnection:
     return await aio_pika.connect(last, timeout=CONNECT_TIMEOUT)
 
 
+@contextmanager
+def losing() -> Iterator[None]:
+    """Raise ConnectionError for a connection that was lost without a reason: aiormq says a bare Exception then."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is Exception:
+            raise ConnectionError("the connection was lost") from error
+        raise
+
+
 async def open_channel(connection: AbstractConnection, **options: Any) -> AbstractChannel:
     """Open a channel. Raises ConnectionError if the connection is lost; aio-pika says RuntimeError then."""
     try:
-        return await connection.channel(**options)
+        with losing():
+            return await connection.channel(**options)
     except RuntimeError as error:
         raise ConnectionError(str(error)) from error
 

@@ -133,8 +133,9 @@ async def _prepare(service: str, worker: Worker) -> None:
     """Wait for the broker, find out how it delays and declare what there is to declare."""
     while True:
         try:
-            worker.delay_mode = await delays.probe(worker.settings.amqp_url, worker.settings.delays)
-            await declare(worker.settings.amqp_url, worker.delay_mode)
+            with nodes.losing():
+                worker.delay_mode = await delays.probe(worker.settings.amqp_url, worker.settings.delays)
+                await declare(worker.settings.amqp_url, worker.delay_mode)
         except messaging.BROKER_AWAY as error:
             log.warning("waiting_for_broker", service=service, error=type(error).__name__)
             await asyncio.sleep(START_WAIT)
@@ -171,8 +172,9 @@ async def _keep_queues(service: str, worker: Worker, broker: RabbitBroker) -> No
         if worker.stopping.is_set():
             return
         try:
-            async with asyncio.timeout(MEND_WITHIN):
-                await _look_after_queues(service, worker, broker)
+            with nodes.losing():
+                async with asyncio.timeout(MEND_WITHIN):
+                    await _look_after_queues(service, worker, broker)
         except messaging.BROKER_AWAY as error:
             log.warning("waiting_for_broker", error=type(error).__name__)
             if isinstance(error, TimeoutError):

@@ -95,7 +95,8 @@ async def run(worker: Worker) -> None:
         except messaging.TRANSIENT as error:
             log.warning("not_measured", what="database", error=type(error).__name__)
         try:
-            GAUGES.set(keep=keep, broadsheet_dead_letters_waiting=await dead_letters(worker))
+            with nodes.losing():
+                GAUGES.set(keep=keep, broadsheet_dead_letters_waiting=await dead_letters(worker))
         except messaging.BROKER_AWAY as error:
             log.warning("not_measured", what="broker", error=type(error).__name__)
         await asyncio.sleep(interval)

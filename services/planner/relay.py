@@ -14,7 +14,7 @@ import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-from libs.common import database, delays, messaging, outbox, telemetry, topology
+from libs.common import database, delays, messaging, nodes, outbox, telemetry, topology
 from libs.common.worker import Worker
 
 log = structlog.stdlib.get_logger(__name__)
@@ -37,8 +37,9 @@ async def run(worker: Worker) -> None:
         while True:
             wake.clear()
             try:
-                while await relay(worker, worker.clock()) == BATCH:
-                    pass
+                with nodes.losing():
+                    while await relay(worker, worker.clock()) == BATCH:
+                        pass
             except TROUBLE as error:
                 log.warning("relay_waits", error=type(error).__name__)
                 await asyncio.sleep(POLL)

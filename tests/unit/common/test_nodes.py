@@ -1,7 +1,10 @@
 """The list of the broker's nodes."""
 
+import asyncio
+
 import aio_pika
 import pytest
+from aiormq.base import FutureStore
 from yarl import URL
 
 from libs.common import nodes
@@ -32,3 +35,18 @@ async def test_a_connection_that_is_lost_before_its_channel_opens_is_a_lost_conn
     connection = aio_pika.Connection(URL("amqp://127.0.0.1/"))
     with pytest.raises(nodes.AWAY):
         await nodes.open_channel(connection)
+
+
+async def test_a_connection_that_is_lost_without_a_reason_is_a_lost_connection() -> None:
+    """aiormq rejects what waits for an answer with a bare Exception then."""
+    waiting = FutureStore(asyncio.get_running_loop())
+    answer = waiting.create_future()
+    await waiting.reject_all(None)
+    with pytest.raises(nodes.AWAY), nodes.losing():
+        await answer
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), KeyError("ours")])
+def test_an_error_of_our_own_is_not_taken_for_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(type(error)), nodes.losing():
+        raise error
