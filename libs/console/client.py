@@ -1,11 +1,10 @@
 """The API as the command line calls it."""
 
-import os
 from typing import Any
 
 import httpx
 
-from libs.console.running import RUN_FILE, recorded
+from libs.console.running import RUN_FILE, named, recorded
 
 
 class ApiError(Exception):
@@ -19,8 +18,8 @@ class NoApi(Exception):
 def connect() -> "Client":
     """Give a client of the API that the environment names, or that `broadsheet up` runs in this folder."""
     running = recorded()
-    url = os.environ.get("BROADSHEET_API_URL") or (running.api_url if running else "")
-    keys = os.environ.get("BROADSHEET_API_KEYS") or (running.api_key if running else "")
+    url = named("API_URL") or (running.api_url if running else "")
+    keys = named("API_KEYS") or (running.api_key if running else "")
     if not url or not keys:
         raise NoApi(
             f"No API is known: run `broadsheet up` in this folder (it writes {RUN_FILE}), "

@@ -1,6 +1,8 @@
 """The whole flow in containers, as compose starts them."""
 
+import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,19 @@ def assert_verdict(printed: str) -> None:
 
 def test_a_broadcast_goes_from_make_to_its_report(running: Stack) -> None:
     assert_verdict(running.demo())
+
+
+def test_commands_have_a_container_with_all_that_they_need(running: Stack) -> None:
+    def command(*arguments: str) -> str:
+        return running.run("run", "--rm", "--no-deps", "--no-TTY", "cli", *arguments)
+
+    assert "the log can be read" in command()  # doctor, which fails if anything is wrong
+    [broadcast, *_] = json.loads(command("broadcast", "list", "--json"))
+    assert broadcast["state"] in ("completed", "scheduled")
+    assert "No dead letters" in command("dead-letters", "list")
+    point = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    assert "Held" in command("restored", "--to", point)
+    assert "Broadcasts go on." in command("reconcile", "--since", point)
 
 
 def test_four_senders_hold_the_pace_of_one_and_nobody_gets_a_text_twice(running: Stack) -> None:
