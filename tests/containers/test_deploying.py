@@ -9,21 +9,18 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from libs.console.client import Client
-from libs.console.demo import people
 from libs.console.verdict import judge
 from tests.containers import support
+from tests.containers.broadcasts import FIRST, SECOND, schedule, state
 from tests.containers.support import ROOT, SERVICES, Stack
 
 RATE = 5  # texts a second: a phase lasts while services change
 RECIPIENTS = 200
-FIRST, SECOND = "First: ¿qué tal? 💡", "Second: 50 % off\\n $$"
 SETTLE = 240.0  # seconds
 
 #: The older release knows no file for the command line's settings.
@@ -76,32 +73,10 @@ def deploy(folder: Path, image: str, previous: str) -> Iterator[Stack]:
         yield stack
 
 
-def schedule(client: Client) -> int:
-    """Import people and start a broadcast; give its id."""
-    client.call("POST", "/contacts/import", content=people(), headers={"Content-Type": "text/csv"})
-    segment = client.call("POST", "/segments", json={"name": "eastside", "filter": {"any": ["eastside"]}})
-    broadcast = client.call(
-        "POST",
-        "/broadcasts",
-        json={
-            "run_at": (datetime.now(UTC) + timedelta(seconds=2)).isoformat(),
-            "first_message": FIRST,
-            "second_message": SECOND,
-            "segments": [{"segment_id": segment["id"], "ratio": 100}],
-            "max_recipients": RECIPIENTS,
-        },
-    )
-    return int(broadcast["id"])
-
-
-def state(client: Client, broadcast_id: int) -> str:
-    return str(client.call("GET", f"/broadcasts/{broadcast_id}/report")["state"])
-
-
 def test_a_broadcast_lives_through_a_rolling_deploy_and_a_step_back(deploy: Stack) -> None:
     following = [f"{name}-next" for name in SERVICES]
     with deploy.api() as client:
-        broadcast_id = schedule(client)
+        broadcast_id = schedule(client, RECIPIENTS)
         support.until(lambda: state(client, broadcast_id) == "sending_first", what="the first texts")
         # Staff pause while containers start, so that a slow machine does not miss the half of it.
         client.call("POST", f"/broadcasts/{broadcast_id}/pause")
