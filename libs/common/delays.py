@@ -115,9 +115,7 @@ async def _exchange(channel: AbstractChannel, exchange: RabbitExchange) -> aio_p
     )
 
 
-async def publish(
-    broker: RabbitBroker, mode: Mode, message: aio_pika.Message, *, command: str, delay: float, confirm_within: float
-) -> None:
+async def publish(broker: RabbitBroker, mode: Mode, message: aio_pika.Message, *, command: str, delay: float) -> None:
     """Hand a command to the broker, to be delivered `delay` seconds from now, and wait for its confirm.
 
     Raises what the broker raises: a message that no queue takes is an error, too.
@@ -129,14 +127,11 @@ async def publish(
             routing_key=command,
             mandatory=True,
             persist=True,
-            timeout=confirm_within,
         )
     elif mode == "plugin":
         message.headers["x-delay"] = math.ceil(delay * 1000)
         # The exchange holds the message itself, so that it is in no queue yet and a mandatory one would come back.
-        await broker.publish(
-            message, exchange=PLUGIN, routing_key=command, mandatory=False, persist=True, timeout=confirm_within
-        )
+        await broker.publish(message, exchange=PLUGIN, routing_key=command, mandatory=False, persist=True)
     else:
         await broker.publish(
             message,
@@ -144,5 +139,4 @@ async def publish(
             routing_key=ladder_key(delay, command),
             mandatory=True,
             persist=True,
-            timeout=confirm_within,
         )

@@ -35,7 +35,7 @@ log = structlog.stdlib.get_logger(__name__)
 #: pool's own wait before each they last a quarter of an hour, half of what RabbitMQ gives a consumer to acknowledge; a
 #: message is delivered 20 times, so that a database may be away for hours before messages are put aside.
 RETRIES = (0.05, 0.2, 0.5, 1.0, 2.0, *(5.0,) * 45)
-PUBLISH_TIMEOUT = 10.0  # seconds to wait for the broker's confirm
+PUBLISH_TIMEOUT = 8.0  # seconds for the broker to take messages and confirm them; less than a transaction may sit idle
 #: How far ahead a step may be planned to be part of the trace that planned it.
 LINK_AFTER = timedelta(minutes=15)
 REASON = "x-broadsheet-reason"
@@ -217,7 +217,8 @@ class Consumption(BaseMiddleware):
             message_id=msg.message_id,
         )
         service = queue.partition(".")[0]
-        await broker.publish(dead, exchange=topology.DEAD, routing_key=service, persist=True, timeout=PUBLISH_TIMEOUT)
+        async with nodes.bounded(broker, PUBLISH_TIMEOUT):
+            await broker.publish(dead, exchange=topology.DEAD, routing_key=service, persist=True)
         telemetry.DEAD_LETTERS.labels(type_).inc()
         log.error("message_put_aside", queue=queue, reason=reason)
 

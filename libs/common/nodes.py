@@ -4,8 +4,8 @@
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aio_pika
@@ -77,6 +77,21 @@ async def drop(broker: RabbitBroker) -> None:
         with suppress(*AWAY):
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await connection.transport.connection.close()
+
+
+@asynccontextmanager
+async def bounded(broker: RabbitBroker, seconds: float) -> AsyncIterator[None]:
+    """Give what is asked of a broker so long, then break its connection and raise TimeoutError.
+
+    A publish has a time-out of its own, but only for the confirm: before that it waits for a channel that is being
+    restored, and on a node whose peers it cannot reach that has no end.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        await drop(broker)
+        raise
 
 
 async def close(connection: AbstractConnection) -> None:

@@ -31,6 +31,7 @@ log = structlog.stdlib.get_logger(__name__)
 CHECK_EVERY = 5.0  # seconds between two looks whether the queues are still there
 LOOK_AGAIN = 3.0  # seconds in which a connection that was lost is made anew, with its consumers
 MEND_WITHIN = 60.0  # seconds for the look and what follows from it; then the connection itself is taken for stuck
+ANSWERS_WITHIN = 5.0  # seconds for a broker that is there to open a channel
 START_WAIT = 1.0  # seconds between two tries to reach the broker at start
 
 
@@ -188,6 +189,10 @@ async def _look_after_queues(service: str, worker: Worker, broker: RabbitBroker)
     await asyncio.sleep(LOOK_AGAIN)
     if await _consuming(service, worker):
         return
+    # A node that was cut off is what the others take consumers away from: then it is our connection that is gone.
+    async with nodes.bounded(broker, ANSWERS_WITHIN):
+        channel = await nodes.open_channel(await broker.connect())
+        await channel.close()
     log.warning("queues_gone")
     await declare(worker.settings.amqp_url, worker.delay_mode)
     for subscriber in broker.subscribers:

@@ -57,8 +57,9 @@ async def relay(worker: Worker, now: datetime) -> int:
     assert worker.broker is not None
     async with database.transaction(worker.pool) as connection:
         rows = await outbox.take(connection, until=now + HORIZON, limit=BATCH)
-        for row in rows:
-            await _publish(worker, row, max(0.0, (row["deliver_at"] - now).total_seconds()))
+        async with nodes.bounded(worker.broker, messaging.PUBLISH_TIMEOUT):
+            for row in rows:
+                await _publish(worker, row, max(0.0, (row["deliver_at"] - now).total_seconds()))
     return len(rows)
 
 
@@ -80,7 +81,6 @@ async def _hand_over(
             message,
             command=envelope.type,
             delay=delay,
-            confirm_within=messaging.PUBLISH_TIMEOUT,
         )
     else:
         await worker.broker.publish(
@@ -89,7 +89,6 @@ async def _hand_over(
             routing_key=envelope.type,
             mandatory=True,
             persist=True,
-            timeout=messaging.PUBLISH_TIMEOUT,
         )
 
 

@@ -1,6 +1,7 @@
-"""The three nodes of docker-compose.cluster.yml, each at an address of its own, to be killed.
+"""The three nodes of docker-compose.cluster.yml, each at an address of its own, to be killed and cut off.
 
-Clients on this machine talk to the containers' addresses, without the engine's proxy between.
+Clients on this machine talk to the containers' addresses, without the engine's proxy between: what happens to a node
+that is cut off is then what happens on a network, silence.
 """
 
 import asyncio
@@ -68,6 +69,22 @@ class Cluster(Stack):
     def start_again(self, *nodes: str) -> None:
         """Start nodes that were killed."""
         docker("start", *(container for node in nodes for container in self.containers(node)))
+
+    def cut_off(self, node: str) -> None:
+        """Take a node off the network: it goes on, and nobody hears of it."""
+        docker("network", "disconnect", f"{self.project}_default", *self.containers(node))
+
+    def bring_back(self, node: str) -> None:
+        """Put a node back on the network, where it was."""
+        place = ("--ip", self.addresses[node], "--alias", node)
+        docker("network", "connect", *place, f"{self.project}_default", *self.containers(node))
+
+    def use_raft(self) -> None:
+        """Keep the metadata where RabbitMQ 4.2 keeps it from the start, also on a 4.0 or 4.1 (docs/cluster.md)."""
+        [container, *_] = self.containers(NODES[0])
+        flags = docker("exec", container, "rabbitmqctl", "--silent", "list_feature_flags", "name", "state")
+        if "khepri_db\tenabled" not in flags:
+            docker("exec", container, "rabbitmqctl", "enable_feature_flag", "--opt-in", "khepri_db")
 
     async def ask(self, path: str, *, but: str = "") -> Any:
         """Ask the management of a node, other than `but`; None if none answers."""

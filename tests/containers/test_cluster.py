@@ -1,4 +1,4 @@
-"""The broker as three nodes: one at a time is killed while a broadcast goes on; nobody is the worse for it.
+"""The broker as three nodes: one at a time is killed or cut off while a broadcast goes on; nobody is the worse for it.
 
 The simulator's ledger is the judge. Each fault hits the node that the services are connected to.
 """
@@ -134,9 +134,10 @@ class Rig:
 async def rig(
     folder: Path, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Rig]:
-    """Three nodes and all services, ready."""
+    """Three nodes and all services, ready; a database and a ledger of its own."""
     with cluster(folder) as nodes:
         await nodes.whole()
+        nodes.use_raft()
         # Here, and not by each service: to make so many queues on three nodes takes longer than services get to start.
         await worker.declare(nodes.amqp_url, "ladder")
         await nodes.whole(queues=QUEUES)
@@ -152,7 +153,7 @@ async def rig(
 
 
 @pytest.mark.timeout(600)
-async def test_a_node_killed_in_any_phase_costs_seconds_and_nobody_a_text(rig: Rig) -> None:
+async def test_a_node_lost_in_any_phase_costs_seconds_and_nobody_a_text(rig: Rig) -> None:
     nodes = rig.nodes
     for phase in PHASES:
         id_ = await rig.send(f"killed in {phase}", until=phase)
@@ -161,3 +162,12 @@ async def test_a_node_killed_in_any_phase_costs_seconds_and_nobody_a_text(rig: R
         back = await rig.back(lost)
         nodes.start_again(lost)
         await rig.ends(id_, f"{lost}; services over another node after {back:.1f} s")
+
+    # Silence instead of an end: what is asked of it has to be given up, and what the others ask of each other.
+    id_ = await rig.send("cut off the network", until=PHASES[0])
+    lost = rig.most_used()
+    nodes.cut_off(lost)
+    back = await rig.back(lost)
+    await rig.reaches(id_, "completed")
+    nodes.bring_back(lost)
+    await rig.ends(id_, f"{lost}; services over another node after {back:.1f} s")

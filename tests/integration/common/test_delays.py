@@ -36,7 +36,7 @@ async def deliveries(amqp_url: str, mode: Mode, waits: list[float]) -> dict[UUID
             ids.append(uuid4())
             message = aio_pika.Message(b"{}", message_id=str(ids[-1]))
             published[ids[-1]] = time.monotonic()
-            await delays.publish(publisher, mode, message, command="MakeBroadcast", delay=wait, confirm_within=10)
+            await delays.publish(publisher, mode, message, command="MakeBroadcast", delay=wait)
         await asyncio.wait_for(everything.wait(), max(waits) + 20)
     return {id_: arrived[id_] - published[id_] for id_ in ids}
 

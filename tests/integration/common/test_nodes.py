@@ -126,3 +126,22 @@ async def test_the_doctor_looks_at_each_node(ways: Ways) -> None:
     alone = broker.settings("postgresql://nobody/", one)
     assert [name for name, _ in doctor.broker_checks(alone)] == ["broker"]
     assert await delays.probe(f"{ways.nobody},{one}", "auto") in ("ladder", "plugin")
+
+
+async def test_what_a_silent_node_does_not_take_is_given_up_and_goes_to_the_next(ways: Ways, amqp_url: str) -> None:
+    """A publish waits without an end for a channel that is being restored; the heartbeat alone takes 18 s."""
+    one, two = await ways.urls(heartbeat=60)
+    handled = Handled()
+    async with broker.consuming(f"{one},{two}", handled.routes) as service:
+        await arrives(handled, amqp_url)
+        ways.links[0].swallow(SILENCE)
+        with pytest.raises(TimeoutError):
+            async with nodes.bounded(service, 1.0):
+                await service.publish(b"{}", exchange=topology.DEAD, routing_key="planner", persist=True)
+
+        async def elsewhere() -> bool:
+            return 1 in ways.used()
+
+        await until(elsewhere, seconds=PATIENCE)
+        async with nodes.bounded(service, PATIENCE):
+            await service.publish(b"{}", exchange=topology.DEAD, routing_key="planner", persist=True)
