@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from yarl import URL
 
-from libs.common import delays, nodes, topology
+from libs.common import database, delays, nodes, outbox, topology
+from libs.common.clock import utc_now
+from libs.common.commands import MakeBroadcast
+from libs.common.database import Pool
 from libs.console import doctor
+from services.planner import relay
 from tests.chaos.proxy import HOST, Link, free_port, to_tcp
 from tests.integration.common.test_dead_letters import Handled, envelope
 from tests.support import broker
@@ -145,3 +149,24 @@ async def test_what_a_silent_node_does_not_take_is_given_up_and_goes_to_the_next
         await until(elsewhere, seconds=PATIENCE)
         async with nodes.bounded(service, PATIENCE):
             await service.publish(b"{}", exchange=topology.DEAD, routing_key="planner", persist=True)
+
+
+async def test_the_relay_waits_seconds_for_a_silent_node_and_publishes_by_the_next(
+    ways: Ways, database_url: str, pool: Pool
+) -> None:
+    """Seed 310 of the rig: a relay waited without an end for a channel that aio-pika did not restore."""
+    one, two = await ways.urls(heartbeat=60)
+    async with broker.relaying(database_url, f"{one},{two}", pool) as planner:
+        async with database.transaction(pool) as connection:
+            await outbox.write(connection, [MakeBroadcast(broadcast_id=1)], now=utc_now())
+        ways.links[0].swallow(SILENCE)
+        with pytest.raises(TimeoutError):
+            await relay.relay(planner, utc_now())
+
+        async def published() -> bool:
+            try:
+                return await relay.relay(planner, utc_now()) == 1
+            except relay.TROUBLE:
+                return False
+
+        await until(published, seconds=PATIENCE)
