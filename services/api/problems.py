@@ -80,6 +80,9 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     ),
     errors.NoSegments: Problem(status=409, type="/problems/no-segments", title="The broadcast has no audience"),
     errors.EmptyDraw: Problem(status=409, type="/problems/empty-draw", title="No contact can be drawn"),
+    errors.NotReconciled: Problem(
+        status=409, type="/problems/not-reconciled", title="Restored from a backup and not settled yet"
+    ),
     errors.Conflict: Problem(status=409, type="/problems/conflict", title="Not possible in this state"),
     errors.Invalid: INVALID,
     InvalidFields: INVALID,
