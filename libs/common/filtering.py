@@ -36,11 +36,6 @@ FROM counted WHERE outcome = 'accepted' AND code = ANY(%(codes)s) GROUP BY 1 ORD
 """
 
 
-def concerns(code: int | None) -> bool:
-    """Tell whether a code may be a reason to pause a broadcast."""
-    return str(code) in (*_AT_ONCE, *_MANY)
-
-
 async def pause_if_turned_away(connection: Connection, broadcast_id: int, now: datetime) -> str | None:
     """Pause a broadcast that the carriers turn away; give the code, None if they do not.
 

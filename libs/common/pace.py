@@ -31,9 +31,14 @@ class Limit:
     interval: float
 
 
+def number_key(sending_number_id: int) -> str:
+    """Give the key of a sending number."""
+    return f"number:{sending_number_id}"
+
+
 def number_limit(sending_number_id: int, rate: float) -> Limit:
     """Give the limit of a sending number: `rate` texts a second."""
-    return Limit(key=f"number:{sending_number_id}", interval=1 / (rate * UTILISATION))
+    return Limit(key=number_key(sending_number_id), interval=1 / (rate * UTILISATION))
 
 
 def provider_hold(provider: str) -> Limit:

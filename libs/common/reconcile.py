@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import consent, database, lifecycle, making, restored, store
+from libs.common import consent, database, delivery, lifecycle, making, restored, store
 from libs.common import events as e
 from libs.common.carriers import whole_log
 from libs.common.carriers.bodies import normalise
@@ -265,7 +265,7 @@ async def _record(
     await lifecycle.note(connection, store.stream(broadcast_id, "texts"), settled, now)
     if statuses:
         synced = e.StatusesSynced(broadcast_id=broadcast_id, statuses=tuple(statuses), number=None)
-        await lifecycle.note(connection, store.stream(broadcast_id, "statuses"), [synced], now)
+        await delivery.record(connection, synced, now)
 
 
 async def _receive(

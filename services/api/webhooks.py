@@ -14,7 +14,7 @@ import structlog
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from libs.common import consent, filtering, lifecycle, store, telemetry
+from libs.common import consent, delivery, telemetry
 from libs.common import events as e
 from libs.common.carriers import signatures, statuses
 from libs.common.consent import Inbound
@@ -109,9 +109,7 @@ async def _report(form: dict[str, str], api: Context) -> bool:
             sent_at=None,
         )
         event = e.StatusesSynced(broadcast_id=row["broadcast_id"], statuses=(told,), number=None)
-        await lifecycle.note(connection, store.stream(row["broadcast_id"], "statuses"), [event], api.clock())
-        if filtering.concerns(told.error_code):
-            await filtering.pause_if_turned_away(connection, row["broadcast_id"], api.clock())
+        await delivery.record(connection, event, api.clock())
         return True
 
     return await transactions.retrying(api.pool, work)

@@ -35,10 +35,12 @@ async def advance(connection: Connection, broadcast_id: int, now: datetime, sett
                 await _make_or_miss(connection, broadcast, version, now, settings)
             case "sending_first" | "sending_second":
                 if not await _send(connection, broadcast, version, row, now, settings):
+                    await _listen(connection, row, now, settings)
                     return
             case "waiting":
                 started = rules.start_second_phase(broadcast, now)
                 if not started:
+                    await _listen(connection, row, now, settings)
                     return
                 await texts.skip_unwanted(connection, broadcast_id, now, is_second=True)
                 await lifecycle.record(connection, broadcast_id, version, started, now)
@@ -94,9 +96,17 @@ async def _send(
                 if isinstance(event, e.PhaseFinished) and event.second_due_at is not None:
                     command = StartSecondPhase(broadcast_id=broadcast.id)
                     await outbox.write(connection, [command], now=now, deliver_at=event.second_due_at)
+            if is_second:
+                await steps.plan_sync(connection, broadcast.id, now, now)
             return True
         case Wait():
             return False
+
+
+async def _listen(connection: Connection, row: dict[str, Any], now: datetime, settings: Settings) -> None:
+    """Plan the next look at what the log says meanwhile: carriers that turn texts away are to be heard at once."""
+    if row["sync_due_at"] is None:
+        await steps.plan_sync(connection, row["id"], now + timedelta(seconds=settings.sync_interval), now)
 
 
 async def _sync(

@@ -55,12 +55,12 @@ UNSETTLED_COUNT = """
 SELECT count(*) AS texts FROM broadcast_sent_message_status WHERE broadcast_id = %(broadcast_id)s AND NOT settled
 """
 
-#: Broadcasts for which something is due.
+#: Broadcasts for which something may be due.
 UNDER_WAY = """
 SELECT id FROM broadcasts
 WHERE completed_at IS NULL AND (
-    (state = 'scheduled' AND run_at <= %(now)s) OR state IN ('sending_first', 'sending_second', 'syncing')
-    OR (state = 'waiting' AND second_due_at <= %(now)s) OR (state = 'cancelled' AND made_at IS NOT NULL))
+    (state = 'scheduled' AND run_at <= %(now)s) OR state IN ('sending_first', 'waiting', 'sending_second', 'syncing')
+    OR (state = 'cancelled' AND made_at IS NOT NULL))
 ORDER BY id
 """
 
@@ -78,7 +78,8 @@ RETURNING id, broadcast_id, is_second, traceparent,
 #: Takes passes over the log that are overdue.
 OVERDUE_SYNCS = """
 UPDATE syncs s SET due_at = %(now)s FROM broadcasts b
-WHERE b.id = s.broadcast_id AND b.completed_at IS NULL AND b.state IN ('syncing', 'cancelled') AND s.due_at < %(before)s
+WHERE b.id = s.broadcast_id AND b.completed_at IS NULL AND s.due_at < %(before)s
+  AND b.state IN ('sending_first', 'waiting', 'sending_second', 'syncing', 'cancelled')
 RETURNING s.broadcast_id, s.number, s.traceparent,
           (SELECT t.traceparent FROM traces t WHERE t.broadcast_id = s.broadcast_id) AS trace
 """
@@ -113,7 +114,7 @@ async def phase(connection: Connection, row: dict[str, Any], now: datetime, sett
     enough = LANES * settings.batch_texts
     left = await one(connection, PHASE, **which, now=now, enough=enough)
     waiting = None if left["claimable"] else (await one(connection, FIRST_NOT_BEFORE, **which, now=now))["at"]
-    number = f"number:{row['sending_number_id']}"
+    number = pace.number_key(row["sending_number_id"])
     hold, _ = await pace.held(connection, [settings.carrier, number])
     # At a text every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
     wait = max(hold, await pace.ahead(connection, number) - SLOT_LEAD)

@@ -2,7 +2,8 @@
 
 #: What a pass needs to know of its broadcast.
 BROADCAST = """
-SELECT b.id, b.made_at, b.twilio_paging, n.phone_number, s.number AS sync_number, s.due_at AS sync_due_at
+SELECT b.id, b.made_at, b.sync_started_at, b.twilio_paging, n.phone_number, s.number AS sync_number,
+       s.due_at AS sync_due_at
 FROM broadcasts b
 JOIN sending_numbers n ON n.id = b.sending_number_id
 LEFT JOIN syncs s ON s.broadcast_id = b.id

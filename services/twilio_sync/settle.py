@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, lifecycle, restored, steps, store, texts
+from libs.common import database, delivery, lifecycle, restored, steps, store, texts
 from libs.common import events as e
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.twilio import LogEntry, Twilio
@@ -22,7 +22,7 @@ from libs.common.matching import SKEW, match
 from libs.common.settings import CarrierSettings
 from libs.common.worker import Worker
 from services.twilio_sync import queries
-from services.twilio_sync.sync import open_texts
+from services.twilio_sync.sync import open_texts, status
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -121,6 +121,10 @@ class Settle:
         entry = match(free, candidates).get(row["text"])
         event = self._verdict(broadcast.id, text, entry, now)
         await lifecycle.note(connection, store.stream(broadcast.id, "texts"), [event], now)
+        if entry is not None:
+            # Times and codes, too: a pass would take a status that is known already for no news.
+            told = e.StatusesSynced(broadcast_id=broadcast.id, statuses=(status(row["text"], entry),), number=None)
+            await delivery.record(connection, told, now)
         phase = "sending_second" if text["is_second"] else "sending_first"
         if isinstance(event, e.TextReturned) and phase not in (broadcast.state, broadcast.paused_from):
             reason = "cancelled" if broadcast.state == "cancelled" else "phase_over"

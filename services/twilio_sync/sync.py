@@ -3,6 +3,9 @@
 A page is read outside any transaction, recorded in one, and the place in the log moves on in the same one: a pass that
 dies is made again from where it was. Pages may shift while they are read; what is seen twice changes nothing, since a
 status never goes backwards, and what was missed is seen by a later pass, since passes go on while a text is unsettled.
+
+While texts still leave, a pass reads the newest page alone and leaves that place as it is: it is there to hear of what
+goes wrong before all have left (`delivery.py`), and its work does not grow with the broadcast.
 """
 
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, filtering, lifecycle, outbox, pace, restored, store
+from libs.common import database, delivery, lifecycle, outbox, pace, restored
 from libs.common import events as e
 from libs.common.carriers import statuses
 from libs.common.carriers.errors import CarrierUnreadable
@@ -47,12 +50,13 @@ class Sync:
         # What left after the point of a restore is not known yet: its entries would be taken for others'.
         if held or not _current(row, message):
             return
+        newest_only = message.number is not None and row["sync_started_at"] is None
         try:
-            page = await self._read(row)
+            page = await self._newest(row) if newest_only else await self._read(row)
         except CarrierUnreadable as error:
             await self._again(message, row, error)
             return
-        sids = await self._ask_missive(row) if page.next_page_uri is None else {}
+        sids = {} if newest_only or page.next_page_uri else await self._ask_missive(row)
         now = self._worker.clock()
         async with database.transaction(self._worker.pool) as connection:
             await lifecycle.load(connection, message.broadcast_id)
@@ -63,11 +67,10 @@ class Sync:
             event = e.StatusesSynced(
                 broadcast_id=message.broadcast_id,
                 statuses=tuple(changes),
-                number=message.number or 0,
-                next_page=page.next_page_uri,
+                number=None if newest_only else message.number or 0,
+                next_page=None if newest_only else page.next_page_uri,
             )
-            await lifecycle.note(connection, store.stream(message.broadcast_id, "statuses"), [event], now, publish=True)
-            await filtering.pause_if_turned_away(connection, message.broadcast_id, now)
+            await delivery.record(connection, event, now, publish=True)
             if message.number is not None:
                 await connection.execute(queries.PASS_OVER, {"broadcast_id": message.broadcast_id})
         log.info(
@@ -80,16 +83,19 @@ class Sync:
 
     async def _read(self, row: dict[str, Any]) -> LogPage:
         """Read the page that the broadcast is at; from the beginning, where that page is no longer to be had."""
-        since = row["made_at"] - SKEW
         if row["twilio_paging"]:
             try:
-                return await self._twilio.page(row["twilio_paging"], since=since)
+                return await self._twilio.page(row["twilio_paging"], since=row["made_at"] - SKEW)
             except CarrierUnreadable as error:
                 if error.http_status is None or not 400 <= error.http_status < 500 or error.http_status == 429:
                     raise
                 log.warning("page_gone", broadcast_id=row["id"], code=error.code)
+        return await self._newest(row)
+
+    async def _newest(self, row: dict[str, Any]) -> LogPage:
+        """Read the first page of the log, which has the texts that were sent last."""
         return await self._twilio.messages(
-            from_number=row["phone_number"], since=since, page_size=self._settings.sync_page_size
+            from_number=row["phone_number"], since=row["made_at"] - SKEW, page_size=self._settings.sync_page_size
         )
 
     async def _again(self, message: SyncStatuses, row: dict[str, Any], error: CarrierUnreadable) -> None:
@@ -158,13 +164,13 @@ async def changed(
     unknown = [entry for entry in entries if entry.sid not in known and not entry.direction.startswith("inbound")]
     states, candidates = await open_texts(connection, from_number, sorted({entry.to for entry in unknown}))
     news = [
-        _status(row["text"], entry)
+        status(row["text"], entry)
         for entry in entries
         if (row := known.get(entry.sid)) and row["broadcast_id"] == broadcast_id
         and (row["status"] is None or statuses.advances(row["status"], entry.status))
     ]  # fmt: skip
     news += [
-        _status(text, entry)
+        status(text, entry)
         for text, entry in match(unknown, candidates).items()
         if states[text]["state"] == "accepted" and states[text]["broadcast_id"] == broadcast_id
     ]
@@ -198,7 +204,8 @@ async def open_texts(
     ]
 
 
-def _status(text: int, entry: LogEntry) -> e.TextStatus:
+def status(text: int, entry: LogEntry) -> e.TextStatus:
+    """Give what an entry says of a text."""
     return e.TextStatus(
         text=text,
         twilio_id=entry.sid,

@@ -47,7 +47,7 @@ async def test_a_broadcast_goes_from_its_schedule_to_its_report(world: World) ->
         await world.answer(started, Accepted(missive_id=f"M{started.attempt.text}"))
     await world.close(taken)
     assert await world.advance(broadcast) == "syncing"
-    assert len(await world.planned("SyncStatuses")) == 1
+    assert (await world.planned("SyncStatuses"))[-1]["deliver_at"] == world.clock.now
     await delivered(world, broadcast)
     assert await world.advance(broadcast) == "completed"
     [completed] = await world.happened("BroadcastCompleted")
@@ -256,3 +256,32 @@ async def test_a_phase_waits_for_an_uncertain_text_but_not_for_ever(world: World
     assert await world.advance(broadcast) == "waiting"
     [finished] = await world.happened("PhaseFinished")
     assert finished["uncertain"] == 1
+
+
+async def test_the_log_is_looked_at_while_texts_leave_and_at_once_when_all_have_left(world: World) -> None:
+    """Missive says nothing of what the networks do with a text: nobody would hear that they turn a broadcast away."""
+    interval = timedelta(seconds=world.settings.sync_interval)
+    broadcast = await world.made(1)
+    planned = []
+    for _ in range(2):  # the second look finds one planned
+        assert await world.advance(broadcast) == "sending_first"
+        planned.append([step["deliver_at"] for step in await world.planned("SyncStatuses")])
+    assert planned == [[NOW + interval]] * 2
+    await world.query("UPDATE syncs SET due_at = NULL")  # that pass was made
+    await world.send(broadcast)
+    await close_all(world, broadcast)
+    assert await world.advance(broadcast) == "waiting"
+    assert [step["data"]["number"] for step in await world.planned("SyncStatuses")] == [1, 2]
+    world.clock.forward(seconds=600)
+    await world.advance(broadcast)
+    await world.send(broadcast, is_second=True)
+    await close_all(world, broadcast)
+    assert await world.advance(broadcast) == "syncing"
+    assert (await world.planned("SyncStatuses"))[-1]["deliver_at"] == world.clock.now
+
+
+async def close_all(world: World, broadcast_id: int) -> None:
+    for batch_id in await world.opens(broadcast_id):
+        batch = await world.take(batch_id)
+        assert batch is not None
+        await world.close(batch)

@@ -301,3 +301,15 @@ async def test_texts_of_a_lost_worker_are_settled_like_any(world: World, log: Tw
     log.add("SM1", started.attempt.to, FIRST, NOW)
     await settle(world, log, broadcast)
     assert await world.states(broadcast) == ["accepted"]
+
+
+async def test_a_text_that_is_found_brings_its_code_and_time_along(world: World, log: TwilioLog) -> None:
+    """A later pass would find the status known, and take neither from it."""
+    broadcast, [started] = await uncertain(world)
+    log.add("SM1", started.attempt.to, FIRST, NOW, status="failed", error_code=21610)
+    await settle(world, log, broadcast)
+    [row] = await world.query(
+        "SELECT twilio_sent_status, twilio_error_code, twilio_sent_at FROM broadcast_sent_message_status"
+    )
+    assert (row["twilio_sent_status"], row["twilio_error_code"], row["twilio_sent_at"]) == ("failed", "21610", NOW)
+    assert await world.column("SELECT phone_number FROM opt_outs") == [started.attempt.to]

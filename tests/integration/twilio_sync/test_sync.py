@@ -238,6 +238,7 @@ async def test_a_log_that_cannot_be_read_is_read_again_from_the_same_page(
     broadcast, numbers = await sent(world, 2)
     for n, number in enumerate(numbers):
         log.add(f"SM{n}", number, FIRST, NOW + timedelta(seconds=n))
+    await world.query("UPDATE broadcasts SET sync_started_at = %s", NOW)
     await sync(world, log, broadcast)
     page = await world.value("SELECT twilio_paging FROM broadcasts")
     planned = await plan(world, broadcast)
@@ -345,3 +346,23 @@ async def test_a_broadcast_that_the_carriers_filter_is_paused(world: World, log:
         log.add(f"SM{n}", number, FIRST, NOW, status="undelivered", error_code=30007)
     await sync(world, log, broadcast)
     assert await world.state(broadcast) == "paused"
+
+
+async def test_while_texts_leave_a_planned_pass_reads_the_newest_page_alone(world: World, log: TwilioLog) -> None:
+    """What goes wrong is to be heard before all have left, and at a cost that does not grow with the broadcast."""
+    world = paged(world, 2)
+    broadcast, numbers = await sent(world, 5)
+    for n, number in enumerate(numbers):
+        log.add(f"SM{n}", number, FIRST, NOW + timedelta(seconds=n))
+    await sync(world, log, broadcast, await plan(world, broadcast))
+    assert {sid for sid, *_ in await statuses(world)} == {None, "SM3", "SM4"}
+    assert len(log.asked) == 1
+    assert await world.value("SELECT twilio_paging FROM broadcasts") is None
+    assert await world.value("SELECT due_at FROM syncs") is None
+
+
+async def test_the_newest_page_leaves_the_place_alone_that_a_sync_by_hand_is_at(world: World, log: TwilioLog) -> None:
+    broadcast, _ = await sent(world, 1)
+    await world.query("UPDATE broadcasts SET twilio_paging = '/page/2'")
+    await sync(world, log, broadcast, await plan(world, broadcast))
+    assert await world.value("SELECT twilio_paging FROM broadcasts") == "/page/2"
