@@ -142,8 +142,8 @@ async def _answers(connection: Connection, broadcast_id: int, contact_id: int, r
     """Record that somebody answered a broadcast, and take out their second message."""
     event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply_id, contact_id=contact_id)
     await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
-    cursor = await connection.execute(texts.UNSENT_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
-    unsent = [row["id"] for row in await cursor.fetchall()]
+    cursor = await connection.execute(texts.OPEN_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
+    unsent = [row["id"] for row in await cursor.fetchall() if row["is_unsent"]]
     await texts.skip(connection, broadcast_id, unsent, "replied", now)
 
 
@@ -176,10 +176,11 @@ async def opt_out(
 
 async def take_out(connection: Connection, phone_number: str, reason: str, now: datetime) -> None:
     """Skip every text to a number that has not left."""
-    cursor = await connection.execute(texts.UNSENT_TO, {"phone_number": phone_number})
+    cursor = await connection.execute(texts.OPEN_TO, {"phone_number": phone_number})
     unsent: dict[int, list[int]] = {}
     for row in await cursor.fetchall():
-        unsent.setdefault(row["broadcast_id"], []).append(row["id"])
+        if row["is_unsent"]:
+            unsent.setdefault(row["broadcast_id"], []).append(row["id"])
     for unsent_of, ids in sorted(unsent.items()):
         await texts.skip(connection, unsent_of, ids, reason, now)
 

@@ -19,17 +19,19 @@ SELECT id, contact_id, is_second, failures, state FROM outgoing_messages
 WHERE id = %(text)s AND attempts = %(attempt)s AND state = ANY(%(states)s) FOR NO KEY UPDATE
 """
 
-#: Locks, in one order for all who do so, the texts of a number that have not left.
-UNSENT_TO = """
-SELECT id, broadcast_id FROM outgoing_messages
-WHERE recipient_phone_number = %(phone_number)s AND state IN ('pending', 'claimed')
+#: Locks, in one order for all who do so, the texts of a number that have not left, or that may be given back: one that
+#: came back and was started again before this commits would be started by a statement that does not see the opt-out.
+OPEN_TO = """
+SELECT id, broadcast_id, state IN ('pending', 'claimed') AS is_unsent FROM outgoing_messages
+WHERE recipient_phone_number = %(phone_number)s AND state IN ('pending', 'claimed', 'started', 'uncertain')
 ORDER BY id FOR NO KEY UPDATE
 """
 
-#: Locks the second texts that have not left of one recipient.
-UNSENT_SECOND = """
-SELECT id FROM outgoing_messages
-WHERE broadcast_id = %(broadcast_id)s AND contact_id = %(contact_id)s AND is_second AND state IN ('pending', 'claimed')
+#: Locks the second text of one recipient in the same way.
+OPEN_SECOND = """
+SELECT id, state IN ('pending', 'claimed') AS is_unsent FROM outgoing_messages
+WHERE broadcast_id = %(broadcast_id)s AND contact_id = %(contact_id)s AND is_second
+  AND state IN ('pending', 'claimed', 'started', 'uncertain')
 FOR NO KEY UPDATE
 """
 

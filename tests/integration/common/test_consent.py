@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from libs.common import consent, database, making
-from libs.common.carriers.outcomes import Accepted, Refused
+from libs.common.carriers.outcomes import Accepted, Deferred, Refused
 from libs.common.consent import Inbound
 from services.sender import batches
 from tests.support.world import NOW, World
@@ -249,3 +249,22 @@ async def test_a_reply_that_was_recorded_first_keeps_the_second_text_from_starti
         starting = asyncio.create_task(world.start(batch))
         await world.until_somebody_waits()
     assert await starting == []
+
+
+@pytest.mark.parametrize(("is_second", "word"), [(False, "STOP"), (True, "yes")])
+async def test_a_text_that_comes_back_while_a_no_is_being_recorded_waits_for_it(
+    world: World, is_second: bool, word: str
+) -> None:
+    """Else it could be started again by a statement that began before the no was committed, and does not see it."""
+    broadcast = await world.made(1, second_delay=0)
+    if is_second:
+        await world.send(broadcast)
+        await world.advance(broadcast)
+    [started] = await world.start(await world.claimed(broadcast, is_second=is_second))
+    async with database.transaction(world.pool) as connection:
+        inbound = Inbound(provider_id="1", phone_number=started.attempt.to, body=word, received_at=NOW)
+        await consent.receive(connection, inbound, NOW)
+        comes_back = asyncio.create_task(world.answer(started, Deferred(code="connect_failed", reason="away")))
+        await world.until_somebody_waits()
+    await comes_back
+    assert await world.start(await world.claimed(broadcast, is_second=is_second)) == []
