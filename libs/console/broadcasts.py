@@ -8,14 +8,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from libs.common.errors import SettingsError
+from libs.common.settings import Settings
 from libs.console.client import connect
 from libs.console.demo import progress
+from libs.console.running import named
 
 console = Console()
 broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and staff's levers.")
@@ -28,12 +32,33 @@ Id = Annotated[int, typer.Argument(help="The broadcast's id.")]
 
 
 def text_of(value: str) -> str:
-    """Give a text, or with `@` in front the content of the file that it names, to the byte."""
-    return Path(value[1:]).read_bytes().decode() if value.startswith("@") else value
+    """Give a text, or with `@` in front the content of the file that it names, to the byte. Raises BadParameter."""
+    if not value.startswith("@"):
+        return value
+    try:
+        return content_of(Path(value[1:])).decode()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{value[1:]}: not UTF-8") from error
+
+
+def content_of(path: Path) -> bytes:
+    """Give the content of a file. Raises typer.BadParameter."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from error
+
+
+def zone() -> ZoneInfo:
+    """Give the organisation's time zone: this machine's may be another, and a container's is UTC."""
+    try:
+        return ZoneInfo(named("TIMEZONE") or Settings.model_fields["timezone"].default)
+    except (ValueError, OSError, KeyError) as error:
+        raise SettingsError("BROADSHEET_TIMEZONE: not a time zone of the IANA database") from error
 
 
 def time_of(value: str, now: datetime) -> datetime:
-    """Read `14:30` (today, in this machine's time zone) or an RFC 3339 time. Raises typer.BadParameter."""
+    """Read `14:30` (today, in the zone of `now`) or an RFC 3339 time. Raises typer.BadParameter."""
     try:
         if "T" in value or " " in value:
             given = datetime.fromisoformat(value)
@@ -78,7 +103,9 @@ def show_all(items: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: 
 
 @broadcasts.command()
 def create(
-    run_at: Annotated[str, typer.Option(help="14:30 (today, here) or an RFC 3339 time.")],
+    run_at: Annotated[
+        str, typer.Option(help="14:30 (today) or an RFC 3339 time; in BROADSHEET_TIMEZONE where it has no offset.")
+    ],
     first: Annotated[str, typer.Option(help="The first message, or @file.")],
     second: Annotated[str, typer.Option(help="The follow-up, or @file.")],
     segment: Annotated[list[str], typer.Option(help="ID:PERCENT of --max-recipients; may be repeated.")],
@@ -90,7 +117,7 @@ def create(
 ) -> None:
     """Schedule a broadcast."""
     body: dict[str, Any] = {
-        "run_at": time_of(run_at, datetime.now().astimezone()).isoformat(),
+        "run_at": time_of(run_at, datetime.now(zone())).isoformat(),
         "first_message": text_of(first),
         "second_message": text_of(second),
         "segments": [share_of(value) for value in segment],
@@ -208,7 +235,7 @@ def import_contacts(
     as_json: Json = False,
 ) -> None:
     """Import people from a CSV file; rows that cannot be taken are listed, the others are in."""
-    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    content = sys.stdin.buffer.read() if str(file) == "-" else content_of(file)
     headers = {"Content-Type": "text/csv", **_key()}
     found = connect().call("POST", "/contacts/import", content=content, headers=headers)
     show({name: value for name, value in found.items() if as_json or name != "rejected"}, as_json=as_json)

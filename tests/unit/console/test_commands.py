@@ -2,13 +2,22 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as daytime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 import typer
+from typer.testing import CliRunner, Result
 
+from libs.common.errors import SettingsError
+from libs.console import broadcasts
 from libs.console.broadcasts import share_of, stopped, text_of, time_of
 from libs.console.client import explain
 from libs.console.demo import ZONES, people, zone_of_today
@@ -16,13 +25,81 @@ from libs.console.demo import ZONES, people, zone_of_today
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_time_of_day_is_today_here_and_an_offset_is_kept() -> None:
+@dataclass
+class Recorder:
+    """An API that takes what it is sent, and remembers it."""
+
+    bodies: list[Any] = field(default_factory=list)
+
+    def call(self, _method: str, _path: str, **options: Any) -> Any:
+        self.bodies.append(options["json"])
+        return {"id": 1}
+
+
+def create(monkeypatch: pytest.MonkeyPatch, run_at: str, first: str = "x") -> tuple[Result, list[Any]]:
+    """Run `broadsheet broadcast create`."""
+    api = Recorder()
+    monkeypatch.setattr(broadcasts, "connect", lambda: api)
+    arguments = ["create", "--run-at", run_at, "--first", first, "--second", "y", "--segment", "1"]
+    return CliRunner().invoke(broadcasts.broadcasts, [*arguments, "--max-recipients", "10"]), api.bodies
+
+
+@pytest.fixture
+def at_utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A machine at UTC, as containers are, without a `.env`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield monkeypatch
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_time_of_day_is_today_in_the_zone_of_now_and_an_offset_is_kept() -> None:
     here = timezone(timedelta(hours=-5))
     now = datetime(2026, 3, 4, 10, 0, tzinfo=here)
     assert time_of("14:30", now) == datetime(2026, 3, 4, 14, 30, tzinfo=here)
     assert time_of("2026-03-05T14:30:00+01:00", now).utcoffset() == timedelta(hours=1)
     with pytest.raises(typer.BadParameter):
         time_of("half past two", now)
+
+
+@pytest.mark.parametrize("zone", ["America/Detroit", "Pacific/Auckland", ""])
+def test_a_time_of_day_is_one_of_the_organisations_wherever_the_command_runs(
+    at_utc: pytest.MonkeyPatch, zone: str
+) -> None:
+    at_utc.setenv("BROADSHEET_TIMEZONE", zone)
+    _, (body,) = create(at_utc, "14:30")
+    expected = ZoneInfo(zone or "America/Detroit")
+    given = datetime.fromisoformat(body["run_at"])
+    assert given.astimezone(expected).time() == daytime(14, 30)
+    assert given.utcoffset() == given.astimezone(expected).utcoffset()
+
+
+@pytest.mark.parametrize(("day", "offset"), [("2030-07-01", "-04:00"), ("2030-12-02", "-05:00")])
+def test_a_time_without_an_offset_has_that_of_its_own_day(at_utc: pytest.MonkeyPatch, day: str, offset: str) -> None:
+    at_utc.setenv("BROADSHEET_TIMEZONE", "America/Detroit")
+    _, (body,) = create(at_utc, f"{day}T14:30")
+    assert body["run_at"] == f"{day}T14:30:00{offset}"
+
+
+@pytest.mark.parametrize("zone", ["Detroit", "../etc/passwd", "America"])
+def test_a_zone_that_is_none_is_named_as_the_setting_it_is(at_utc: pytest.MonkeyPatch, zone: str) -> None:
+    at_utc.setenv("BROADSHEET_TIMEZONE", zone)
+    ended, bodies = create(at_utc, "14:30")
+    assert isinstance(ended.exception, SettingsError)
+    assert str(ended.exception).startswith("BROADSHEET_TIMEZONE: ")
+    assert bodies == []
+
+
+def test_a_file_that_cannot_be_read_is_told_without_a_traceback(at_utc: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "latin1.txt").write_bytes("¿vienes?".encode("latin-1"))
+    for name, reason in (("none.txt", "No such file or directory"), ("latin1.txt", "not UTF-8"), (".", "directory")):
+        ended, bodies = create(at_utc, "14:30", f"@{name}")
+        assert ended.exit_code == 2
+        assert f"{name}: " in ended.output
+        assert reason in ended.output
+        assert bodies == []
 
 
 def test_a_text_from_a_file_is_taken_to_the_byte(tmp_path: Path) -> None:
