@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -24,6 +26,11 @@ PREFIX = "BROADSHEET_"
 
 #: What every secret of deploy/simulated has in it.
 DEVELOPMENT_ONLY = "development-only"
+
+NO_POSTGRES_URL = (
+    "not a PostgreSQL URL, such as postgresql://user:password@host/broadsheet "
+    "(in a password, % is written %25, / is %2F, @ is %40)"
+)
 
 #: Batches of a phase under way at once: while one waits for its last answers, the other uses the pace.
 LANES = 2
@@ -64,8 +71,15 @@ def _quiet_hours(text: str) -> str:
 
 
 def _postgres(url: str) -> str:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("not a PostgreSQL URL, such as postgresql://user:password@host/broadsheet")
+    # psycopg parses it where it connects, and puts the value into what it raises then.
+    try:
+        parts = conninfo_to_dict(url if url.startswith(("postgresql://", "postgres://")) else "no URL")
+        ports = [int(port) for port in str(parts.get("port") or "").split(",") if port]
+    except (psycopg.Error, ValueError):
+        raise ValueError(NO_POSTGRES_URL) from None
+    # A password that holds `/` or `@` as it is ends early, and its rest becomes a port, a host or a database.
+    if not all(0 < port <= 65_535 for port in ports) or "@" in f"{parts.get('host')}{parts.get('dbname')}":
+        raise ValueError(NO_POSTGRES_URL)
     return url
 
 

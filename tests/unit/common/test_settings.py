@@ -131,6 +131,46 @@ def test_a_bad_secret_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter%ss2@host/b",
+        "postgresql://u:hunter2%ff@host/b",
+        "postgresql://u:hunter2 x@host/b",
+        "postgresql://u:hunter2/x@host/b",
+        "postgresql://u:22/hunter2@host/b",
+        "postgresql://u:x@hunter2@host/b",
+        "postgresql://u:hunter2@host:0/b",
+        "postgresql://u:hunter2@host:70000/b",
+        "postgresql://u:hunter2@host:5432,other:x/b",
+        "postgresql://u@host/b?hunter2=x",
+    ],
+)
+def test_a_database_url_that_no_driver_can_read_is_refused_without_being_repeated(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    environment.setenv("BROADSHEET_DATABASE_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(Settings)
+    assert str(caught.value) == f"BROADSHEET_DATABASE_URL: {settings.NO_POSTGRES_URL}"
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://u:p%25%2F%40@host:5432/b",
+        "postgresql://u:p@[::1]:5432/b?sslmode=require",
+        "postgresql://u@/b?host=/run/postgresql&port=5433",
+        "postgresql://u:p@one:5432,two,three:5433/b",
+    ],
+)
+def test_a_database_url_that_the_driver_can_read_is_taken_as_it_is(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("BROADSHEET_DATABASE_URL", url)
+    assert settings.load(Settings).database_url == url
+
+
 def test_settling_waits_for_every_worker(environment: pytest.MonkeyPatch) -> None:
     """Fault 19: a lease shorter than a slow provider call."""
     environment.setenv("BROADSHEET_SETTLE_AFTER", "45")
