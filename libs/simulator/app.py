@@ -28,8 +28,8 @@ Control, under `/_simulator`, JSON, without authentication:
 
     GET    /health/live                      {"status": "live"}; also at /health/live
     GET    /config      PUT /config          any subset of the above; the whole comes back
-    POST   /faults                           one fault or a list of them; 201
-    GET    /faults      DELETE /faults       [{"kind": …, "seen": 3, "fired": 1, …}]
+    POST   /faults                           one fault or a list of them; 201: their numbers
+    GET    /faults      DELETE /faults       [{"kind": …, "n": 1, "at": …, "seen": 3, "fired": 1, "fired_at": …, …}]
     GET    /ledger?texts=true                {"texts": [{"n", "carrier" (missive | twilio | staff), "to", "from",
                                              "body", "missive_id", "conversation", "sid", "accepted_at",
                                              "handed_over_at", "status", "error_code", "after_stop",
@@ -54,9 +54,10 @@ Control, under `/_simulator`, JSON, without authentication:
     POST   /reset                            forgets texts, requests and faults; the configuration stays
 
 A fault: `{"kind": …, "on": "send" | "message" | "log" | "webhook", "carrier": null | "missive" | "twilio", "to": null,
-"skip": 0, "every": 1, "count": null, "probability": 1.0, "retry_after": 1, "seconds": 1.0, "status": 500,
-"entries": 1}`. Of the requests that match `on`, `carrier` and `to`, the first `skip` are let off; then each `every`-th
-fires with `probability` (seeded), `count` times at most. Of several faults, the first that fires is the one. Kinds:
+"skip": 0, "every": 1, "count": null, "lasts": null, "probability": 1.0, "retry_after": 1, "seconds": 1.0,
+"status": 500, "entries": 1}`. Of the requests that match `on`, `carrier` and `to`, the first `skip` are let off; then
+each `every`-th fires with `probability` (seeded), `count` times at most, and for `lasts` seconds. Of several faults,
+the first that fires is the one. Kinds:
 
     rate_limited         429 with Retry-After (Twilio: code 20429), not accepted (not counted as a violation)
     error_before         `status`, not accepted        error_after    accepted, then `status`
@@ -65,6 +66,9 @@ fires with `probability` (seeded), `count` times at most. Of several faults, the
     slow                 accepted, then answered after `seconds`; on webhooks: delivered `seconds` late
     never_handed_over    Missive accepts, Twilio never hears of it
     log_unreadable       `status` (500) from Twilio's list        log_lag    the list hides texts younger than `seconds`
+    log_frozen           the list stands still: it shows nothing that came after the fault, as soon as that hides
+                         `entries` texts `seconds` old or more (a log that hides none cannot be told from one that is
+                         right)
     shift_pages          a page after the first repeats the last `entries` of the one before: new ones came at the head
     skip_entries         a page after the first leaves `entries` out: some at the head went away
     repeat, drop         on webhooks: delivered twice, or never

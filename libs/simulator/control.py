@@ -52,11 +52,9 @@ async def change_config(network: NamedDependency[Network], data: JSONBody[dict[s
 
 
 @post(PATH + "/faults")
-async def add_faults(network: NamedDependency[Network], data: JSONBody[Fault | list[Fault]]) -> list[dict[str, object]]:
-    """Put faults in force."""
-    for fault in data if isinstance(data, list) else [data]:
-        network.faults.add(fault)
-    return network.faults.report()
+async def add_faults(network: NamedDependency[Network], data: JSONBody[Fault | list[Fault]]) -> list[int]:
+    """Put faults in force, and give their numbers."""
+    return [network.faults.add(fault) for fault in (data if isinstance(data, list) else [data])]
 
 
 @get(PATH + "/faults")

@@ -1,5 +1,6 @@
 """Faults on request: which request gets which, and how often. What a fault does stands where it happens."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ Kind = Literal[
     "never_handed_over",
     "log_unreadable",
     "log_lag",
+    "log_frozen",
     "shift_pages",
     "skip_entries",
     "repeat",
@@ -25,7 +27,7 @@ Kind = Literal[
 ]
 
 ANSWER_KINDS: tuple[Kind, ...] = ("rate_limited", "error_before", "error_after", "cut_before", "cut_after", "slow")
-LOG_KINDS: tuple[Kind, ...] = ("log_unreadable", "log_lag", "shift_pages", "skip_entries")
+LOG_KINDS: tuple[Kind, ...] = ("log_unreadable", "log_lag", "log_frozen", "shift_pages", "skip_entries")
 WEBHOOK_KINDS: tuple[Kind, ...] = ("slow", "repeat", "drop")
 
 
@@ -39,15 +41,19 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     skip: int = 0
     every: int = 1
     count: int | None = None
+    #: Seconds from its arming on for which it is in force; None: until it is ended.
+    lasts: float | None = None
     probability: float = 1.0
     retry_after: int = 1
     seconds: float = 1.0
     status: int = 500
     entries: int = 1
+    #: When it was put in force; whoever asks for one need not say.
+    at: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.skip < 0 or self.entries < 1 or self.seconds < 0:
-            raise ValueError("every and entries start at 1, skip and seconds at 0")
+        if self.every < 1 or self.skip < 0 or self.entries < 1 or self.seconds < 0 or (self.lasts or 0.0) < 0:
+            raise ValueError("every and entries start at 1, skip, seconds and lasts at 0")
         if self.place not in _places(self.kind):
             raise ValueError(f"{self.kind} does not go on {self.place}")
 
@@ -73,24 +79,40 @@ def _places(kind: Kind) -> tuple[On, ...]:
 class Faults:
     """The faults that are in force, and what each has seen and done."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, now: Callable[[], float]) -> None:
         self._seed = seed
+        self._now = now
         self._armed: list[_Armed] = []
+        self._count = 0
 
-    def add(self, fault: Fault) -> None:
-        """Put a fault in force."""
-        self._armed.append(_Armed(fault, len(self._armed)))
+    def add(self, fault: Fault) -> int:
+        """Put a fault in force and give its number."""
+        self._count += 1
+        self._armed.append(_Armed(msgspec.structs.replace(fault, at=self._now()), self._count))
+        return self._count
 
     def clear(self) -> None:
         """End all faults."""
         self._armed.clear()
 
     def report(self) -> list[dict[str, object]]:
-        """Give each fault with how many requests it saw and how often it fired."""
-        return [{**msgspec.to_builtins(a.fault), "seen": a.seen, "fired": a.fired} for a in self._armed]
+        """Give each fault with how many requests it saw, how often it fired, and when first."""
+        return [
+            {**msgspec.to_builtins(a.fault), "n": a.number, "seen": a.seen, "fired": a.fired, "fired_at": a.fired_at}
+            for a in self._armed
+        ]
 
-    def find(self, on: On, kinds: tuple[Kind, ...], *, carrier: str, to: str | None = None) -> Fault | None:
-        """Give the fault that hits this request, if any does, and count it."""
+    def find(
+        self,
+        on: On,
+        kinds: tuple[Kind, ...],
+        *,
+        carrier: str,
+        to: str | None = None,
+        when: Callable[[Fault], bool] = lambda _: True,
+    ) -> Fault | None:
+        """Give the fault that hits this request, if any does, and count it; `when` tells which can."""
+        now = self._now()
         for armed in self._armed:
             fault = armed.fault
             matches = (
@@ -98,8 +120,9 @@ class Faults:
                 and fault.place == on
                 and fault.carrier in (None, carrier)
                 and fault.to in (None, to)
+                and (fault.lasts is None or now < fault.at + fault.lasts)
             )
-            if matches and armed.fires(self._seed):
+            if matches and when(fault) and armed.fires(self._seed, now):
                 return fault
         return None
 
@@ -110,8 +133,9 @@ class _Armed:
         self.number = number
         self.seen = 0
         self.fired = 0
+        self.fired_at: float | None = None
 
-    def fires(self, seed: int) -> bool:
+    def fires(self, seed: int, now: float) -> bool:
         self.seen += 1
         place = self.seen - self.fault.skip
         if place < 1 or place % self.fault.every:
@@ -121,4 +145,5 @@ class _Armed:
         if draw(seed, "fault", self.number, self.seen) >= self.fault.probability:
             return False
         self.fired += 1
+        self.fired_at = self.fired_at or now
         return True

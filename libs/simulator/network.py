@@ -35,7 +35,7 @@ class Network:
         self._begin()
 
     def _begin(self) -> None:
-        self.faults = Faults(self.config.plan.seed)
+        self.faults = Faults(self.config.plan.seed, self.clock.now)
         self.ledger = Ledger()
         self.arrivals = Arrivals()
         self.missive_limiter = Limiter()

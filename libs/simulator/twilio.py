@@ -6,12 +6,14 @@ is what the `twilio` package reads: see its `rest/api/v2010/account/message` and
 """
 
 import re
+from itertools import islice, takewhile
 from typing import Any
 from urllib.parse import parse_qsl
 
 from libs.simulator import handsets, twilio_log
 from libs.simulator.calls import Answer, Call, answer_with_faults
 from libs.simulator.config import is_phone_number
+from libs.simulator.faults import Fault
 from libs.simulator.network import OPTED_OUT, Network
 
 PREFIX = "/2010-04-01"
@@ -140,13 +142,30 @@ def _list(network: Network, call: Call) -> Answer:
         query = twilio_log.parse(call.query)
     except ValueError:
         return Answer(status=400, content=_error(20001, "Invalid parameter", 400))
-    lag = faults.find("log", ("log_lag",), carrier="twilio")
+    lag = faults.find(
+        "log",
+        ("log_lag", "log_frozen"),
+        carrier="twilio",
+        when=lambda fault: fault.kind == "log_lag" or _freezes(network, query, fault),
+    )
     shift = faults.find("log", ("shift_pages", "skip_entries"), carrier="twilio") if query.after else None
     entries = 0 if shift is None else shift.entries if shift.kind == "skip_entries" else -shift.entries
-    newest = network.clock.now() - lag.seconds if lag is not None else None
+    newest = None if lag is None else lag.at if lag.kind == "log_frozen" else network.clock.now() - lag.seconds
     content = twilio_log.page(network.ledger, call.path, query, newest=newest, shift=entries)
     hit = shift or lag
     return Answer(status=200, content=content, fault=None if hit is None else hit.kind)
+
+
+def _freezes(network: Network, query: twilio_log.Query, fault: Fault) -> bool:
+    """Tell whether a log that stands still since the fault came hides as many texts as that asks for."""
+    before = network.clock.now() - fault.seconds
+    texts = takewhile(lambda text: (text.handed_over_at or 0.0) > fault.at, network.ledger.newest_first(None))
+    hidden = (
+        text
+        for text in texts
+        if not text.is_inbound and text.accepted_at <= before and query.from_number in (None, text.from_number)
+    )
+    return len(list(islice(hidden, fault.entries))) == fault.entries
 
 
 def _fetch(network: Network, sid: str) -> Answer:

@@ -94,6 +94,35 @@ async def test_the_log_may_be_unreadable_or_late() -> None:
         assert (await sim.log()).json()["messages"] == []
 
 
+async def test_a_log_that_stands_still_shows_what_came_before_it_and_nothing_after() -> None:
+    async with simulator() as sim:
+        await sim.missive(ALICE, "before")
+        await sim.control("POST", "/faults", {"kind": "log_frozen", "seconds": 0, "entries": 2, "count": 2})
+        await sim.missive(ALICE, "after")
+        assert len((await sim.log()).json()["messages"]) == 2, "it hides too little"
+        await sim.missive(BOB, "after")
+        for _ in range(2):
+            assert [message["body"] for message in (await sim.log()).json()["messages"]] == ["before"]
+        assert len((await sim.log()).json()["messages"]) == 3
+
+
+async def test_a_log_that_stands_still_hides_texts_of_the_number_that_is_asked_for() -> None:
+    async with simulator() as sim:
+        await sim.control("POST", "/faults", {"kind": "log_frozen", "seconds": 0})
+        await sim.missive()
+        assert len((await sim.log(From=FROM)).json()["messages"]) == 0
+        assert (await sim.control("GET", "/faults"))[0]["fired"] == 1
+        await sim.log(From=BOB)
+        assert (await sim.control("GET", "/faults"))[0]["fired"] == 1
+
+
+async def test_a_log_that_is_not_old_enough_to_miss_anything_does_not_stand_still() -> None:
+    async with simulator() as sim:
+        await sim.control("POST", "/faults", {"kind": "log_frozen", "seconds": 60})
+        await sim.missive()
+        assert len((await sim.log()).json()["messages"]) == 1
+
+
 async def test_webhooks_may_come_twice_or_never() -> None:
     async with application() as app, simulator() as sim:
         await sim.control("PUT", "/config", {"twilio_sms_webhook_url": app.url + "/sms"})
@@ -111,8 +140,26 @@ async def test_a_fault_that_makes_no_sense_is_refused() -> None:
             assert response.status_code == 400
 
 
+async def test_a_fault_tells_when_it_first_hit_something() -> None:
+    async with simulator() as sim:
+        numbers = await sim.control("POST", "/faults", [{"kind": "slow", "to": BOB}, {"kind": "error_before"}])
+        await sim.missive(ALICE)
+        idle, hit = await sim.control("GET", "/faults")
+    assert numbers == [idle["n"], hit["n"]]
+    assert (idle["fired"], idle["fired_at"]) == (0, None)
+    assert hit["fired"] == 1
+    assert hit["at"] <= hit["fired_at"]
+
+
+def test_a_fault_that_lasts_so_long_is_over_then() -> None:
+    clock = iter([10.0, 12.9, 13.0])
+    faults = Faults(1, lambda: next(clock))
+    faults.add(Fault(kind="slow", lasts=3.0))
+    assert [faults.find("send", ("slow",), carrier="missive") is not None for _ in range(2)] == [True, False]
+
+
 def fired(fault: Fault, times: int, seed: int = 1) -> list[int]:
-    faults = Faults(seed)
+    faults = Faults(seed, lambda: 0.0)
     faults.add(fault)
     return [n for n in range(1, times + 1) if faults.find("send", (fault.kind,), carrier="missive") is not None]
 
