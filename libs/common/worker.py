@@ -2,14 +2,15 @@
 
 SIGTERM ends a worker in order: it takes no further message, what is under way is told (`stopping`) and gets
 `graceful_timeout` seconds, then the connections close. A worker whose queues were deleted, or whose broker came back
-empty, declares them anew and goes on.
+empty, declares them anew and goes on. None consumes while the schema does not serve its release: it waits at its start,
+and ends when that comes later.
 """
 
 import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import aio_pika
@@ -19,6 +20,7 @@ from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
 from faststream.rabbit import RabbitBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
+from psycopg.errors import UndefinedTable
 
 from libs.common import database, delays, mending, messaging, nodes, serving, telemetry, topology, tracing
 from libs.common.clock import Clock, utc_now
@@ -28,11 +30,11 @@ from libs.common.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-CHECK_EVERY = 5.0  # seconds between two looks whether the queues are still there
+CHECK_EVERY = 5.0  # seconds between two looks whether the queues are still there, and the schema still fits
 LOOK_AGAIN = 3.0  # seconds in which a connection that was lost is made anew, with its consumers
 MEND_WITHIN = 60.0  # seconds for the look and what follows from it; then the connection itself is taken for stuck
 ANSWERS_WITHIN = 5.0  # seconds for a broker that is there to open a channel
-START_WAIT = 1.0  # seconds between two tries to reach the broker at start
+START_WAIT = 1.0  # seconds between two tries at start to reach the broker, or to find a schema that fits
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +89,7 @@ def create(
         tracing.configure(service)
         async with worker.pool:
             await _prepare(service, worker)
+            await _await_schema(service, worker)
             try:
                 yield
             finally:
@@ -97,7 +100,7 @@ def create(
         log.info("stopped")
 
     async def begin() -> None:
-        everything = (_keep_queues(service, worker, broker), *(task(worker) for task in tasks))
+        everything = (_keep_queues(service, worker, broker), _watch_schema(worker), *(task(worker) for task in tasks))
         running.extend(asyncio.create_task(_guarded(worker, task)) for task in everything)
         log.info("started", delays=worker.delay_mode)
 
@@ -142,6 +145,44 @@ async def _prepare(service: str, worker: Worker) -> None:
             await asyncio.sleep(START_WAIT)
         else:
             return
+
+
+async def _await_schema(service: str, worker: Worker) -> None:
+    """Wait for a schema that serves this release; say once what it lacks."""
+    said = ""
+    while True:
+        try:
+            lack = await _misfit(worker)
+        except messaging.TRANSIENT as error:
+            lack = f"the database does not answer: {type(error).__name__}"
+        if not lack:
+            return
+        if lack != said:
+            log.warning("waiting_for_schema", service=service, reason=lack)
+            said = lack
+        await asyncio.sleep(START_WAIT)
+
+
+async def _watch_schema(worker: Worker) -> None:
+    """End the process in order once the schema does not serve this release any more."""
+    while not worker.stopping.is_set():
+        await asyncio.sleep(CHECK_EVERY)
+        with suppress(*messaging.TRANSIENT):  # a database that is away is what handlers wait for
+            if lack := await _misfit(worker):
+                log.error("schema_does_not_fit", reason=lack)
+                signal.raise_signal(signal.SIGTERM)
+                return
+
+
+async def _misfit(worker: Worker) -> str:
+    """Say why the schema does not serve this release; empty if it does."""
+    try:
+        await database.ready(worker.pool)
+    except UndefinedTable:
+        return database.misfit(None)
+    except RuntimeError as error:
+        return str(error)
+    return ""
 
 
 async def declare(amqp_url: str, mode: delays.Mode) -> None:
