@@ -151,7 +151,10 @@ def open_envelope(body: bytes) -> Envelope:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise UnreadableMessage(f"envelope: {error}") from error
-    except msgspec.DecodeError as error:
+    except RecursionError as error:
+        raise UnreadableMessage("nested too deeply") from error
+    # msgspec looks at UTF-8 only where it makes a text, and lets Python's own error pass there.
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableMessage("not JSON") from error
 
 

@@ -63,6 +63,8 @@ async def letters(amqp_url: str, count: int) -> list[dead_letters.DeadLetter]:
     ("body", "reason"),
     [
         (f"nonsense {NUMBER}".encode(), "not JSON"),
+        (b'{"type": "\xff"}', "not JSON"),
+        (b'{"data": ' + b'{"a": ' * 20_000 + b"1" + b"}" * 20_001, "nested too deeply"),
         (b'{"id": "x"}', "envelope"),
         (envelope(type="Unheard"), "unknown type"),
         (envelope(version=0), "has no upcaster"),
@@ -85,6 +87,7 @@ async def test_what_cannot_be_read_is_put_aside_with_the_reason_and_the_queue_go
     assert letter.queue == "planner.MakeBroadcast"
     assert reason in letter.reason
     assert NUMBER not in letter.reason
+    assert await dead_letters.send_back(amqp_url) == 1
 
 
 async def test_a_handler_that_fails_for_good_has_its_message_put_aside_with_the_errors_name_only(
