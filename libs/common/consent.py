@@ -29,13 +29,20 @@ VALUES (%(provider_id)s, %(phone_number)s, %(contact_id)s, %(broadcast_id)s, %(b
 ON CONFLICT (provider_id) DO NOTHING RETURNING id
 """
 
-#: The broadcast that a number answers: the last one whose first message to it has begun to leave by then. Providers cut
-#: the time of a reply to the second, and their clocks are not ours.
+#: The broadcast that somebody answers: the last one whose first message to them has begun to leave by then, of those
+#: from the number that they wrote to, if there are any. Providers' clocks are not ours: one that left up to 5 seconds
+#: after the reply is better than none.
 ANSWERED = """
-SELECT broadcast_id, contact_id FROM outgoing_messages
-WHERE recipient_phone_number = %(phone_number)s AND NOT is_second
-  AND attempt_started_at <= %(received_at)s + interval '5 seconds' AND state IN ('started', 'uncertain', 'accepted')
-ORDER BY attempt_started_at DESC, id DESC LIMIT 1
+SELECT m.broadcast_id, m.contact_id
+FROM outgoing_messages m
+JOIN broadcasts b ON b.id = m.broadcast_id
+JOIN sending_numbers n ON n.id = b.sending_number_id
+WHERE m.recipient_phone_number = %(phone_number)s AND NOT m.is_second
+  AND m.attempt_started_at <= %(received_at)s + interval '5 seconds'
+  AND m.state IN ('started', 'uncertain', 'accepted')
+ORDER BY (n.phone_number = %(to)s) IS TRUE DESC, m.attempt_started_at <= %(received_at)s DESC,
+         m.attempt_started_at DESC, m.id DESC
+LIMIT 1
 """
 
 #: Replies to nothing that was known when they came.
@@ -52,11 +59,17 @@ CONTACT = "SELECT id FROM contacts WHERE phone_number = %(phone_number)s"
 #: is known is not locked: an erasure, or another reply of theirs, would wait for it while we wait for theirs.
 NEW_CONTACT = "INSERT INTO contacts (phone_number) VALUES (%(phone_number)s) ON CONFLICT DO NOTHING"
 
+#: The time is that of the last wish: whoever says STOP again means it again.
 OPT_OUT = """
-INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at)
-VALUES (%(phone_number)s, %(contact_id)s, %(source)s, %(now)s) ON CONFLICT DO NOTHING RETURNING phone_number
+INSERT INTO opt_outs AS o (phone_number, contact_id, source, opted_out_at)
+VALUES (%(phone_number)s, %(contact_id)s, %(source)s, %(at)s)
+ON CONFLICT (phone_number) DO UPDATE SET opted_out_at = greatest(o.opted_out_at, excluded.opted_out_at)
+RETURNING xmax = 0 AS is_new
 """
-OPT_IN = "DELETE FROM opt_outs WHERE phone_number = %(phone_number)s RETURNING contact_id"
+#: A wish that is older than the opt-out is none any more: webhooks come late, and again.
+OPT_IN = """
+DELETE FROM opt_outs WHERE phone_number = %(phone_number)s AND opted_out_at <= %(at)s RETURNING contact_id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,8 @@ class Inbound:
     phone_number: str
     body: str
     received_at: datetime
+    #: Which of our numbers it was sent to, E.164; None where the provider does not say.
+    to: str | None = None
 
 
 def wish(body: str) -> Literal["stop", "start"] | None:
@@ -86,12 +101,17 @@ def wish(body: str) -> Literal["stop", "start"] | None:
     return "start" if word in START_WORDS else None
 
 
+def storable(body: str) -> str:
+    """Take out of a text what PostgreSQL cannot store."""
+    return body.replace("\x00", "").encode(errors="replace").decode()
+
+
 async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bool:
     """Record a reply and do what it asks for; False if it was recorded before.
 
     Any reply to a broadcast takes out that person's second message; STOP takes out everything.
     """
-    who = {"phone_number": inbound.phone_number, "received_at": inbound.received_at}
+    who = {"phone_number": inbound.phone_number, "received_at": inbound.received_at, "to": inbound.to}
     answered = await (await connection.execute(ANSWERED, who)).fetchone()
     contact = answered or await (await connection.execute(CONTACT, who)).fetchone()
     broadcast_id = answered["broadcast_id"] if answered else None
@@ -111,11 +131,12 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
         return False
     if broadcast_id is not None and contact_id is not None:
         await _answers(connection, broadcast_id, contact_id, reply["id"], now)
+    number, at = inbound.phone_number, inbound.received_at
     match wish(inbound.body):
         case "stop":
-            await opt_out(connection, inbound.phone_number, "sms", now, broadcast_id=broadcast_id)
+            await opt_out(connection, number, "sms", now, at=at, broadcast_id=broadcast_id)
         case "start":
-            await opt_in(connection, inbound.phone_number, "sms", now, broadcast_id=broadcast_id)
+            await opt_in(connection, number, "sms", now, at=at, broadcast_id=broadcast_id)
         case None:
             pass
     return True
@@ -129,7 +150,7 @@ async def attribute(connection: Connection, since: datetime, now: datetime) -> i
     cursor = await connection.execute(UNATTRIBUTED, {"since": since})
     found = 0
     for reply in await cursor.fetchall():
-        who = {"phone_number": reply["phone_number"], "received_at": reply["received_at"]}
+        who = {"phone_number": reply["phone_number"], "received_at": reply["received_at"], "to": None}
         answered = await (await connection.execute(ANSWERED, who)).fetchone()
         if answered is not None:
             await connection.execute(ATTRIBUTE, {**answered, "id": reply["id"]})
@@ -153,9 +174,13 @@ async def opt_out(
     source: Literal["sms", "carrier", "staff"],
     now: datetime,
     *,
+    at: datetime | None = None,
     broadcast_id: int | None = None,
 ) -> bool:
-    """Record that a number wants nothing more, and take out what has not left for it; False if that was known."""
+    """Record that a number wants nothing more, and take out what has not left for it; False if that was known.
+
+    `at` is when they said so, now unless it is given.
+    """
     who = {"phone_number": phone_number}
     contact = await (await connection.execute(CONTACT, who)).fetchone()
     if contact is None:
@@ -163,9 +188,10 @@ async def opt_out(
         contact = await (await connection.execute(CONTACT, who)).fetchone()
     assert contact is not None
     cursor = await connection.execute(
-        OPT_OUT, {"phone_number": phone_number, "contact_id": contact["id"], "source": source, "now": now}
+        OPT_OUT, {"phone_number": phone_number, "contact_id": contact["id"], "source": source, "at": at or now}
     )
-    new = await cursor.fetchone() is not None
+    row = await cursor.fetchone()
+    new = row is not None and bool(row["is_new"])
     if new:
         event = e.OptedOut(contact_id=contact["id"], source=source, broadcast_id=broadcast_id)
         await lifecycle.note(connection, f"contact-{contact['id']}", [event], now)
@@ -191,10 +217,14 @@ async def opt_in(
     source: Literal["sms", "staff"],
     now: datetime,
     *,
+    at: datetime | None = None,
     broadcast_id: int | None = None,
 ) -> bool:
-    """Record that a number wants to hear from us again; False if it never said otherwise."""
-    cursor = await connection.execute(OPT_IN, {"phone_number": phone_number})
+    """Record that a number wants to hear from us again; False if it never said otherwise, or has said so since.
+
+    `at` is when they said so, now unless it is given.
+    """
+    cursor = await connection.execute(OPT_IN, {"phone_number": phone_number, "at": at or now})
     row = await cursor.fetchone()
     if row is None:
         return False

@@ -288,12 +288,12 @@ async def _take(connection: Connection, entry: LogEntry, now: datetime, report: 
         number = e164(entry.from_number)
     except ValueError:  # a short code, or a name
         return
-    body = entry.body.replace("\x00", "").encode(errors="replace").decode()  # what PostgreSQL can store
+    body = consent.storable(entry.body)
     at = min(time(entry), now)
     known = await (await connection.execute(KNOWN, {"number": number, "body": body, "at": at})).fetchone()
     if known is not None and known["known"]:
         return
-    inbound = Inbound(provider_id=entry.sid, phone_number=number, body=body, received_at=at)
+    inbound = Inbound(provider_id=entry.sid, phone_number=number, body=body, received_at=at, to=entry.to)
     if await consent.receive(connection, inbound, now):
         report.replies += 1
         match consent.wish(body):

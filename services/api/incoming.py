@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from libs.common import consent
 from libs.common.consent import Inbound
 from libs.common.settings import e164
 
-#: Fields of a Missive sender that may hold the number.
-SENDER = ("phone_number", "id", "username")
+#: Fields of Missive's sender and receiver; real payloads have been seen with the number in any of them.
+NUMBER = ("phone_number", "id", "username")
 
 #: Missive tells whole seconds, so a reply within the second of its text would seem to come before it.
 MISSIVE_PRECISION = timedelta(seconds=1)
@@ -24,9 +25,7 @@ def missive(payload: Any, now: datetime) -> Inbound | None:
     message = payload.get("message") or payload.get("latest_message")
     if not isinstance(message, dict) or not isinstance(message.get("from_field"), dict):
         return None
-    # Real payloads have been seen with the number in any of these.
-    sender = message["from_field"]
-    number = next((found for key in SENDER if (found := _number(sender.get(key))) is not None), None)
+    number = _number_of(message["from_field"])
     delivered = message.get("delivered_at")
     provider_id = message.get("external_id") or message.get("id")
     if number is None or isinstance(delivered, bool) or not isinstance(delivered, int | float):
@@ -38,7 +37,15 @@ def missive(payload: Any, now: datetime) -> Inbound | None:
         told = datetime.fromtimestamp(delivered, UTC) + MISSIVE_PRECISION
     except (OverflowError, OSError, ValueError):
         told = now
-    return Inbound(provider_id=provider_id, phone_number=number, body=_clean(body), received_at=min(now, told))
+    to = message.get("to_fields")
+    receiver = to[0] if isinstance(to, list) and to and isinstance(to[0], dict) else {}
+    return Inbound(
+        provider_id=provider_id,
+        phone_number=number,
+        body=consent.storable(body),
+        received_at=min(now, told),
+        to=_number_of(receiver),
+    )
 
 
 def twilio(form: Sequence[tuple[str, str]], now: datetime) -> Inbound | None:
@@ -48,7 +55,17 @@ def twilio(form: Sequence[tuple[str, str]], now: datetime) -> Inbound | None:
     provider_id = fields.get("MessageSid") or fields.get("SmsSid")
     if number is None or not provider_id:
         return None
-    return Inbound(provider_id=provider_id, phone_number=number, body=_clean(fields.get("Body", "")), received_at=now)
+    return Inbound(
+        provider_id=provider_id,
+        phone_number=number,
+        body=consent.storable(fields.get("Body", "")),
+        received_at=now,
+        to=_number(fields.get("To")),
+    )
+
+
+def _number_of(party: dict[str, Any]) -> str | None:
+    return next((found for key in NUMBER if (found := _number(party.get(key))) is not None), None)
 
 
 def _number(given: Any) -> str | None:
@@ -56,8 +73,3 @@ def _number(given: Any) -> str | None:
         return e164(given) if isinstance(given, str) else None
     except ValueError:  # a short code, or a name
         return None
-
-
-def _clean(text: str) -> str:
-    """Take out what PostgreSQL cannot store."""
-    return text.replace("\x00", "").encode(errors="replace").decode()

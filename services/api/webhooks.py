@@ -14,7 +14,7 @@ import structlog
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from libs.common import consent, delivery, telemetry
+from libs.common import consent, delivery, lifecycle, telemetry
 from libs.common import events as e
 from libs.common.carriers import signatures, statuses
 from libs.common.consent import Inbound
@@ -30,6 +30,9 @@ EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 #: Tells whether a number is one of ours: what we send comes back by Missive's rules too.
 OURS = "SELECT FROM sending_numbers WHERE phone_number = %(number)s"
+
+#: Which broadcast a text is of, by the carrier's id.
+OF_BROADCAST = "SELECT broadcast_id FROM broadcast_sent_message_status WHERE twilio_id = %(twilio_id)s"
 
 #: Locks what is known of a text by the carrier's id.
 STATUS = """
@@ -98,7 +101,11 @@ async def _report(form: dict[str, str], api: Context) -> bool:
         return False
 
     async def work(connection: Connection) -> bool:
-        row = await (await connection.execute(STATUS, {"twilio_id": sid})).fetchone()
+        named = {"twilio_id": sid}
+        if code and (text := await (await connection.execute(OF_BROADCAST, named)).fetchone()):
+            # It may have to be paused, and its row comes before those of its texts, here as in a pass over the log.
+            await lifecycle.load(connection, text["broadcast_id"])
+        row = await (await connection.execute(STATUS, named)).fetchone()
         if row is None or not statuses.advances(row["twilio_sent_status"], status):
             return False
         told = e.TextStatus(
@@ -157,7 +164,8 @@ async def _receive(api: Context, inbound: Inbound, *, told: str = "") -> bool:
         if await (await connection.execute(OURS, {"number": inbound.phone_number})).fetchone() is not None:
             return False
         new = await consent.receive(connection, inbound, api.clock())
-        if new and told == "STOP":
+        # Missive may have told of it first, without Twilio's word for it.
+        if told == "STOP":
             await consent.opt_out(connection, inbound.phone_number, "carrier", api.clock())
         elif new and told == "START":
             await consent.opt_in(connection, inbound.phone_number, "sms", api.clock())

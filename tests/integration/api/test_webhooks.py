@@ -163,6 +163,14 @@ async def test_twilios_word_for_an_opt_out_counts_where_its_keyword_is_the_accou
     assert await api.query("SELECT source FROM opt_outs") == [{"source": "carrier"}]
 
 
+async def test_twilios_word_for_an_opt_out_counts_if_missive_told_of_the_message_first(api: Api) -> None:
+    number = await api.contact()
+    await api.missive(incoming(number, "no more please", api.clock.now, sid="SM5"))
+    form = {"From": number, "Body": "no more please", "MessageSid": "SM5", "OptOutType": "STOP"}
+    await api.twilio("/webhooks/twilio/sms", form)
+    assert await api.query("SELECT source FROM opt_outs") == [{"source": "carrier"}]
+
+
 @pytest.mark.parametrize("way", ["unsigned", "other secret", "other body", "other account", "other address"])
 async def test_a_webhook_whose_signature_does_not_fit_is_refused_and_changes_nothing(api: Api, way: str) -> None:
     _, numbers = await sent_to(api)

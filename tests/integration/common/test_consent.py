@@ -9,13 +9,21 @@ from libs.common import consent, database, making
 from libs.common.carriers.outcomes import Accepted, Deferred, Refused
 from libs.common.consent import Inbound
 from services.sender import batches
-from tests.support.world import NOW, World
+from tests.support.world import FROM, NOW, World
 
 
-async def write(world: World, number: str, body: str = "Yes!", *, sid: str = "SM1", at: datetime | None = None) -> bool:
+async def write(
+    world: World,
+    number: str,
+    body: str = "Yes!",
+    *,
+    sid: str = "SM1",
+    at: datetime | None = None,
+    to: str | None = None,
+) -> bool:
     """Have somebody write to us."""
     async with database.transaction(world.pool) as connection:
-        inbound = Inbound(provider_id=sid, phone_number=number, body=body, received_at=at or world.clock.now)
+        inbound = Inbound(provider_id=sid, phone_number=number, body=body, received_at=at or world.clock.now, to=to)
         return await consent.receive(connection, inbound, world.clock.now)
 
 
@@ -79,6 +87,40 @@ async def test_a_reply_answers_the_broadcast_that_was_sent_last_not_the_one_that
     [last] = await world.send(one)
     world.clock.forward(seconds=10)
     await write(world, last.attempt.to)
+    assert await world.column("SELECT broadcast_id FROM replies") == [one]
+
+
+async def test_a_reply_answers_the_number_that_it_was_sent_to(world: World) -> None:
+    """Fault 28: two broadcasts from two of our numbers, and somebody answers the older of the two conversations."""
+    one = await world.made(1)
+    [first] = await world.send(one)
+    world.clock.forward(minutes=5)
+    other = await world.scheduled(await world.segment("tag0"), from_number="+13135550101")
+    await world.make(other)
+    await world.send(other)
+    world.clock.forward(minutes=1)
+    await write(world, first.attempt.to, to=FROM)
+    assert (await skipped(world, one), await skipped(world, other)) == (["replied"], [None])
+
+
+async def test_a_reply_to_a_number_that_sent_nothing_answers_what_was_sent_last(world: World) -> None:
+    broadcast = await world.made(1)
+    [first] = await world.send(broadcast)
+    await write(world, first.attempt.to, to="+13135550199")
+    assert await skipped(world, broadcast) == ["replied"]
+
+
+async def test_a_reply_right_before_the_next_text_answers_the_one_before(world: World) -> None:
+    """Fault 28: a text that leaves within the time that clocks may differ by is not what was answered."""
+    one = await world.made(1)
+    [first] = await world.send(one)
+    world.clock.forward(minutes=5)
+    replied = world.clock.now
+    world.clock.forward(seconds=2)
+    other = await world.scheduled(await world.segment("tag0"))
+    await world.make(other)
+    await world.send(other)
+    await write(world, first.attempt.to, at=replied)
     assert await world.column("SELECT broadcast_id FROM replies") == [one]
 
 
@@ -268,3 +310,27 @@ async def test_a_text_that_comes_back_while_a_no_is_being_recorded_waits_for_it(
         await world.until_somebody_waits()
     await comes_back
     assert await world.start(await world.claimed(broadcast, is_second=is_second)) == []
+
+
+async def test_a_start_that_comes_late_does_not_undo_a_newer_stop(world: World) -> None:
+    """A webhook that was answered 503 is tried again, minutes after what was said since."""
+    [contact] = await world.contacts(1)
+    number = await world.number_of(contact)
+    started = world.clock.now
+    world.clock.forward(seconds=5)
+    await write(world, number, "STOP", sid="SM2")
+    world.clock.forward(minutes=5)
+    await write(world, number, "START", sid="SM1", at=started)
+    assert await world.column("SELECT phone_number FROM opt_outs") == [number]
+
+
+async def test_who_says_stop_again_is_not_let_in_by_a_start_from_in_between(world: World) -> None:
+    [contact] = await world.contacts(1)
+    number = await world.number_of(contact)
+    await write(world, number, "STOP", sid="SM1")
+    between = world.clock.forward(seconds=5)
+    world.clock.forward(seconds=5)
+    await write(world, number, "STOP", sid="SM3")
+    await write(world, number, "START", sid="SM2", at=between)
+    assert await world.column("SELECT phone_number FROM opt_outs") == [number]
+    assert len(await world.happened("OptedOut")) == 1

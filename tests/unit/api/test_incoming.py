@@ -31,7 +31,10 @@ def test_no_payload_at_all_is_too_odd(payload: Any) -> None:
     assert incoming.missive(payload, NOW) is None
 
 
-@given(field=st.sampled_from(["id", "external_id", "delivered_at", "from_field", "body", "preview"]), value=JSON)
+@given(
+    field=st.sampled_from(["id", "external_id", "delivered_at", "from_field", "to_fields", "body", "preview"]),
+    value=JSON,
+)
 def test_no_field_of_a_message_is_too_odd(field: str, value: Any) -> None:
     read = incoming.missive(message(**{field: value}), NOW)
     assert read is None or (read.received_at <= NOW and "\x00" not in read.body and read.body.encode() is not None)
@@ -55,6 +58,16 @@ def test_the_number_is_wherever_missive_puts_it(field: str) -> None:
     read = incoming.missive(message(from_field={"name": "Ann", field: "+13135550001"}), NOW)
     assert read is not None
     assert read.phone_number == "+13135550001"
+
+
+def test_the_number_that_was_written_to_is_read_where_it_is_told() -> None:
+    told: list[Any] = [[{"phone_number": "+13135550100"}], [], [{"name": "us"}], None]
+    read = [incoming.missive(message(to_fields=to), NOW) for to in told]
+    assert [each and each.to for each in read] == ["+13135550100", None, None, None]
+    form = [("From", "+13135550001"), ("To", "+13135550100"), ("MessageSid", "SM1")]
+    assert [each and each.to for each in (incoming.twilio(form, NOW), incoming.twilio(form[::2], NOW))] == [
+        "+13135550100", None
+    ]  # fmt: skip
 
 
 def test_a_whole_second_is_taken_for_its_end_but_never_for_the_future() -> None:
