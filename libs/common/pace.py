@@ -15,7 +15,9 @@ first success ends the doubling. That is the breaker, and every sender sees it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from libs.common.carriers.limits import parse_windows
 from libs.common.database import Connection
+from libs.common.settings import CarrierSettings
 
 UTILISATION = 0.993
 FIRST_HOLD = 1.0  # seconds after the first failure that was the provider's
@@ -49,6 +51,15 @@ def provider_hold(provider: str) -> Limit:
 def window_limit(provider: str, requests: int, seconds: float) -> Limit:
     """Give the limit that keeps a provider's window of `requests` in any `seconds`."""
     return Limit(key=f"{provider}:{requests}/{seconds:g}", interval=seconds / (requests * UTILISATION))
+
+
+def provider_limits(settings: CarrierSettings) -> list[Limit]:
+    """Give what every request to the provider must keep: its hold, and the windows that it has published."""
+    windows = parse_windows(settings.missive_windows) if settings.carrier == "missive" else ()
+    return [
+        provider_hold(settings.carrier),
+        *(window_limit(settings.carrier, window.requests, window.seconds) for window in windows),
+    ]
 
 
 #: Makes sure that the rows exist.

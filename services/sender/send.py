@@ -13,7 +13,6 @@ import structlog
 
 from libs.common import database, messaging, pace, permits, telemetry, tracing, workdays
 from libs.common.carriers import Carrier
-from libs.common.carriers.limits import parse_windows
 from libs.common.carriers.outcomes import Deferred, Outcome, Unknown
 from libs.common.commands import SendBatch
 from libs.common.pace import Limit
@@ -32,12 +31,7 @@ KEEP_ANSWER = 120.0  # seconds for which an answer is held while the database is
 
 def limits(settings: CarrierSettings, sending_number_id: int) -> list[Limit]:
     """Give all rates that a text from a number must keep: the number's, and the provider's windows."""
-    windows = parse_windows(settings.missive_windows) if settings.carrier == "missive" else ()
-    return [
-        pace.number_limit(sending_number_id, settings.send_rate),
-        pace.provider_hold(settings.carrier),
-        *(pace.window_limit(settings.carrier, window.requests, window.seconds) for window in windows),
-    ]
+    return [pace.number_limit(sending_number_id, settings.send_rate), *pace.provider_limits(settings)]
 
 
 @dataclass(slots=True)
@@ -126,7 +120,8 @@ class Sender:
         spacing = max(limit.interval for limit in rates)
         # A slot further off than all lanes can be waiting for means that everybody is held back.
         longest = max(SLOT_WAIT, 2 * LANES * self._block * spacing)
-        tightest = max(rates, key=lambda limit: limit.interval).key
+        # Of equals the one that other numbers use, too, so that what they use together adds up.
+        tightest = max(reversed(rates), key=lambda limit: round(limit.interval, 9)).key
         # No slot is taken that the batch has no text for: it would be lost to the others.
         while run.left and not self._must_stop(run):
             count = min(self._block, run.left)

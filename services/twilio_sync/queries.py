@@ -44,6 +44,12 @@ SELECT max(attempt_started_at) AS at FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted' AND attempt_started_at <= %(before)s
 """
 
+#: Whether the carrier has taken a text of a broadcast whose attempt began after a time.
+TAKEN_SINCE = """
+SELECT EXISTS (SELECT FROM outgoing_messages WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted'
+               AND attempt_started_at > %(at)s) AS taken
+"""
+
 #: When the next of the others may be looked up.
 NEXT_UNCERTAIN = """
 SELECT min(attempt_started_at) AS at FROM outgoing_messages

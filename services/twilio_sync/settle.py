@@ -1,9 +1,10 @@
 """Settling: what became of texts whose answer was lost, told by the carrier's log.
 
 Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
-left, and goes back to the pool, or is given up after as many attempts as any text gets. A log that cannot be read says
-nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have taken:
-then the text stays uncertain.
+left, and goes back to the pool, or is given up after as many attempts as any text gets. An attempt counts only if the
+carrier has taken another text since it began: where it takes none, the text is not to blame. A log that cannot be read
+says nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have
+taken: then the text stays uncertain.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import structlog
 
 from libs.common import database, delivery, lifecycle, restored, steps, store, texts
 from libs.common import events as e
+from libs.common.carriers import whole_log
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.twilio import LogEntry, Twilio
 from libs.common.commands import SettleUncertain
@@ -27,6 +29,8 @@ from services.twilio_sync.sync import open_texts, status
 log = structlog.stdlib.get_logger(__name__)
 
 AT_ONCE = 50  # texts that one step looks up
+#: How long after the making lost answers may be an outage's; later they are the text's own, so that a broadcast ends.
+OUTAGE = timedelta(hours=24)
 NO_ANSWER = "no_answer"
 
 
@@ -77,18 +81,10 @@ class Settle:
     async def _log(self, from_number: str, row: dict[str, Any]) -> list[LogEntry]:
         """Read all that the log has on texts to one number since its attempt began. Raises CarrierUnreadable."""
         since = row["attempt_started_at"] - SKEW
-        page = await self._twilio.messages(
-            from_number=from_number, to=row["number"], since=since, page_size=self._settings.sync_page_size
-        )
-        entries = list(page.entries)
-        unreadable = page.unreadable
-        while page.next_page_uri is not None:
-            page = await self._twilio.page(page.next_page_uri, since=since)
-            entries += page.entries
-            unreadable += page.unreadable
-        if unreadable:
-            # What cannot be read might be this text: "not found" cannot be concluded.
-            raise CarrierUnreadable("an entry of the log cannot be read")
+        entries = await whole_log.between(self._twilio, since, from_number=from_number, to=row["number"])
+        if any(not entry.body and not entry.direction.startswith("inbound") for entry in entries):
+            # One without words might be this text: "not found" cannot be concluded.
+            raise CarrierUnreadable("the log keeps no bodies", code="no_bodies")
         return entries
 
     async def _lags(self, broadcast: dict[str, Any]) -> bool:
@@ -102,7 +98,7 @@ class Settle:
         page = await self._twilio.messages(
             from_number=broadcast["phone_number"], since=row["at"] - SKEW, page_size=self._settings.sync_page_size
         )
-        return not page.entries and page.next_page_uri is None
+        return not page.entries  # the newest come first
 
     async def _settle(
         self, connection: Connection, about: dict[str, Any], row: dict[str, Any], entries: list[LogEntry]
@@ -119,7 +115,10 @@ class Settle:
         if text is None or text["state"] != "uncertain" or text["attempts"] != row["attempts"]:
             return None
         entry = match(free, candidates).get(row["text"])
-        event = self._verdict(broadcast.id, text, entry, now)
+        counts = entry is None and (
+            now > about["made_at"] + OUTAGE or await _taken_since(connection, broadcast.id, text["attempt_started_at"])
+        )
+        event = self._verdict(broadcast.id, text, entry, now, counts=counts)
         await lifecycle.note(connection, store.stream(broadcast.id, "texts"), [event], now)
         if entry is not None:
             # Times and codes, too: a pass would take a status that is known already for no news.
@@ -132,7 +131,7 @@ class Settle:
         return entry is not None
 
     def _verdict(
-        self, broadcast_id: int, text: dict[str, Any], entry: LogEntry | None, now: datetime
+        self, broadcast_id: int, text: dict[str, Any], entry: LogEntry | None, now: datetime, *, counts: bool
     ) -> e.TextAccepted | e.TextRefused | e.TextReturned:
         if entry is not None:
             return e.TextAccepted(
@@ -144,9 +143,11 @@ class Settle:
                 twilio_status=entry.status,
                 settled=True,
             )
-        if text["failures"] + 1 >= self._settings.max_attempts:
+        if counts and text["failures"] + 1 >= self._settings.max_attempts:
             return e.TextRefused(broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER)
-        return e.TextReturned(broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER, not_before=now, counts=True)
+        return e.TextReturned(
+            broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER, not_before=now, counts=counts
+        )
 
     async def _finish(
         self, broadcast_id: int, found: int, not_found: int, unreadable: CarrierUnreadable | None
@@ -174,3 +175,9 @@ class Settle:
 def _reach(entries: Sequence[LogEntry], time: datetime) -> bool:
     """Tell whether entries of the log go as far as a time."""
     return any((entry.created_at or entry.sent_at or time) >= time for entry in entries)
+
+
+async def _taken_since(connection: Connection, broadcast_id: int, at: datetime) -> bool:
+    """Tell whether the carrier has taken texts of a broadcast that began to leave after a time."""
+    cursor = await connection.execute(queries.TAKEN_SINCE, {"broadcast_id": broadcast_id, "at": at})
+    return bool((await cursor.fetchall())[0]["taken"])

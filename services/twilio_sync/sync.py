@@ -14,11 +14,11 @@ from typing import Any
 
 import structlog
 
-from libs.common import database, delivery, lifecycle, outbox, pace, restored
+from libs.common import database, delivery, lifecycle, outbox, pace, permits, restored
 from libs.common import events as e
 from libs.common.carriers import statuses
+from libs.common.carriers.codes import Kind, classify
 from libs.common.carriers.errors import CarrierUnreadable
-from libs.common.carriers.limits import parse_windows
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.twilio import LogEntry, LogPage, Twilio
 from libs.common.commands import SyncStatuses
@@ -113,15 +113,10 @@ class Sync:
         """Ask Missive for the sids of texts that were not found in the log; its requests have their slots, too."""
         if self._missive is None:
             return {}
+        pool, carrier = self._worker.pool, self._settings.carrier
         before = self._worker.clock() - timedelta(seconds=self._settings.settle_after)
-        limits = [
-            pace.provider_hold(self._settings.carrier),
-            *(
-                pace.window_limit(self._settings.carrier, window.requests, window.seconds)
-                for window in parse_windows(self._settings.missive_windows)
-            ),
-        ]
-        async with self._worker.pool.connection() as connection:
+        limits = pace.provider_limits(self._settings)
+        async with pool.connection() as connection:
             cursor = await connection.execute(
                 queries.WITHOUT_SID, {"broadcast_id": row["id"], "before": before, "limit": ASK_AT_ONCE}
             )
@@ -129,13 +124,28 @@ class Sync:
             if not texts:
                 return {}
             await pace.prepare(connection, [limit.key for limit in limits])
-            if await pace.reserve(connection, limits, within=0.0) is None:
-                return {}  # texts go first; the next pass asks again
+            await permits.prepare(connection, carrier, self._settings.send_concurrency)
+        # Texts go first; where there is no room the next pass asks again.
+        held = await permits.take(
+            pool,
+            carrier,
+            count=self._settings.send_concurrency,
+            want=1,
+            seconds=self._settings.request_timeout + self._settings.lease,
+        )
         try:
+            async with pool.connection() as connection:
+                if not held or await pace.reserve(connection, limits, within=0.0) is None:
+                    return {}
             found = await self._missive.external_ids(list(texts))
         except CarrierUnreadable as error:
             log.warning("missive_unreadable", broadcast_id=row["id"], code=error.code)
+            if classify(error.code).kind is Kind.SLOW_DOWN:
+                async with pool.connection() as connection:
+                    await pace.hold(connection, carrier, error.retry_after)
             return {}
+        finally:
+            await permits.give_back(pool, carrier, held)
         return {texts[missive_id]: sid for missive_id, sid in found.items() if sid}
 
 

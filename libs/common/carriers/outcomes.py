@@ -43,6 +43,8 @@ class Unknown:
     """Nobody can say whether the carrier took the text."""
 
     reason: str
+    #: Seconds for which the carrier asked to be left alone.
+    retry_after: float | None = None
 
 
 Outcome = Accepted | Refused | Deferred | Unknown

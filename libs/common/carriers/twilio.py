@@ -96,19 +96,17 @@ class Twilio:
         )
         return answer if isinstance(answer, Deferred | Unknown) else _outcome(answer)
 
-    async def messages(self, *, from_number: str, to: str | None = None, since: datetime, page_size: int) -> LogPage:
-        """Read the first page of the texts from a number (to one number, if `to` is given) from `since` on.
+    async def messages(self, *, from_number: str, since: datetime, page_size: int) -> LogPage:
+        """Read the first page of the texts from a number from `since` on.
 
         Twilio filters by the UTC day on which a text was sent, so it is asked for a day more, and what was created
-        before `since` (to the second, as the log has it) is dropped here. With `to` it is not asked to filter by day at
-        all: a text that is still queued may have no `date_sent`, and whether one was accepted hangs on finding it.
-        Raises CarrierUnreadable.
+        before `since` (to the second, as the log has it) is dropped here. Raises CarrierUnreadable.
         """
-        params = {"From": from_number, "PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
-        if to is None:
-            params["DateSent>"] = (since.astimezone(UTC) - MARGIN).date().isoformat()
-        else:
-            params["To"] = to
+        params = {
+            "From": from_number,
+            "PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE)),
+            "DateSent>": (since.astimezone(UTC) - MARGIN).date().isoformat(),
+        }
         return _since(since, _page(await self._get(self._path, params), uri=None))
 
     async def everything(
@@ -116,8 +114,9 @@ class Twilio:
     ) -> LogPage:
         """Read the first page of all there is from or to a number, replies included, from `since` on, newest first.
 
-        No filter by day, so that texts without a `date_sent` are listed, too: the pages end where they reach back past
-        `since`. `page` reads the next ones. Raises CarrierUnreadable.
+        No filter by day: a text that is still queued may have no `date_sent`, and whether one was accepted may hang on
+        finding it. The pages end where they reach back past `since`; `page` reads the next ones. Raises
+        CarrierUnreadable.
         """
         params = {"PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
         params |= {name: number for name, number in (("From", from_number), ("To", to)) if number is not None}

@@ -26,25 +26,26 @@ async def read(twilio: Twilio, numbers: Sequence[str], since: datetime) -> Whole
     outbound: dict[str, LogEntry] = {}
     inbound: dict[str, LogEntry] = {}
     for number in numbers:
-        for entry in await _all(twilio, since, from_number=number):
+        for entry in await between(twilio, since, from_number=number):
             if not entry.direction.startswith("inbound"):
                 outbound[entry.sid] = entry
-        for entry in await _all(twilio, since, to=number):
+        for entry in await between(twilio, since, to=number):
             if entry.direction.startswith("inbound"):
                 inbound[entry.sid] = entry
     return WholeLog(outbound=tuple(outbound.values()), inbound=tuple(inbound.values()))
 
 
-async def _all(
+async def between(
     twilio: Twilio, since: datetime, *, from_number: str | None = None, to: str | None = None
 ) -> list[LogEntry]:
-    """Read all there is of one number until a reading shows nothing new.
+    """Read all there is from one number, or to one, or both. Raises CarrierUnreadable unless all of it was read.
 
-    Pages may shift while they are read, so each reading cuts them elsewhere.
+    Pages may shift while they are read: what takes several is read until a reading shows nothing new, and each reading
+    cuts them elsewhere.
     """
     known: dict[str, LogEntry] = {}
     for reading in range(MOST_READINGS):
-        before = len(known)
+        before, pages = len(known), 1
         size = MAX_PAGE_SIZE - 7 * reading
         page = await twilio.everything(from_number=from_number, to=to, since=since, page_size=size)
         while True:
@@ -55,6 +56,7 @@ async def _all(
             if page.next_page_uri is None:
                 break
             page = await twilio.page(page.next_page_uri, since=since)
-        if reading > 0 and len(known) == before:
+            pages += 1
+        if pages == 1 or (reading > 0 and len(known) == before):
             return list(known.values())
     raise CarrierUnreadable("the log does not come to rest", code="log_moves")

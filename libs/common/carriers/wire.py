@@ -186,8 +186,8 @@ def refusal(response: httpx.Response, *, code: str | None = None) -> Outcome:
     meaning = codes.classify(code, http_status=response.status_code)
     match meaning.kind:
         case codes.Kind.UNCERTAIN:
-            return Unknown(reason=code)
-        case codes.Kind.GIVE_UP | codes.Kind.OPT_OUT:
+            return Unknown(reason=code, retry_after=retry_after(response))
+        case codes.Kind.GIVE_UP | codes.Kind.OPT_OUT | codes.Kind.STOP_ABOVE_THRESHOLD:
             return Refused(code=code, reason=meaning.text)
         case _:
             return Deferred(code=code, reason=meaning.text, retry_after=retry_after(response))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from libs.common import database, lifecycle, steps, store
+from libs.common import database, lifecycle, permits, steps, store
 from libs.common import events as e
 from libs.common.commands import SyncStatuses
 from services.twilio_sync.sync import Sync
@@ -338,6 +338,21 @@ async def test_missive_is_not_asked_while_its_window_is_spent(world: World, log:
     world.clock.forward(seconds=world.settings.settle_after)
     await sync(world, log, broadcast)
     assert [url.path for url in log.asked if url.path.startswith("/v1/")] == []
+
+
+async def test_missive_is_not_asked_while_all_its_requests_are_taken(world: World, log: TwilioLog) -> None:
+    """Missive allows 5 requests at once, those that read included."""
+    broadcast, _ = await sent(world, 1)
+    async with world.pool.connection() as connection:
+        await permits.prepare(connection, "missive", world.settings.send_concurrency)
+    taken = await permits.take(world.pool, "missive", count=5, want=5, seconds=60)
+    world.clock.forward(seconds=world.settings.settle_after)
+    await sync(world, log, broadcast)
+    assert [url.path for url in log.asked if url.path.startswith("/v1/")] == []
+    await permits.give_back(world.pool, "missive", taken)
+    await sync(world, log, broadcast)
+    assert len([url.path for url in log.asked if url.path.startswith("/v1/")]) == 1
+    assert await world.value("SELECT count(*) FROM permits WHERE held_until > now()") == 0
 
 
 async def test_a_broadcast_that_the_carriers_filter_is_paused(world: World, log: TwilioLog) -> None:

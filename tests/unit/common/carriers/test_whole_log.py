@@ -1,5 +1,6 @@
 """All of the log since a time: whole, or not at all."""
 
+import itertools
 from datetime import datetime, timedelta
 
 import httpx
@@ -67,12 +68,13 @@ async def test_pages_that_shift_while_they_are_read_hide_nothing() -> None:
 
 async def test_a_log_that_never_comes_to_rest_is_not_taken_for_whole() -> None:
     log = TwilioLog()
-    count = iter(range(1000))
+    count = itertools.count()
 
     def more() -> None:
         log.add(f"SM{next(count):05}", ANN, FIRST, NOW + MINUTE)
 
-    more()
+    for _ in range(1001):  # more than a page holds
+        more()
     log.between = more
     with pytest.raises(CarrierUnreadable):
         await read(log)
@@ -94,3 +96,10 @@ async def test_a_page_that_cannot_be_had_spoils_it_all(at: int) -> None:
         log.failures.append(httpx.Response(500))
     with pytest.raises(CarrierUnreadable):
         await read(log)
+
+
+async def test_a_log_of_one_page_is_read_once() -> None:
+    log = TwilioLog()
+    log.add("SM1", ANN, FIRST, NOW + MINUTE)
+    assert len(await whole_log.between(log.twilio(), NOW, from_number=FROM, to=ANN)) == 1
+    assert len(log.asked) == 1
