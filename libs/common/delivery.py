@@ -53,4 +53,4 @@ async def _follow(connection: Connection, broadcast_id: int, news: Sequence[e.Te
             elif row["phone_number"] is not None and not row["opted_in_since"]:
                 await consent.opt_out(connection, row["phone_number"], "carrier", now, broadcast_id=broadcast_id)
     if any(kind in (Kind.STOP_BROADCAST, Kind.STOP_ABOVE_THRESHOLD) for kind in kinds.values()):
-        await filtering.pause_if_turned_away(connection, broadcast_id, now)
+        await filtering.pause_if_not_delivered(connection, broadcast_id, now)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from libs.common import broadcast as rules
-from libs.common import consent, lifecycle, pace, texts
+from libs.common import consent, filtering, lifecycle, pace, texts
 from libs.common import events as e
 from libs.common.carriers.codes import Kind, classify
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
@@ -56,7 +56,7 @@ def consequence(outcome: Outcome, started: Started, max_attempts: int, now: date
             stop = classify(outcome.code).kind is Kind.OPT_OUT
             return Consequence(event=refused, outcome="refused", opt_out=stop)
         case Unknown():
-            return Consequence(event=None, outcome="unknown", hold=True)
+            return Consequence(event=None, outcome="unknown", hold=True, hold_seconds=outcome.retry_after)
         case Deferred():
             return _deferred(outcome, started, max_attempts, now)
 
@@ -92,16 +92,19 @@ async def record(
     """Record an answer and what follows from it, in the caller's transaction."""
     attempt = started.attempt
     what = consequence(outcome, started, max_attempts, now)
-    if what.pause is not None:
+    refused = isinstance(what.event, e.TextRefused)
+    if refused or what.pause is not None:
         # The broadcast's row comes before its texts' rows, here as in the planner.
         broadcast, version = await lifecycle.load(connection, attempt.broadcast_id)
-        if broadcast.state in rules.PAUSABLE:
+        if what.pause is not None and broadcast.state in rules.PAUSABLE:
             await lifecycle.record(connection, attempt.broadcast_id, version, rules.pause(broadcast, what.pause), now)
     if what.event is None:
         assert isinstance(outcome, Unknown)
         await texts.unanswered(connection, attempt, outcome.reason, now)
     else:
         await texts.answered(connection, attempt, what.event, now)
+    if refused:
+        await filtering.pause_if_refused(connection, attempt.broadcast_id, now)
     if what.opt_out:
         await consent.opt_out(connection, attempt.to, "carrier", now, broadcast_id=attempt.broadcast_id)
     if what.hold:

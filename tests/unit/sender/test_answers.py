@@ -48,6 +48,10 @@ SPENT = Accepted(missive_id="M", missive_conversation_id="C", twilio_id="S", twi
         ),
         (Unknown(reason="timeout"), Consequence(event=None, outcome="unknown", hold=True)),
         (
+            Unknown(reason="http_503", retry_after=20),
+            Consequence(event=None, outcome="unknown", hold=True, hold_seconds=20),
+        ),
+        (
             deferred("http_429", 30),
             Consequence(
                 event=returned("http_429", seconds=30, counts=False), outcome="deferred", hold=True, hold_seconds=30
