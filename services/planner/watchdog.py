@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 
 from libs.common import causation, database, inbox, messaging, outbox, steps, telemetry, texts, traces, tracing
 from libs.common.commands import SendBatch, SyncStatuses
 from libs.common.database import Connection
+from libs.common.errors import ConcurrencyError
 from libs.common.worker import Worker
 from services.planner import facts
 from services.planner.advance import advance
@@ -22,6 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 KEYS_KEPT = timedelta(days=2)  # how long an Idempotency-Key is remembered
 TRACES_KEPT = timedelta(days=2)  # how long after its end a broadcast's trace is remembered
 PRUNE_EVERY = timedelta(hours=1)
+SHORT_WAIT = "SELECT set_config('lock_timeout', '1s', true)"
 SETTLE_AGAIN = timedelta(seconds=30)  # least time between two looks for the same broadcast that the watchdog asks for
 
 
@@ -35,8 +38,8 @@ async def run(worker: Worker) -> None:
             try:
                 await look(worker, worker.clock(), settled)
                 if worker.clock() - pruned > PRUNE_EVERY:
+                    pruned = worker.clock()  # a pruning that fails is not to be a part of every look
                     await _prune(worker)
-                    pruned = worker.clock()
             except messaging.TRANSIENT as error:
                 log.warning("watchdog_waits", error=type(error).__name__)
 
@@ -56,8 +59,24 @@ async def look(worker: Worker, now: datetime, settled: dict[int, datetime]) -> N
         cursor = await connection.execute(facts.UNDER_WAY, {"now": now})
         under_way = [row["id"] for row in await cursor.fetchall()]
     for broadcast_id in under_way:
+        await _advance(worker, broadcast_id, now)
+
+
+async def _advance(worker: Worker, broadcast_id: int, now: datetime) -> None:
+    """Take one broadcast as far as it can go; what is wrong with it must not keep the others.
+
+    One that somebody else holds, for a draw of minutes perhaps, is left for the next look.
+    """
+    try:
         async with database.transaction(worker.pool) as connection:
-            await advance(connection, broadcast_id, now, settings)
+            await connection.execute(SHORT_WAIT)
+            await advance(connection, broadcast_id, now, worker.settings)
+    except (LockNotAvailable, QueryCanceled, DeadlockDetected, ConcurrencyError) as error:
+        log.warning("broadcast_left_for_later", broadcast_id=broadcast_id, error=type(error).__name__)
+    except messaging.TRANSIENT:
+        raise
+    except Exception:
+        log.exception("broadcast_not_advanced", broadcast_id=broadcast_id)
 
 
 async def _emit_overdue(worker: Worker, now: datetime, grace: timedelta, settled: dict[int, datetime]) -> None:
@@ -96,7 +115,7 @@ async def _emit_again(
 async def _prune(worker: Worker) -> None:
     now = worker.clock()
     async with worker.pool.connection() as connection:
+        await connection.execute(facts.PRUNE_KEYS, {"before": now - KEYS_KEPT})
         await inbox.prune(connection, now)
         await traces.prune(connection, now - TRACES_KEPT)
         await connection.execute(facts.FORGET_ERASED)
-        await connection.execute(facts.PRUNE_KEYS, {"before": now - KEYS_KEPT})

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from libs.common import database, lifecycle
 from libs.common.carriers.outcomes import Unknown
 from services.planner import watchdog
 from tests.support.passes import syncing
@@ -98,3 +99,22 @@ async def test_one_look_of_the_watchdog_finds_every_broadcast(world: World) -> N
     broadcasts = [await world.made(1) for _ in range(3)]
     await look(world)
     assert [len(await world.opens(broadcast)) for broadcast in broadcasts] == [1, 1, 1]
+
+
+async def test_a_broadcast_that_somebody_holds_does_not_keep_the_others(world: World) -> None:
+    """A draw of a million people may take a quarter of an hour."""
+    held, other = await world.made(1), await world.made(1)
+    async with database.transaction(world.pool) as connection:
+        await lifecycle.load(connection, held)
+        await look(world)
+    assert [len(await world.opens(broadcast)) for broadcast in (held, other)] == [0, 1]
+
+
+async def test_a_broadcast_with_an_event_that_nobody_can_read_does_not_keep_the_others(world: World) -> None:
+    """An event of a newer release, after a step back: the planner would end, and with it the relay of everybody."""
+    broken, other = await world.made(1), await world.made(1)
+    await world.query("ALTER TABLE events DISABLE TRIGGER USER")
+    await world.query("UPDATE events SET schema_version = 99 WHERE stream = %s", f"broadcast-{broken}")
+    await world.query("ALTER TABLE events ENABLE TRIGGER USER")
+    await look(world)
+    assert [len(await world.opens(broadcast)) for broadcast in (broken, other)] == [0, 1]
