@@ -129,10 +129,14 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
     reply = await cursor.fetchone()
     if reply is None:
         return False
+    said = wish(inbound.body)
     if broadcast_id is not None and contact_id is not None:
-        await _answers(connection, broadcast_id, contact_id, reply["id"], now)
+        event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply["id"], contact_id=contact_id)
+        await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
+        if said != "stop":  # which takes out everything, this too
+            await _take_out_second(connection, broadcast_id, contact_id, now)
     number, at = inbound.phone_number, inbound.received_at
-    match wish(inbound.body):
+    match said:
         case "stop":
             await opt_out(connection, number, "sms", now, at=at, broadcast_id=broadcast_id)
         case "start":
@@ -154,15 +158,15 @@ async def attribute(connection: Connection, since: datetime, now: datetime) -> i
         answered = await (await connection.execute(ANSWERED, who)).fetchone()
         if answered is not None:
             await connection.execute(ATTRIBUTE, {**answered, "id": reply["id"]})
-            await _answers(connection, answered["broadcast_id"], answered["contact_id"], reply["id"], now)
+            event = e.ReplyReceived(**answered, reply_id=reply["id"])
+            await lifecycle.note(connection, store.stream(event.broadcast_id, "replies"), [event], now)
+            await _take_out_second(connection, event.broadcast_id, event.contact_id, now)
             found += 1
     return found
 
 
-async def _answers(connection: Connection, broadcast_id: int, contact_id: int, reply_id: int, now: datetime) -> None:
-    """Record that somebody answered a broadcast, and take out their second message."""
-    event = e.ReplyReceived(broadcast_id=broadcast_id, reply_id=reply_id, contact_id=contact_id)
-    await lifecycle.note(connection, store.stream(broadcast_id, "replies"), [event], now)
+async def _take_out_second(connection: Connection, broadcast_id: int, contact_id: int, now: datetime) -> None:
+    """Skip the second message of somebody who answered a broadcast."""
     cursor = await connection.execute(texts.OPEN_SECOND, {"broadcast_id": broadcast_id, "contact_id": contact_id})
     unsent = [row["id"] for row in await cursor.fetchall() if row["is_unsent"]]
     await texts.skip(connection, broadcast_id, unsent, "replied", now)
@@ -196,19 +200,23 @@ async def opt_out(
         event = e.OptedOut(contact_id=contact["id"], source=source, broadcast_id=broadcast_id)
         await lifecycle.note(connection, f"contact-{contact['id']}", [event], now)
         database.when_committed(telemetry.OPT_OUTS.labels(source).inc)
-    await take_out(connection, phone_number, "opted_out", now)
+    await take_out(connection, phone_number, "opted_out", now, answered=broadcast_id if source == "sms" else None)
     return new
 
 
-async def take_out(connection: Connection, phone_number: str, reason: str, now: datetime) -> None:
-    """Skip every text to a number that has not left."""
+async def take_out(
+    connection: Connection, phone_number: str, reason: str, now: datetime, *, answered: int | None = None
+) -> None:
+    """Skip every text to a number that has not left; the second message of the broadcast `answered` as replied to."""
     cursor = await connection.execute(texts.OPEN_TO, {"phone_number": phone_number})
-    unsent: dict[int, list[int]] = {}
+    unsent: dict[tuple[int, str], list[int]] = {}
     for row in await cursor.fetchall():
         if row["is_unsent"]:
-            unsent.setdefault(row["broadcast_id"], []).append(row["id"])
-    for unsent_of, ids in sorted(unsent.items()):
-        await texts.skip(connection, unsent_of, ids, reason, now)
+            why = "replied" if row["is_second"] and row["broadcast_id"] == answered else reason
+            unsent.setdefault((row["broadcast_id"], why), []).append(row["id"])
+    # By broadcast, since their streams are locked: two who say STOP at once do not wait for each other.
+    for (unsent_of, why), ids in sorted(unsent.items()):
+        await texts.skip(connection, unsent_of, ids, why, now)
 
 
 async def opt_in(

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from libs.common import consent, database, making
 from libs.common.carriers.outcomes import Accepted, Deferred, Refused
@@ -334,3 +335,16 @@ async def test_who_says_stop_again_is_not_let_in_by_a_start_from_in_between(worl
     await write(world, number, "START", sid="SM2", at=between)
     assert await world.column("SELECT phone_number FROM opt_outs") == [number]
     assert len(await world.happened("OptedOut")) == 1
+
+
+async def test_nothing_starts_while_nobody_can_tell_who_has_opted_out(world: World) -> None:
+    """Fault 7: a check of excluded people at send time failed open when its source could not be reached."""
+    broadcast = await world.made(1)
+    batch = await world.claimed(broadcast)
+    async with database.transaction(world.pool) as locking:
+        await locking.execute("LOCK TABLE opt_outs IN ACCESS EXCLUSIVE MODE")
+        async with database.transaction(world.pool) as connection:
+            await connection.execute("SET LOCAL lock_timeout = '100ms'")
+            with pytest.raises(LockNotAvailable):
+                await batches.start(connection, batch, count=1, quiet=False, now=NOW)
+    assert await world.states(broadcast) == ["claimed"]

@@ -289,3 +289,17 @@ async def test_a_number_that_is_erased_while_it_is_drawn_is_drawn_or_erased_but_
         await world.until_somebody_waits()
     assert (await making_it).recipients == 1
     assert await people(world, broadcast) == [ids[1]]
+
+
+@pytest.mark.parametrize(("status", "code"), [("sent", None), ("undelivered", "30003"), (None, None)])
+async def test_nobody_is_left_out_for_what_became_of_an_earlier_text(
+    world: World, status: str | None, code: str | None
+) -> None:
+    """Fault 31: people were excluded on one failure, or because `sent` counted as not delivered."""
+    earlier = await world.made(2)
+    await world.send(earlier)
+    await world.query(
+        "UPDATE broadcast_sent_message_status SET twilio_sent_status = %s, twilio_error_code = %s", status, code
+    )
+    broadcast = await world.scheduled(await world.segment("tag0"))
+    assert (await world.make(broadcast)).recipients == 2

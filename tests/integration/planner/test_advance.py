@@ -285,3 +285,33 @@ async def close_all(world: World, broadcast_id: int) -> None:
         batch = await world.take(batch_id)
         assert batch is not None
         await world.close(batch)
+
+
+async def test_a_second_phase_under_way_goes_on_beside_the_next_broadcast(world: World) -> None:
+    """Fault 12: sending now ignored a second phase that was still under way."""
+    broadcast = await world.made(2, second_delay=0)
+    await world.send(broadcast)
+    await close_all(world, broadcast)
+    assert await world.advance(broadcast) == "sending_second"
+    following = await world.scheduled(await world.segment("tag0"))
+    await world.make(following)
+    assert await world.advance(following) == "sending_first"
+    assert await world.advance(broadcast) == "sending_second"
+    assert len(await world.send(broadcast, is_second=True)) == 2
+    assert len(await world.send(following)) == 2
+
+
+async def test_a_step_that_comes_a_year_later_does_nothing(world: World) -> None:
+    """Fault 13: one-shot jobs fired again a year later."""
+    broadcast = await world.made(1)
+    await world.send(broadcast)
+    await close_all(world, broadcast)
+    await world.advance(broadcast)
+    await world.cancel(broadcast)
+    await world.advance(broadcast)
+    await delivered(world, broadcast)
+    await world.advance(broadcast)
+    before = await world.dump()
+    world.clock.forward(days=365)
+    assert await world.advance(broadcast) == "cancelled"
+    assert await world.dump() == before
