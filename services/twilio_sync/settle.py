@@ -24,7 +24,7 @@ from libs.common.matching import SKEW, match
 from libs.common.settings import CarrierSettings
 from libs.common.worker import Worker
 from services.twilio_sync import queries
-from services.twilio_sync.sync import open_texts, status
+from services.twilio_sync.sync import leave_alone, may_ask, open_texts, status
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,6 +59,7 @@ class Settle:
         lagged: bool | None = None
         for row in uncertain:
             try:
+                await may_ask(self._worker.pool)
                 # Asked before and after: a log that catches up, or falls behind, in between is not believed either.
                 lagged = await self._lags(broadcast) if lagged is None else lagged
                 entries = await self._log(broadcast["phone_number"], row)
@@ -161,6 +162,8 @@ class Settle:
                 await lifecycle.note(connection, store.stream(broadcast_id, "texts"), [event], now, publish=True)
             cursor = await connection.execute(queries.NEXT_UNCERTAIN, {"broadcast_id": broadcast_id})
             left = await cursor.fetchone()
+            if unreadable is not None:
+                await leave_alone(connection, unreadable)
             if left is not None and left["at"] is not None:
                 wait = settings.sync_interval if unreadable is not None else 1.0
                 due = max(

@@ -22,7 +22,7 @@ from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.twilio import LogEntry, LogPage, Twilio
 from libs.common.commands import SyncStatuses
-from libs.common.database import Connection
+from libs.common.database import Connection, Pool
 from libs.common.matching import SKEW, Candidate, match
 from libs.common.settings import CarrierSettings
 from libs.common.worker import Worker
@@ -30,6 +30,8 @@ from services.twilio_sync import queries
 
 log = structlog.stdlib.get_logger(__name__)
 
+#: The key of `pace` under which whoever reads the log is held back.
+LOG = "twilio:log"
 ASK_AT_ONCE = 20  # messages of Missive's that one request asks about
 
 
@@ -52,6 +54,7 @@ class Sync:
             return
         newest_only = message.number is not None and row["sync_started_at"] is None
         try:
+            await may_ask(self._worker.pool)
             page = await self._newest(row) if newest_only else await self._read(row)
         except CarrierUnreadable as error:
             await self._again(message, row, error)
@@ -105,6 +108,7 @@ class Sync:
         log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
         async with database.transaction(self._worker.pool) as connection:
             await lifecycle.load(connection, message.broadcast_id)
+            await leave_alone(connection, error)
             if message.number is not None and _current(await _broadcast(connection, row["id"]), message):
                 await connection.execute(queries.PASS_AGAIN, {"broadcast_id": message.broadcast_id, "due": due})
                 await outbox.write(connection, [message], now=now, deliver_at=due)
@@ -147,6 +151,21 @@ class Sync:
         finally:
             await permits.give_back(pool, carrier, held)
         return {texts[missive_id]: sid for missive_id, sid in found.items() if sid}
+
+
+async def may_ask(pool: Pool) -> None:
+    """Return if Twilio may be asked for its log. Raises CarrierUnreadable for as long as it wants to be left alone."""
+    async with pool.connection() as connection:
+        seconds, _ = await pace.held(connection, [LOG])
+    if seconds:
+        raise CarrierUnreadable("the log is left alone for a while", code="left_alone", retry_after=seconds)
+
+
+async def leave_alone(connection: Connection, error: CarrierUnreadable) -> None:
+    """Have nobody ask for the log for as long as the answer said, whatever makes them ask."""
+    if error.retry_after is not None:
+        await pace.prepare(connection, [LOG])
+        await pace.hold(connection, LOG, error.retry_after)
 
 
 def _current(row: dict[str, Any], message: SyncStatuses) -> bool:

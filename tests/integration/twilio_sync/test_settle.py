@@ -137,6 +137,19 @@ async def test_a_log_that_cannot_be_read_says_nothing(world: World, log: TwilioL
     assert wait >= timedelta(seconds=300 if failure.status_code == 429 else world.settings.sync_interval)
 
 
+async def test_who_reads_the_log_leaves_it_alone_for_as_long_as_it_asks(world: World, log: TwilioLog) -> None:
+    """The watchdog asks again every half minute, whatever `Retry-After` says."""
+    broadcast, _ = await uncertain(world)
+    log.failures = [httpx.Response(429, headers={"Retry-After": "300"})]
+    for _ in range(3):
+        await settle(world, log, broadcast)
+    assert len(log.asked) == 1
+    assert (await world.planned("SettleUncertain"))[-1]["deliver_at"] > world.clock.now + timedelta(seconds=290)
+    await world.query("UPDATE pace SET held_until = now()")
+    await settle(world, log, broadcast)
+    assert await world.states(broadcast) == ["pending"]
+
+
 async def test_a_log_that_lags_says_nothing(world: World, log: TwilioLog) -> None:
     """The carrier took a text after this one, and the log has neither yet."""
     broadcast = await world.made(2)
