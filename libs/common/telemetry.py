@@ -1,6 +1,7 @@
 """Structured logs and the metrics that all services share. Neither ever holds a phone number, a name or a text."""
 
 import logging
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -10,6 +11,9 @@ import structlog
 from prometheus_client import Counter, Histogram, Info
 
 from libs.common import mishaps, tracing
+
+#: The variable that says which release runs: the package's version is the same for every commit. The image has it.
+RELEASE = "BROADSHEET_RELEASE"
 
 TEXTS = Counter("broadsheet_texts_total", "Answers of the carrier to texts, by outcome", ["outcome"])
 STEPS = Counter("broadsheet_steps_total", "Messages handled, by type and result", ["type", "result"])
@@ -78,7 +82,9 @@ def _trace_ids(_logger: object, _method: str, entry: structlog.typing.EventDict)
 
 def configure(level: str, format_: Literal["console", "json"], service: str) -> None:
     """Send the logs of this process, and of the libraries in it, to stderr, one line an entry."""
-    BUILD.info({"version": version("broadsheet"), "python": platform.python_version()})
+    package = version("broadsheet")
+    release = os.environ.get(RELEASE) or package
+    BUILD.info({"version": package, "release": release, "python": platform.python_version()})
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _naming(service),

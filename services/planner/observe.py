@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from libs.common import database, messaging, nodes, pace, restored, topology, workdays
+from libs.common.database import Connection
 from libs.common.metrics import Meaning, Measured, Value
 from libs.common.settings import Settings
 from libs.common.worker import Worker
@@ -43,6 +44,8 @@ GAUGES = Measured(
     broadsheet_quiet_hours=Meaning(text="1 in quiet hours, when no text may start"),
     broadsheet_restore_unsettled=Meaning(text="1 after a restore until `broadsheet reconcile`: nothing may start"),
     broadsheet_schema_info=Meaning(text="1; the database's revision", label="revision"),
+    broadsheet_archive_fails=Meaning(text="1 while PostgreSQL's last try to archive its log failed"),
+    broadsheet_archive_age_seconds=Meaning(text="How long ago PostgreSQL last archived a segment of its log"),
     broadsheet_dead_letters_waiting=Meaning(text="Messages put aside, as the broker counts them", label="queue"),
 )
 
@@ -77,6 +80,20 @@ WHERE completed_at IS NULL AND state <> 'missed' AND (state <> 'cancelled' OR ma
 GROUP BY state
 """
 
+#: Steps that are due and that nobody has taken; a batch under way renews its lease. What the watchdog emits again is
+#: due now by its clock, which may be a moment ahead.
+WAITING = """
+SELECT * FROM (
+    SELECT 'batch ' || s.id || ' ' || s.fence AS step, coalesce(s.lease_until, s.due_at) AS due
+    FROM broadcasts b JOIN batches s ON s.broadcast_id = b.id
+    WHERE b.completed_at IS NULL AND b.state IN ('sending_first', 'sending_second') AND s.closed_at IS NULL
+    UNION ALL
+    SELECT 'pass ' || s.broadcast_id || ' ' || s.number, s.due_at
+    FROM broadcasts b JOIN syncs s ON s.broadcast_id = b.id
+    WHERE b.completed_at IS NULL AND b.state IN ('sending_first', 'waiting', 'sending_second', 'syncing', 'cancelled')
+) AS steps WHERE due <= %(now)s + interval '1 second'
+"""
+
 UNCERTAIN = """
 SELECT count(*)::float8 AS texts, coalesce(extract(epoch FROM %(now)s - min(attempt_started_at)), 0)::float8 AS age
 FROM outgoing_messages WHERE state = 'uncertain'
@@ -84,14 +101,22 @@ FROM outgoing_messages WHERE state = 'uncertain'
 
 REVISION = "SELECT version_num FROM alembic_version"
 
+#: No row where nothing is archived; by the clock of the server, which keeps no count of failures since a success.
+ARCHIVE = """
+SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS fails,
+       extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, pg_postmaster_start_time()))::float8 AS age
+FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'
+"""
+
 
 async def run(worker: Worker) -> None:
     """Measure again and again until cancelled."""
     interval = LOOKS * worker.settings.watchdog_interval
     keep = max(LEAST_KEEP, KEEP * interval)
+    waiting: dict[str, datetime] = {}
     while True:
         try:
-            GAUGES.set(keep=keep, **await measure(worker, worker.clock()))
+            GAUGES.set(keep=keep, **await measure(worker, worker.clock(), waiting))
         except messaging.TRANSIENT as error:
             log.warning("not_measured", what="database", error=type(error).__name__)
         try:
@@ -102,18 +127,28 @@ async def run(worker: Worker) -> None:
         await asyncio.sleep(interval)
 
 
-async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
-    """Give what the database holds."""
+async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | None = None) -> dict[str, Value]:
+    """Give what the database holds. `waiting` keeps from one call to the next since when each step has been due.
+
+    The watchdog, which emits again what is overdue, makes it due anew: the tables tell the last time, not the first.
+    """
     settings: Settings = worker.settings
+    waiting = {} if waiting is None else waiting
     parameters: dict[str, Any] = {"now": now, "most": MOST}
     async with database.transaction(worker.pool) as connection:
         outbox = await facts.one(connection, OUTBOX, **parameters)
         pending = await (await connection.execute(PENDING, parameters)).fetchall()
         broadcasts = await (await connection.execute(BROADCASTS, parameters)).fetchall()
+        untaken = await (await connection.execute(WAITING, parameters)).fetchall()
         uncertain = await facts.one(connection, UNCERTAIN, now=now)
         held, failures = await pace.held(connection, [settings.carrier])
         unsettled = await restored.held(connection)
         revision = await facts.one(connection, REVISION)
+        archived = await archive(connection)
+    since = {row["step"]: min(row["due"], waiting.get(row["step"], row["due"])) for row in untaken}
+    waiting.clear()
+    waiting.update(since)
+    overdue = [row["overdue"] or 0.0 for row in broadcasts] + [(now - due).total_seconds() for due in since.values()]
     texts = {row["is_second"]: row["texts"] for row in pending}
     counts = {row["state"]: row["broadcasts"] for row in broadcasts}
     return {
@@ -122,7 +157,7 @@ async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
         "broadsheet_pending_texts": {"first": texts.get(False, 0.0), "second": texts.get(True, 0.0)},
         "broadsheet_queue_age_seconds": max([0.0, *(row["age"] for row in pending)]),
         "broadsheet_broadcasts": {state: counts.get(state, 0.0) for state in STATES},
-        "broadsheet_overdue_seconds": max([0.0, *(row["overdue"] or 0.0 for row in broadcasts)]),
+        "broadsheet_overdue_seconds": max([0.0, *overdue]),
         "broadsheet_sync_age_seconds": max([0.0, *(row["syncing"] or 0.0 for row in broadcasts)]),
         "broadsheet_uncertain_texts": uncertain["texts"],
         "broadsheet_uncertain_age_seconds": uncertain["age"],
@@ -131,7 +166,16 @@ async def measure(worker: Worker, now: datetime) -> dict[str, Value]:
         "broadsheet_quiet_hours": float(workdays.quiet_until(now, settings.quiet, settings.zone) is not None),
         "broadsheet_restore_unsettled": float(unsettled),
         "broadsheet_schema_info": {revision["version_num"]: 1.0},
+        **archived,
     }
+
+
+async def archive(connection: Connection) -> dict[str, Value]:
+    """Give how PostgreSQL's archive of its log fares; nothing where it keeps none."""
+    row = await (await connection.execute(ARCHIVE)).fetchone()
+    if row is None:
+        return {}
+    return {"broadsheet_archive_fails": float(row["fails"]), "broadsheet_archive_age_seconds": row["age"]}
 
 
 async def dead_letters(worker: Worker) -> dict[str, float]:

@@ -52,7 +52,7 @@ def _wrapped(wrapped: set[MetricWrapperBase]) -> Iterator[Known]:
     for metric in wrapped:
         [family] = metric.describe()
         suffix = SUFFIXES[family.type][0] if family.type in ("counter", "info") else ""
-        labels = ("version", "python") if family.type == "info" else tuple(metric._labelnames)
+        labels = ("version", "release", "python") if family.type == "info" else tuple(metric._labelnames)
         yield Known(name=family.name + suffix, type=family.type, labels=labels, help=family.documentation)
 
 

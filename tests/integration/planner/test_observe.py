@@ -2,26 +2,36 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import aio_pika
 import aio_pika.exceptions
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from psycopg import sql
+from psycopg.rows import dict_row
 from yarl import URL
 
-from libs.common import consent, database, metrics, pace, topology
+from libs import local
+from libs.common import consent, database, metrics, pace, steps, topology
 from libs.common import worker as workers
 from libs.common.carriers.outcomes import Refused, Unknown
 from libs.common.metrics import Value
-from services.planner import observe
+from services.planner import observe, watchdog
 from tests.chaos.proxy import Link, to_tcp
 from tests.support.broker import consuming
-from tests.support.world import World
+from tests.support.processes import until
+from tests.support.world import NOW, World
 
 
-async def measured(world: World) -> dict[str, Value]:
-    return await observe.measure(world.worker, world.clock.now)
+async def measured(world: World, waiting: dict[str, datetime] | None = None) -> dict[str, Value]:
+    return await observe.measure(world.worker, world.clock.now, waiting)
+
+
+async def overdue(world: World, waiting: dict[str, datetime] | None = None) -> Value:
+    return (await measured(world, waiting))["broadsheet_overdue_seconds"]
 
 
 async def test_an_empty_database_has_nothing_to_do(world: World) -> None:
@@ -54,9 +64,86 @@ async def test_texts_are_counted_up_to_a_bound(world: World, monkeypatch: pytest
 async def test_a_broadcast_that_is_due_and_not_made_is_overdue_and_one_for_later_is_not(world: World) -> None:
     segment = await world.segment("tag")
     await world.scheduled(segment, run_at=world.clock.now + timedelta(hours=1))
-    assert (await measured(world))["broadsheet_overdue_seconds"] == 0
+    assert await overdue(world) == 0
     world.clock.forward(minutes=61)
-    assert (await measured(world))["broadsheet_overdue_seconds"] == pytest.approx(60)
+    assert await overdue(world) == pytest.approx(60)
+
+
+async def test_a_batch_that_no_sender_takes_is_overdue_and_one_for_later_or_under_way_is_not(world: World) -> None:
+    broadcast_id = await world.made()
+    async with database.transaction(world.pool) as connection:
+        later = world.clock.now + timedelta(minutes=1)
+        batch_id = await steps.plan_batch(connection, broadcast_id, later, world.clock.now, is_second=False)
+    assert await overdue(world) == 0
+    world.clock.forward(seconds=100)
+    assert await overdue(world) == pytest.approx(40)
+    batch = await world.take(batch_id)
+    assert batch is not None
+    assert await overdue(world) == 0
+    world.clock.forward(seconds=world.settings.lease + 30)
+    assert await overdue(world) == pytest.approx(30), "its sender has gone quiet"
+    await world.close(batch)
+    assert await overdue(world) == 0
+
+
+async def test_a_batch_of_a_paused_broadcast_is_not_overdue(world: World) -> None:
+    broadcast_id = await world.made()
+    await world.plan(broadcast_id)
+    await world.pause(broadcast_id)
+    world.clock.forward(seconds=100)
+    assert await overdue(world) == 0
+
+
+@pytest.mark.parametrize("state", ["sending_first", "waiting", "sending_second", "syncing", "cancelled"])
+async def test_a_pass_over_the_log_that_nobody_makes_is_overdue(world: World, state: str) -> None:
+    broadcast_id = await world.made()
+    await world.query("UPDATE broadcasts SET state = %s, second_due_at = %s", state, NOW + timedelta(days=1))
+    async with database.transaction(world.pool) as connection:
+        await steps.plan_sync(connection, broadcast_id, world.clock.now, world.clock.now)
+    world.clock.forward(seconds=50)
+    assert await overdue(world) == pytest.approx(50)
+    await world.query("UPDATE syncs SET due_at = NULL")
+    assert await overdue(world) == 0
+
+
+async def test_a_step_that_the_watchdog_emits_again_has_been_due_all_the_while(world: World) -> None:
+    broadcast_id = await world.made()
+    await world.plan(broadcast_id)
+    waiting: dict[str, datetime] = {}
+    assert await overdue(world, waiting) == 0
+    for seconds in range(15, 301, 15):
+        world.clock.forward(seconds=15)
+        # Another planner's, whose clock is a little ahead.
+        await watchdog.look(world.worker, world.clock.now + timedelta(seconds=0.5), {})
+        assert await overdue(world, waiting) == pytest.approx(seconds)
+    assert await world.planned("SendBatch")
+
+
+async def test_a_batch_that_its_sender_gave_back_is_due_from_then_on(world: World) -> None:
+    broadcast_id = await world.made()
+    batch_id = await world.plan(broadcast_id)
+    waiting: dict[str, datetime] = {}
+    world.clock.forward(seconds=100)
+    assert await overdue(world, waiting) == pytest.approx(100)
+    await world.take(batch_id)
+    await world.query("UPDATE batches SET lease_until = NULL, due_at = %s", world.clock.now)
+    world.clock.forward(seconds=10)
+    assert await overdue(world, waiting) == pytest.approx(10)
+
+
+async def test_a_pass_that_is_put_off_is_not_overdue(world: World) -> None:
+    broadcast_id = await world.made()
+    async with database.transaction(world.pool) as connection:
+        await steps.plan_sync(connection, broadcast_id, world.clock.now, world.clock.now)
+    waiting: dict[str, datetime] = {}
+    world.clock.forward(seconds=20)
+    assert await overdue(world, waiting) == pytest.approx(20)
+    # As where the carrier's log cannot be read.
+    due = world.clock.now + timedelta(seconds=60)
+    await world.query("UPDATE syncs SET due_at = %s", due)
+    assert await overdue(world, waiting) == 0
+    world.clock.now = due + timedelta(seconds=5)
+    assert await overdue(world, waiting) == pytest.approx(5)
 
 
 async def test_a_cancelled_broadcast_that_was_never_made_is_over(world: World) -> None:
@@ -108,6 +195,37 @@ async def test_events_and_opt_outs_are_counted_once_committed_and_not_when_rolle
     await world.answer(second, Refused(code="21211", reason="no such number"))
     assert count("opt_outs", source="carrier") == opted_out + 1
     assert count("events", type="TextRefused") == refused + 2
+
+
+async def test_a_server_that_archives_tells_how_it_fares_and_one_that_does_not_tells_nothing(tmp_path: Path) -> None:
+    def alter(**options: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for name, value in options.items():
+                statement = sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+                connection.execute(statement)
+            connection.execute("SELECT pg_reload_conf()")
+
+    async def told(*, switch: bool = False) -> dict[str, Value]:
+        async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as connection:
+            if switch:
+                await connection.execute("SELECT pg_logical_emit_message(false, 'test', 'something to archive')")
+                await connection.execute("SELECT pg_switch_wal()")
+            return await observe.archive(connection)
+
+    async def fails(expected: float) -> bool:
+        found = await told(switch=True)
+        assert 0 <= float(str(found["broadsheet_archive_age_seconds"])) < 60
+        return found["broadsheet_archive_fails"] == expected
+
+    with local.start(tmp_path, broker=False, ephemeral=True) as stack:
+        url = stack.servers.database_url
+        assert await told() == {}
+        alter(archive_mode="on", archive_command="false")
+        assert stack.postgres is not None
+        stack.postgres.restart()
+        await until(lambda: fails(1), seconds=20)
+        alter(archive_command="true")
+        await until(lambda: fails(0), seconds=20)
 
 
 async def test_dead_letters_are_counted_by_the_broker(world: World, amqp_url: str) -> None:

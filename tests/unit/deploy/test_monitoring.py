@@ -1,9 +1,12 @@
 """Alert rules and dashboard: that they name what there is, and that promtool takes them."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy/prometheus"
 DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
 RUNBOOK = ROOT / "docs/operate.md"
+COMPOSE = ROOT / "docker-compose.yml"
+MONITORING = ROOT / "deploy/docker-compose.monitoring.yml"
 HEALTH_PORT = "BROADSHEET_HEALTH_PORT"
 #: What Prometheus itself adds to every series.
 TARGET = {"job", "instance", "service", "le"}
@@ -45,6 +50,18 @@ def queries() -> list[str]:
     return [expr.replace("$__rate_interval", "1m") for expr in exprs]
 
 
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+def asked() -> dict[str, Any]:
+    """Give what Prometheus asks DNS for."""
+    [found] = read(PROMETHEUS / "prometheus.yml")["scrape_configs"][0]["dns_sd_configs"]
+    assert isinstance(found, dict)
+    return found
+
+
 def promtool(*arguments: str) -> None:
     """Have promtool check something, where there is one."""
     unpacked = ROOT / ".broadsheet/promtool/usr/bin/promtool"
@@ -64,6 +81,11 @@ def test_an_alert_says_how_bad_it_is_for_how_long_and_what_to_do(name: str) -> N
     assert ("for" in rule) is (name not in AT_ONCE)
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["runbook"] == f"docs/operate.md#{name.lower()}"
+
+
+def test_each_service_that_prometheus_asks_is_missed_when_it_is_gone() -> None:
+    missed = re.findall(r'absent\(up\{job="broadsheet", service="(\w+)"\}\)', alerts()["BroadsheetServiceGone"]["expr"])
+    assert missed == asked()["names"]
 
 
 def test_alerts_and_dashboard_ask_for_metrics_and_labels_that_there_are() -> None:
@@ -113,17 +135,49 @@ def test_promtool_finds_that_each_alert_fires_when_it_should_and_only_then() -> 
 def test_compose_takes_the_file_that_adds_prometheus_and_grafana() -> None:
     if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
         pytest.skip("there is no docker compose")
-    files = ("-f", "docker-compose.yml", "-f", "deploy/docker-compose.monitoring.yml")
+    files = ("-f", str(COMPOSE), "-f", str(MONITORING))
     command = ["docker", "compose", *files, "config", "--format", "json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
-    asked = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"][0]["dns_sd_configs"][0]
-    for name in asked["names"]:
+    for name in asked()["names"]:
         port = services[name]["environment"].get("BROADSHEET_API_PORT") or services[name]["environment"][HEALTH_PORT]
-        assert port == str(asked["port"]), name
+        assert port == str(asked()["port"]), name
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in services[name]["environment"], name
     assert services["grafana"]["configs"]
+
+
+@pytest.mark.parametrize(("built_with", "told"), [("1.2-3-gabc", "1.2-3-gabc"), ("", version("broadsheet"))])
+def test_a_process_tells_the_release_that_its_image_was_built_with(built_with: str, told: str) -> None:
+    program = (
+        "from libs.common import settings, telemetry; from prometheus_client import REGISTRY;"
+        "settings.load(settings.Settings, _env_file=None); telemetry.configure('info', 'json', 'test');"
+        "print(next(m for m in REGISTRY.collect() if m.name == 'broadsheet_build').samples[0].labels['release'])"
+    )
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("BROADSHEET_")},
+        "BROADSHEET_RELEASE": built_with,
+        "BROADSHEET_DATABASE_URL": "postgresql://",
+        "BROADSHEET_AMQP_URL": "amqp://nobody@127.0.0.1:1/",
+        "BROADSHEET_FROM_NUMBER": "+13135550100",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (told, "")
+
+
+def test_the_image_keeps_the_release_that_compose_builds_it_with() -> None:
+    build = read(COMPOSE)["x-broadsheet"]["build"]
+    assert build["args"] == {"BROADSHEET_RELEASE": "${BROADSHEET_RELEASE:-}"}
+    last_stage = (ROOT / build["dockerfile"]).read_text().rpartition("\nFROM ")[2]
+    assert "ARG BROADSHEET_RELEASE\nENV BROADSHEET_RELEASE=$BROADSHEET_RELEASE\n" in last_stage
 
 
 def test_promtool_can_read_each_query_of_the_dashboard(tmp_path: Path) -> None:
