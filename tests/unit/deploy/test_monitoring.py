@@ -135,7 +135,7 @@ def test_promtool_finds_that_each_alert_fires_when_it_should_and_only_then() -> 
 def test_compose_takes_the_file_that_adds_prometheus_and_grafana() -> None:
     if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
         pytest.skip("there is no docker compose")
-    files = ("-f", str(COMPOSE), "-f", str(MONITORING))
+    files = ("-f", str(COMPOSE), "-f", str(MONITORING), "--profile", "alerts")
     command = ["docker", "compose", *files, "config", "--format", "json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -145,6 +145,49 @@ def test_compose_takes_the_file_that_adds_prometheus_and_grafana() -> None:
         assert port == str(asked()["port"]), name
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in services[name]["environment"], name
     assert services["grafana"]["configs"]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "grafana"])
+def test_a_container_that_monitors_has_no_rights_and_bounds_and_a_health_check(name: str) -> None:
+    service = read(MONITORING)["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] <= 200
+    assert service["mem_limit"]
+    [published] = service["ports"]
+    port = published.rpartition(":")[2]
+    assert ":-127.0.0.1:" in published
+    kind, program, *_, url = service["healthcheck"]["test"]
+    assert (kind, url.startswith(f"http://127.0.0.1:{port}/")) == ("CMD", True)
+    # What the images have: Prometheus's own are made of busybox, Grafana's has curl for this.
+    assert program == ("curl" if name == "grafana" else "wget")
+    for condition in service.get("depends_on", {}).values():
+        assert condition == {"condition": "service_healthy"}
+
+
+def test_grafana_waits_for_prometheus() -> None:
+    assert read(MONITORING)["services"]["grafana"]["depends_on"].keys() == {"prometheus"}
+
+
+def test_alerts_go_by_alertmanager_to_a_receiver_whose_address_is_a_secret() -> None:
+    compose = read(MONITORING)
+    service = compose["services"]["alertmanager"]
+    [manager] = read(PROMETHEUS / "prometheus.yml")["alerting"]["alertmanagers"][0]["dns_sd_configs"]
+    assert manager["names"] == ["alertmanager"]
+    assert service["healthcheck"]["test"][-1] == f"http://127.0.0.1:{manager['port']}/-/healthy"
+    [target] = [item["target"] for item in service["configs"]]
+    assert f"--config.file={target}" in service["command"]
+    assert compose["configs"]["alertmanager.yml"]["file"].endswith(":-deploy/prometheus/alertmanager.yml}")
+    told = read(PROMETHEUS / "alertmanager.yml")
+    receivers = {item["name"]: item for item in told["receivers"]}
+    [webhook] = receivers[told["route"]["receiver"]]["webhook_configs"]
+    [secret] = service["secrets"]
+    assert webhook["url_file"] == f"/run/secrets/{secret}"
+    assert compose["secrets"][secret]["file"].endswith(f"/secrets/{secret}")
+    severities = {rule["labels"]["severity"] for rule in alerts().values()}
+    for route in told["route"]["routes"]:
+        assert {text.partition("=")[2].strip('"') for text in route["matchers"]} <= severities
 
 
 @pytest.mark.parametrize(("built_with", "told"), [("1.2-3-gabc", "1.2-3-gabc"), ("", version("broadsheet"))])
