@@ -26,6 +26,7 @@ log = structlog.stdlib.get_logger(__name__)
 BLOCK_SECONDS = 0.1  # texts due within this share one statement and one reservation
 SLOT_WAIT = 5.0  # seconds that a batch waits for a slot, at least
 PERMIT_POLL = 0.02  # seconds between two tries while all permits are held
+LATE = 0.25  # seconds, or one slot, after which a slot is lost: whoever waited together would start together
 KEEP_ANSWER = 120.0  # seconds for which an answer is held while the database is away
 
 
@@ -127,8 +128,13 @@ class Sender:
             count = min(self._block, run.left)
             if not await self._slot(run, rates, count, longest):
                 return
+            due = time.monotonic()
             held = await self._permits(run, count)
             try:
+                # Permits are the bottleneck then, and another slot is soon to be had.
+                is_late = held and time.monotonic() > due + max(LATE, spacing)
+                if is_late and not await self._slot(run, rates, len(held), SLOT_WAIT):
+                    return
                 # Others reckon with an attempt by when it began, so this comes before the wait for its commit.
                 until = time.monotonic() + settings.lease
                 starting = await self._start(run, len(held))

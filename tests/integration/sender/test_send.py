@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from libs.common import database, texts
+from libs.common import database, permits, texts
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
 from libs.common.clock import utc_now
 from libs.common.commands import SendBatch
@@ -303,6 +303,27 @@ async def test_three_senders_keep_the_pace_of_one_number_together(fast: World) -
     for first in range(60):
         for last in range(first + 1, 60):
             assert times[last] - times[first] >= (last - first - 4) / rate - tolerance
+
+
+async def test_who_waited_together_for_a_slow_carrier_does_not_start_together(fast: World) -> None:
+    """Their slots passed while all requests were taken: what starts then needs slots of then."""
+    rate = 4
+    fast = quick(fast, send_rate=rate, batch_size=1)
+    broadcast = await fast.made(4)
+    async with fast.pool.connection() as connection:
+        await permits.prepare(connection, "missive", 5)
+    taken = await permits.take(fast.pool, "missive", count=5, want=5, seconds=60)
+    carrier = ScriptedCarrier()
+    senders = [Sender(fast.worker, fast.settings, carrier) for _ in range(4)]
+    steps = [await batch(fast, broadcast) for _ in senders]
+    sending = [asyncio.create_task(sender.send_batch(step)) for sender, step in zip(senders, steps, strict=True)]
+    await asyncio.sleep(2.0)  # all of their slots are over
+    assert carrier.requests == []
+    await permits.give_back(fast.pool, "missive", taken)
+    await asyncio.gather(*sending)
+    times = sorted(item.at for item in carrier.requests)
+    assert len(times) == 4
+    assert times[-1] - times[0] > 2 / rate
 
 
 async def test_answers_that_come_while_the_database_is_away_are_recorded_once_it_is_back(database_url: str) -> None:
