@@ -8,6 +8,12 @@ from libs.common.settings import DEVELOPMENT_ONLY
 
 ROOT = Path(__file__).parents[2]
 SIMULATED = ROOT / "deploy" / "simulated"
+#: What issue 4 names: the last release of the plugin, for the last series of brokers that loads it.
+PLUGIN = "f168b2c09810cde3726961d31f38e3408e6a7fbff3929908d6f962061d8e70a1"
+PLUGIN_URL = (
+    "https://github.com/rabbitmq/rabbitmq-delayed-message-exchange/releases/download/v4.2.0/"
+    "rabbitmq_delayed_message_exchange-4.2.0.ez"
+)
 OWN = {"missive_token", "missive_webhook_secret", "twilio_auth_token"}
 
 
@@ -54,3 +60,12 @@ def test_a_live_deployment_is_closed_to_others_and_never_overwritten(tmp_path: P
     assert again.returncode == 1
     assert "exists already" in again.stderr
     assert secrets(folder) == before
+
+
+def test_the_broker_gets_one_plugin_and_only_if_it_is_the_very_file() -> None:
+    lines = (ROOT / "deploy" / "rabbitmq" / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    assert [line.split() for line in lines if line.startswith(("FROM", "ADD", "COPY"))] == [
+        ["FROM", "rabbitmq:4.2-management"],
+        ["ADD", f"--checksum=sha256:{PLUGIN}", "--chmod=0644", PLUGIN_URL, "/opt/rabbitmq/plugins/"],
+    ]
+    assert lines[-1].split() == ["RUN", "rabbitmq-plugins", "enable", "--offline", "rabbitmq_delayed_message_exchange"]
