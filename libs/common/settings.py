@@ -70,7 +70,8 @@ def _quiet_hours(text: str) -> str:
     return text
 
 
-def _postgres(url: str) -> str:
+def postgres_url(url: str) -> str:
+    """Give the URL back. Raises ValueError, without the URL in it, if no driver could read it."""
     # psycopg parses it where it connects, and puts the value into what it raises then.
     try:
         parts = conninfo_to_dict(url if url.startswith(("postgresql://", "postgres://")) else "no URL")
@@ -89,7 +90,8 @@ def _http(url: str) -> str:
     return url.rstrip("/")
 
 
-def _amqp(url: str) -> str:
+def amqp_url(url: str) -> str:
+    """Give the nodes' URLs back. Raises ValueError if one is none."""
     nodes.addresses(url)
     return url
 
@@ -114,9 +116,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
-    database_url: Annotated[str, AfterValidator(_postgres)]
+    database_url: Annotated[str, AfterValidator(postgres_url)]
     #: The broker's nodes, comma-separated.
-    amqp_url: Annotated[str, AfterValidator(_amqp)]
+    amqp_url: Annotated[str, AfterValidator(amqp_url)]
     timezone: Annotated[str, AfterValidator(_known_zone)] = "America/Detroit"
     holidays: Annotated[str, AfterValidator(_known_calendar)] = "US-MI"
     quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] = "21:00-08:00"

@@ -96,7 +96,7 @@ async def _up(*, simulated: bool, senders: int) -> None:
 
 def _check_settings() -> None:
     """Raise SettingsError for what the services would refuse, apart from what `up` brings along itself."""
-    brought = {"database_url": "postgresql://", "amqp_url": "amqp://"}
+    brought = {"database_url": "postgresql://", "amqp_url": "amqp://localhost/"}
     try:
         load(CarrierSettings, **brought)
         load(ApiSettings, **brought, api_keys=("0" * 16,))

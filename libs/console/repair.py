@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from libs.common import clock, database, dead_letters, rebuild, retention
@@ -64,7 +65,8 @@ def list_letters() -> None:
     table = Table("service", Column("id", no_wrap=True), "type", "broadcast", "queue", "reason")
     for letter in found:
         broadcast = "" if letter.broadcast_id is None else str(letter.broadcast_id)
-        table.add_row(letter.service, letter.id, letter.type, broadcast, letter.queue, letter.reason)
+        # What could not be read may say anything.
+        table.add_row(*map(escape, (letter.service, letter.id, letter.type, broadcast, letter.queue, letter.reason)))
     console.print(table if found else "No dead letters.")
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from libs.common.errors import SettingsError
 from libs.common.migrate import migrate
-from libs.common.settings import from_file
+from libs.common.settings import amqp_url, from_file, postgres_url
 from libs.console.supervisor import DidNotStart, Supervisor, free_port
 
 FOLDER = Path(".broadsheet")
@@ -54,7 +54,10 @@ def recorded(folder: Path = FOLDER) -> Running | None:
 
 
 def servers() -> dict[str, str]:
-    """Give the URLs of the servers as settings: those that are named, or those that `broadsheet up` runs here."""
+    """Give the URLs of the servers as settings: those that are named, or those that `broadsheet up` runs here.
+
+    Raises SettingsError if there are none, or one that cannot be read.
+    """
     running = recorded()
     found = {
         "database_url": named("DATABASE_URL") or (running.database_url if running else ""),
@@ -63,6 +66,11 @@ def servers() -> dict[str, str]:
     missing = [f"{PREFIX}{name.upper()}" for name, url in found.items() if not url]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not set, and `broadsheet up` does not run in this folder")
+    for name, check in (("database_url", postgres_url), ("amqp_url", amqp_url)):
+        try:
+            check(found[name])
+        except ValueError as error:  # a driver would repeat it, password and all
+            raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
     return found
 
 

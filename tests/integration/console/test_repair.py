@@ -26,12 +26,12 @@ def call(emptied_database: str, amqp_url: str, monkeypatch: pytest.MonkeyPatch) 
     return lambda *arguments: CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-async def put_aside(amqp_url: str) -> str:
+async def put_aside(amqp_url: str, type_: str = "MakeBroadcast") -> str:
     """Put a command of the planner's aside as the services do, and give its id."""
     await worker.declare(amqp_url, "ladder")
     now = datetime.now(UTC)
     envelope = messaging.Envelope(
-        id=uuid4(), type="MakeBroadcast", version=1, time=now, due=now, correlation_id=uuid4(), causation_id=None,
+        id=uuid4(), type=type_, version=1, time=now, due=now, correlation_id=uuid4(), causation_id=None,
         data={"broadcast_id": 1},
     )  # fmt: skip
     async with await aio_pika.connect(amqp_url) as connection:
@@ -75,6 +75,15 @@ async def test_dead_letters_are_listed_and_sent_back_one_by_one(call: Call, amqp
     assert second in left
     assert "1 sent back" in (await asyncio.to_thread(call, "dead-letters", "retry")).output
     assert len(await broker.messages(amqp_url, topology.MAKE_BROADCAST.name)) == 2
+
+
+async def test_a_letter_that_says_what_the_terminal_takes_for_its_own_is_listed_as_it_is(
+    call: Call, amqp_url: str
+) -> None:
+    await put_aside(amqp_url, "[/x]")
+    result = await asyncio.to_thread(call, "dead-letters", "list")
+    assert result.exit_code == 0
+    assert "[/x]" in result.output
 
 
 async def test_to_send_back_a_letter_that_is_not_there_is_an_error(call: Call, amqp_url: str) -> None:

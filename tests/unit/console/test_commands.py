@@ -1,5 +1,6 @@
 """The command line: what it reads, and what it says when something is wrong."""
 
+import os
 import subprocess
 import sys
 import time
@@ -17,10 +18,11 @@ import typer
 from typer.testing import CliRunner, Result
 
 from libs.common.errors import SettingsError
-from libs.console import broadcasts
+from libs.console import broadcasts, main
 from libs.console.broadcasts import share_of, stopped, text_of, time_of
 from libs.console.client import explain
 from libs.console.demo import ZONES, people, zone_of_today
+from libs.console.running import servers
 
 ROOT = Path(__file__).parents[3]
 
@@ -150,3 +152,22 @@ def test_stop_now_says_what_stopped_what_may_still_arrive_and_what_will_begin() 
     for part in ("Paused: broadcast 7", "NOT STOPPED: broadcast 8", "still arrive: 3", "broadsheet broadcast cancel 9"):
         assert part in said
     assert "Nothing was" in stopped({"paused": [], "not_stopped": [], "scheduled": [], "under_way": 0})[0]
+
+
+def test_a_database_url_that_cannot_be_read_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROADSHEET_DATABASE_URL", "postgresql://user:pa%ss@host/db")
+    monkeypatch.setenv("BROADSHEET_AMQP_URL", "amqp://localhost/")
+    with pytest.raises(SettingsError, match="BROADSHEET_DATABASE_URL") as caught:
+        servers()
+    assert "pa%ss" not in str(caught.value)
+
+
+def test_up_asks_for_no_setting_that_it_brings_along_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where no .env is
+    for name in [name for name in os.environ if name.startswith("BROADSHEET_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as caught:
+        main._check_settings()
+    assert "BROADSHEET_FROM_NUMBER" in str(caught.value)
+    assert "AMQP_URL" not in str(caught.value)
+    assert "DATABASE_URL" not in str(caught.value)
