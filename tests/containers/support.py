@@ -44,6 +44,14 @@ def logs(container: str) -> str:
     return ended.stdout.decode(errors="replace")
 
 
+def rendered(*overlays: str) -> dict[str, Any]:
+    """Give all services as compose reads them from its first file with others over it."""
+    files = [f"--file={name}" for name in ("docker-compose.yml", *overlays)]
+    read = docker("compose", *files, "--profile=*", "config", "--format=json")
+    services: dict[str, Any] = json.loads(read)["services"]
+    return services
+
+
 @cache
 def why_not() -> str:
     """Say what keeps containers from running here; empty if nothing does."""
@@ -124,17 +132,22 @@ class Stack:
         known: dict[str, Any] = json.loads(docker("inspect", container))[0]
         return known
 
-    def demo(self) -> str:
-        """Run the demo's container and give what it prints; fail unless the verdict holds.
+    def up(self) -> None:
+        """Start all there is, the demo, too, as `docker compose --profile demo up` does; wait until it is healthy."""
+        self.run("up", "--detach", "--no-build")
+        self.healthy(*SERVICES, "simulator")
 
-        What it needs must run: with its dependencies, `run` would bring every service back to one container.
-        """
-        ended = subprocess.run(
-            [*self.compose.docker_compose_command(), "run", "--rm", "--no-deps", "--no-TTY", "demo"],
-            capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, timeout=DEMO_PATIENCE, check=False,
-        )  # fmt: skip
-        assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{self.run('logs', '--tail=15')}"
-        return ended.stdout
+    def demo(self) -> str:
+        """Wait for the demo that `up` has started and give what it printed; fail unless the verdict holds."""
+        [container] = self.containers("demo")
+
+        def is_over() -> bool:
+            return bool(self.inspect(container)["State"]["Status"] == "exited")
+
+        until(is_over, what="the demo's end", seconds=DEMO_PATIENCE)
+        printed = logs(container)
+        assert self.inspect(container)["State"]["ExitCode"] == 0, f"{printed}\n{self.run('logs', '--tail=15')}"
+        return printed
 
     @contextmanager
     def api(self, service: str = "api") -> Iterator[Client]:
@@ -175,12 +188,13 @@ def stack(folder: Path, image: str, **settings: str) -> Iterator[Stack]:
         made.close()
 
 
-def until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE) -> None:
-    """Wait until the condition holds. Fails after `seconds`."""
-    ends = time.monotonic() + seconds
+def until(condition: Callable[[], bool], *, what: str, seconds: float = PATIENCE, every: float = 0.5) -> float:
+    """Wait until the condition holds and give how long that took. Fails after `seconds`."""
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < ends, f"{what}: not within {seconds:g} s"
-        time.sleep(0.5)
+        assert time.monotonic() < begun + seconds, f"{what}: not within {seconds:g} s"
+        time.sleep(every)
+    return time.monotonic() - begun
 
 
 def needs_docker() -> None:

@@ -11,6 +11,15 @@ from tests.containers.support import SERVICES, SIMULATED, Stack
 
 OURS = (*SERVICES, "simulator")
 THEIRS = ("postgres", "rabbitmq")
+#: What runs for one command at a time; here each is a container of its own that waits.
+ONCE = ("migrate", "cli", "demo")
+RUNNING = (*OURS, *THEIRS)
+OVERLAYS = ("docker-compose.backup.yml", "docker-compose.cluster.yml", "deploy/docker-compose.monitoring.yml")
+#: Whose image names a user itself, and who that is.
+SOMEBODY = {"prometheus": "nobody", "alertmanager": "nobody", "grafana": "472"}
+#: In memory, in every container: the engine makes the latter two.
+IN_MEMORY = {"/tmp", "/dev/shm", "/dev/mqueue"}
+VOLUMES = {"postgres": {"/var/lib/postgresql/data", "/run/postgresql"}, "rabbitmq": {"/var/lib/rabbitmq"}}
 
 #: Prints a block a process: its status, which tells its rights, and its environment.
 PROCESSES_BY_SHELL = r"""
@@ -19,8 +28,11 @@ for folder in /proc/[0-9]*; do
     printf '\001'; cat "$folder/status"; printf '\002'; tr '\0' '\n' < "$folder/environ"
 done 2>/dev/null
 """
-#: What may be written to by whoever runs in the container; of what is mounted for writing, the mount's own folder.
-WRITABLE = "find / -xdev -writable -not -type l 2>/dev/null"
+#: What may be written to by whoever runs in the container, on every file system but the kernel's own; of folders, the
+#: outermost. Devices that everybody may write to, as to /dev/null, are not there to keep anything.
+WRITABLE = r"""
+find / \( -path /proc -o -path /sys \) -prune -o -writable -not -type l -not -type c -print -prune 2>/dev/null
+"""
 #: What is anybody's or the app's own, should the root ever be mounted for writing.
 LOOSE = "find / -xdev \\( -perm -0002 -o -user $(id -u) -o -group $(id -g) \\) -not -type l -not -path /tmp 2>/dev/null"
 SETUID = "find / -xdev -type f -perm /6000 2>/dev/null"
@@ -46,9 +58,25 @@ def secrets() -> list[str]:
     return [secret for secret in found if len(secret) > 12]
 
 
-@pytest.mark.parametrize("service", [*OURS, *THEIRS])
-def test_no_process_is_root_has_a_capability_or_can_gain_one(running: Stack, service: str) -> None:
-    for container in running.containers(service):
+@pytest.fixture(scope="module")
+def once(running: Stack) -> dict[str, str]:
+    """A container for each service that runs for one command at a time."""
+    started = {}
+    for service in ONCE:
+        command = ("run", "--detach", "--rm", "--no-deps", "--entrypoint=sleep", service, "600")
+        started[service] = running.run(*command).split()[-1]
+    return started
+
+
+def containers(running: Stack, once: dict[str, str], service: str) -> list[str]:
+    return [once[service]] if service in once else running.containers(service)
+
+
+@pytest.mark.parametrize("service", [*RUNNING, *ONCE])
+def test_no_process_is_root_has_a_capability_or_can_gain_one(
+    running: Stack, once: dict[str, str], service: str
+) -> None:
+    for container in containers(running, once, service):
         seen = list(processes(container))
         assert seen
         for status, _ in seen:
@@ -61,16 +89,18 @@ def test_no_process_is_root_has_a_capability_or_can_gain_one(running: Stack, ser
             assert status["Seccomp"].strip() == "2", name
 
 
-@pytest.mark.parametrize("service", [*OURS, *THEIRS])
-def test_nothing_outside_memory_and_volumes_can_be_written_to(running: Stack, service: str) -> None:
-    for container in running.containers(service):
+@pytest.mark.parametrize("service", [*RUNNING, *ONCE])
+def test_nothing_outside_memory_and_volumes_can_be_written_to(
+    running: Stack, once: dict[str, str], service: str
+) -> None:
+    for container in containers(running, once, service):
         known = running.inspect(container)
         assert known["HostConfig"]["ReadonlyRootfs"]
         assert not known["HostConfig"]["Privileged"]
-        volumes = {"postgres": {"/var/lib/postgresql/data", "/run/postgresql"}, "rabbitmq": {"/var/lib/rabbitmq"}}
-        assert set(shell(container, WRITABLE).split()) == {"/tmp"} | volumes.get(service, set())
+        volumes = VOLUMES.get(service, set())
+        assert set(shell(container, WRITABLE).split()) == IN_MEMORY | volumes
         mounted = {mount["Destination"].removeprefix("/var/run") for mount in known["Mounts"] if mount["RW"]}
-        assert mounted == {volume.removeprefix("/run") for volume in volumes.get(service, set())}
+        assert mounted == {volume.removeprefix("/run") for volume in volumes}
         assert shell(container, "echo x > /written && echo yes") == ""
 
 
@@ -83,10 +113,10 @@ def test_our_image_has_no_setuid_program_and_nothing_that_is_the_apps_or_everybo
     assert shell(container, LOOSE) == ""
 
 
-@pytest.mark.parametrize("service", [*OURS, *THEIRS])
-def test_no_secret_is_in_any_environment(running: Stack, service: str) -> None:
+@pytest.mark.parametrize("service", [*RUNNING, *ONCE])
+def test_no_secret_is_in_any_environment(running: Stack, once: dict[str, str], service: str) -> None:
     assert len(secrets()) > 8
-    for container in running.containers(service):
+    for container in containers(running, once, service):
         environments = [environment for _, environment in processes(container)]
         assert any("PATH=" in environment for environment in environments)
         configured = json.dumps(running.inspect(container)["Config"])
@@ -95,7 +125,7 @@ def test_no_secret_is_in_any_environment(running: Stack, service: str) -> None:
             assert secret not in configured
 
 
-@pytest.mark.parametrize("service", [*OURS, *THEIRS])
+@pytest.mark.parametrize("service", RUNNING)
 def test_every_container_is_watched_limited_and_started_again(running: Stack, service: str) -> None:
     for container in running.containers(service):
         known = running.inspect(container)
@@ -107,9 +137,59 @@ def test_every_container_is_watched_limited_and_started_again(running: Stack, se
         assert not known["HostConfig"]["CapAdd"]
 
 
+@pytest.mark.parametrize("overlay", ["", *OVERLAYS])
+def test_no_compose_file_has_a_service_with_more_rights_or_without_limits(overlay: str) -> None:
+    services = support.rendered(*filter(None, [overlay]))
+    assert services.keys() >= {*RUNNING, *ONCE}
+    for name, service in services.items():
+        assert service.get("user", SOMEBODY.get(name, "root")).partition(":")[0] not in ("root", "0"), name
+        assert service.get("read_only"), name
+        assert service.get("cap_drop") == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert not service.get("privileged"), name
+        assert service.get("security_opt") == ["no-new-privileges:true"], name
+        assert int(service.get("mem_limit", 0)) > 0, name
+        assert int(service.get("pids_limit", 0)) > 0, name
+        # Options are a driver's, and an engine may have another one than this as its own.
+        assert service.get("logging", {}).get("driver") == "json-file", name
+        if name not in ONCE:
+            assert service.get("restart") == "unless-stopped", name
+            assert service.get("healthcheck", {}).get("test"), name
+
+
+@pytest.mark.parametrize("overlay", ["", *OVERLAYS])
+def test_postgresql_may_have_a_process_for_every_connection_and_tells_its_log_little(overlay: str) -> None:
+    server = support.rendered(*filter(None, [overlay]))["postgres"]
+    settings = dict(word.split("=", 1) for word in server["command"] if "=" in word)
+    assert server["pids_limit"] >= int(settings["max_connections"]) + 100
+    assert (settings["log_error_verbosity"], settings["log_min_error_statement"]) == ("terse", "panic")
+
+
+def test_the_services_of_a_cluster_need_no_node_in_particular() -> None:
+    services = support.rendered("docker-compose.cluster.yml")
+    for name in SERVICES:
+        nodes = {other: how for other, how in services[name]["depends_on"].items() if other.startswith("rabbitmq")}
+        assert len(nodes) == 3
+        assert not [other for other, how in nodes.items() if how["required"]], name
+
+
+def test_postgresql_logs_that_something_is_wrong_and_not_whose_number_it_was(running: Stack) -> None:
+    [container] = running.containers("postgres")
+    before = support.logs(container).count("violates check constraint")
+    statements = (
+        "INSERT INTO contacts (phone_number) VALUES ('313-555-0999');\n"
+        "INSERT INTO contacts (phone_number) VALUES ($1) \\bind '313-555-0999' \\g\n"
+        "COPY contacts (phone_number) FROM STDIN;\n313-555-0999\n\\.\n"
+    )
+    support.docker("exec", "--interactive", container, "psql", "--username=broadsheet", stdin=statements)
+    log = support.logs(container)
+    assert log.count("violates check constraint") == before + 3
+    assert "555-0999" not in log
+
+
 def test_only_the_api_and_the_brokers_pages_are_published_and_on_loopback(running: Stack) -> None:
     published = {}
-    for service in (*OURS, *THEIRS):
+    for service in RUNNING:
         for container in running.containers(service):
             for port, hosts in running.inspect(container)["NetworkSettings"]["Ports"].items():
                 for host in hosts or ():
