@@ -27,7 +27,7 @@ Pool = AsyncConnectionPool[Connection]
 
 #: The revision that this release needs; a newer one that still serves this one is fine, too. (Alembic would tell, at
 #: half a second a process.)
-SCHEMA = "0003"
+SCHEMA = "0004"
 
 #: The schema's revision, and the oldest one whose release it still serves; null where an old migration said nothing.
 REVISION = """

@@ -1,16 +1,18 @@
 """Brings the schema to a revision. Safe to call from several processes at once: one migrates, the others wait."""
 
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 #: The key of the advisory lock that one migration holds.
 LOCK = 0x62726F6164
+POLL = 0.2  # seconds between two tries for the lock
 
 
 def config() -> Config:
@@ -30,8 +32,7 @@ def migrate(database_url: str, revision: str = "head", *, schema: str | None = N
     engine = create_engine(url, poolclass=NullPool, connect_args=options)
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
-            connection.commit()
+            _wait(connection)
             cfg = config()
             cfg.attributes["connection"] = connection
             scripts = ScriptDirectory.from_config(cfg)
@@ -47,6 +48,18 @@ def migrate(database_url: str, revision: str = "head", *, schema: str | None = N
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _wait(connection: Connection) -> None:
+    """Return once this connection alone may migrate.
+
+    It asks again and again: an index that is built concurrently waits for every statement under way, and one that
+    waited for the lock would wait for that index.
+    """
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}).scalar():
+        connection.commit()
+        time.sleep(POLL)
+    connection.commit()
 
 
 def head() -> str:

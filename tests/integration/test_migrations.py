@@ -1,6 +1,7 @@
 """The schema, forwards and backwards."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -36,6 +37,52 @@ async def test_two_migrations_at_once_make_one_schema() -> None:
 
 def test_services_ask_for_the_newest_revision() -> None:
     assert head() == SCHEMA
+
+
+def indexes(url: str) -> dict[str, str]:
+    """Give the indexes that can be used, by name."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON"
+            " c.oid = indrelid WHERE indisvalid AND c.relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    return dict(rows)
+
+
+def test_an_index_whose_building_was_cut_off_is_built_anew() -> None:
+    with servers.database(migrated=False) as url:
+        migrate(url, "0003")
+        before = indexes(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE INDEX outgoing_messages_taken ON outgoing_messages (id)")
+        migrate(url)
+        assert "attempt_started_at" in indexes(url)["outgoing_messages_taken"]
+        migrate(url, "0003")
+        assert indexes(url) == before
+
+
+def test_a_migration_that_waits_for_another_does_not_hold_up_its_indexes() -> None:
+    """An index that is built concurrently waits for whatever statement is under way, one that waits for it included."""
+    with servers.database(migrated=False) as url:
+        migrate(url, "0003")
+        with ThreadPoolExecutor(3) as pool:
+            for _ in range(3):
+                [each.result(timeout=30) for each in [pool.submit(migrate, url) for _ in range(3)]]
+                migrate(url, "0003")
+        migrate(url)
+        assert described(url) == {"revision": SCHEMA, "serves": "0001"}
+
+
+def test_what_history_says_of_the_erased_can_be_written_after_a_downgrade_and_after_an_upgrade() -> None:
+    """A rebuild writes the reasons that history names, whatever release calls it."""
+    checks = "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname LIKE '%skip_reason_check'"
+    with servers.database(migrated=False) as url:
+        for revision in ("head", "0003", "head"):
+            migrate(url, revision)
+            with psycopg.connect(url) as connection:
+                [(check, is_validated)] = connection.execute(checks).fetchall()
+            assert "erased" in check
+            assert is_validated
 
 
 def described(url: str) -> dict[str, str | None] | None:
