@@ -4,9 +4,10 @@ An answer belongs to the attempt that asked (`attempts` names it), not to the ba
 even if the batch has been lost to another worker, as long as no newer attempt has begun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.common import events as e
@@ -22,7 +23,7 @@ WHERE id = %(text)s AND attempts = %(attempt)s AND state = ANY(%(states)s) FOR N
 #: Locks, in one order for all who do so, the texts of a number that have not left, or that may be given back: one that
 #: came back and was started again before this commits would be started by a statement that does not see the opt-out.
 OPEN_TO = """
-SELECT id, broadcast_id, state IN ('pending', 'claimed') AS is_unsent FROM outgoing_messages
+SELECT id, broadcast_id, is_second, state IN ('pending', 'claimed') AS is_unsent FROM outgoing_messages
 WHERE recipient_phone_number = %(phone_number)s AND state IN ('pending', 'claimed', 'started', 'uncertain')
 ORDER BY id FOR NO KEY UPDATE
 """
@@ -35,39 +36,55 @@ WHERE broadcast_id = %(broadcast_id)s AND contact_id = %(contact_id)s AND is_sec
 FOR NO KEY UPDATE
 """
 
-#: Locks all texts of a broadcast that have not left, a bounded number at a time.
-UNSENT_OF = """
+#: Locks the texts of a broadcast that batches have claimed: a few, however large it is.
+CLAIMED_OF = """
 SELECT id FROM outgoing_messages
-WHERE broadcast_id = %(broadcast_id)s AND state IN ('pending', 'claimed') ORDER BY id LIMIT %(limit)s
-FOR NO KEY UPDATE
+WHERE broadcast_id = %(broadcast_id)s AND state = 'claimed' ORDER BY id FOR NO KEY UPDATE
 """
 
-#: Locks the second texts that must not leave, with the reason: who opted out, who replied since the first text's
-#: attempt began, whose first text the carrier refused for good. `texts` narrows it down; null looks at all.
+#: Locks the texts of a broadcast that nobody has claimed, a bounded number at a time, in the order of the index of what
+#: is pending. Those that were skipped just now are still in that index: each call begins behind the last one.
+PENDING_OF = """
+SELECT id, is_second FROM outgoing_messages
+WHERE broadcast_id = %(broadcast_id)s AND state = 'pending' AND (is_second, id) > (%(is_second)s, %(after)s)
+ORDER BY is_second, id LIMIT %(limit)s FOR NO KEY UPDATE
+"""
+
+#: Locks the second texts that must not leave, with the reason: who opted out, who was erased, who replied since the
+#: first text's attempt began, whose first text the carrier refused for good, or was skipped: for the same reason then.
+#: `texts` narrows it down; null looks at all.
 UNWANTED_SECONDS = """
 SELECT m.id, CASE
     WHEN EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number) THEN 'opted_out'
+    WHEN EXISTS (SELECT FROM contacts c WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL) THEN 'erased'
     WHEN EXISTS (SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id)
         THEN 'replied'
     WHEN EXISTS (SELECT FROM outgoing_messages f WHERE f.broadcast_id = m.broadcast_id
                  AND f.contact_id = m.contact_id AND NOT f.is_second AND f.state = 'refused') THEN 'first_refused'
+    ELSE (SELECT f.skip_reason FROM outgoing_messages f WHERE f.broadcast_id = m.broadcast_id
+          AND f.contact_id = m.contact_id AND NOT f.is_second)
     END AS reason
 FROM outgoing_messages m
 WHERE m.broadcast_id = %(broadcast_id)s AND m.is_second AND m.state IN ('pending', 'claimed')
   AND (%(texts)s::bigint[] IS NULL OR m.id = ANY(%(texts)s::bigint[]))
   AND (EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
+       OR EXISTS (SELECT FROM contacts c WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL)
        OR EXISTS (SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id)
        OR EXISTS (SELECT FROM outgoing_messages f WHERE f.broadcast_id = m.broadcast_id
-                  AND f.contact_id = m.contact_id AND NOT f.is_second AND f.state = 'refused'))
+                  AND f.contact_id = m.contact_id AND NOT f.is_second AND f.state IN ('refused', 'skipped')))
 ORDER BY m.id LIMIT %(limit)s FOR NO KEY UPDATE OF m
 """
 
-#: Locks the first texts of those who opted out after the draw.
+#: Locks the first texts of those who opted out, or were erased, after the draw.
 UNWANTED_FIRSTS = """
-SELECT m.id, 'opted_out' AS reason FROM outgoing_messages m
+SELECT m.id, CASE
+    WHEN EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number) THEN 'opted_out'
+    ELSE 'erased' END AS reason
+FROM outgoing_messages m
 WHERE m.broadcast_id = %(broadcast_id)s AND NOT m.is_second AND m.state IN ('pending', 'claimed')
   AND (%(texts)s::bigint[] IS NULL OR m.id = ANY(%(texts)s::bigint[]))
-  AND EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
+  AND (EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
+       OR EXISTS (SELECT FROM contacts c WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL))
 ORDER BY m.id LIMIT %(limit)s FOR NO KEY UPDATE OF m
 """
 
@@ -161,7 +178,7 @@ async def skip_unwanted(
     is_second: bool,
     texts: Sequence[int] | None = None,
 ) -> int:
-    """Skip what must not leave: who opted out, and for second messages who replied or never got the first one.
+    """Skip what must not leave: who opted out or was erased, and for second messages who replied or got no first one.
 
     One query finds them, a bounded number at a time; `texts` narrows it down to those of a batch. Gives how many.
     """
@@ -181,26 +198,48 @@ async def skip_unwanted(
 
 
 async def skip_unsent(connection: Connection, broadcast_id: int, reason: str, now: datetime) -> int:
-    """Skip every text of a broadcast that has not left; give how many."""
-    total = 0
+    """Skip every text of a broadcast, which the caller has locked, that has not left; give how many.
+
+    What is claimed comes first: a batch that closes meanwhile gives its texts back, and nobody claims more.
+    """
+    cursor = await connection.execute(CLAIMED_OF, {"broadcast_id": broadcast_id})
+    claimed = [row["id"] for row in await cursor.fetchall()]
+    await skip(connection, broadcast_id, claimed, reason, now)
+    total = len(claimed)
+    is_second, after = False, 0
     while True:
-        cursor = await connection.execute(UNSENT_OF, {"broadcast_id": broadcast_id, "limit": CHUNK})
-        texts = [row["id"] for row in await cursor.fetchall()]
-        await skip(connection, broadcast_id, texts, reason, now)
-        total += len(texts)
-        if len(texts) < CHUNK:
+        cursor = await connection.execute(
+            PENDING_OF, {"broadcast_id": broadcast_id, "is_second": is_second, "after": after, "limit": CHUNK}
+        )
+        rows = await cursor.fetchall()
+        await skip(connection, broadcast_id, [row["id"] for row in rows], reason, now)
+        total += len(rows)
+        if len(rows) < CHUNK:
             return total
+        is_second, after = rows[-1]["is_second"], rows[-1]["id"]
 
 
-async def ledger(connection: Connection, broadcast_id: int, *, is_second: bool | None = None) -> e.Ledger:
-    """Count what became of a broadcast's texts, or of one phase's."""
-    cursor = await connection.execute(LEDGER, {"broadcast_id": broadcast_id})
+async def ledger(connection: Connection, broadcast_id: int) -> e.Ledger:
+    """Count what became of a broadcast's texts."""
+    total, _, _ = await ledgers(connection, broadcast_id)
+    return total
+
+
+async def ledgers(connection: Connection, broadcast_id: int) -> tuple[e.Ledger, e.Ledger, e.Ledger]:
+    """Count what became of a broadcast's texts: of all, of the first, and of the second ones."""
+    rows = await (await connection.execute(LEDGER, {"broadcast_id": broadcast_id})).fetchall()
+    return (
+        _sum(rows),
+        _sum([row for row in rows if not row["is_second"]]),
+        _sum([row for row in rows if row["is_second"]]),
+    )
+
+
+def _sum(rows: Sequence[Mapping[str, Any]]) -> e.Ledger:
     planned = accepted = uncertain = 0
     refused: dict[str, int] = {}
     skipped: dict[str, int] = {}
-    for row in await cursor.fetchall():
-        if is_second is not None and row["is_second"] is not is_second:
-            continue
+    for row in rows:
         planned += row["texts"]
         match row["state"]:
             case "accepted":
@@ -216,10 +255,15 @@ async def ledger(connection: Connection, broadcast_id: int, *, is_second: bool |
     return e.Ledger(planned=planned, accepted=accepted, refused=refused, skipped=skipped, uncertain=uncertain)
 
 
+def undecided(ledger: e.Ledger) -> int:
+    """Give how many planned texts have not ended: those that may still leave, or whose answer is awaited."""
+    ended = ledger.accepted + sum(ledger.refused.values()) + sum(ledger.skipped.values()) + ledger.uncertain
+    return ledger.planned - ended
+
+
 def adds_up(ledger: e.Ledger) -> bool:
     """Tell whether every planned text has ended in exactly one way."""
-    ended = ledger.accepted + sum(ledger.refused.values()) + sum(ledger.skipped.values()) + ledger.uncertain
-    return ended == ledger.planned
+    return undecided(ledger) == 0
 
 
 def batch_stream(broadcast_id: int, batch_id: UUID) -> str:

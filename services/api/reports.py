@@ -141,9 +141,7 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         broadcast = await broadcast_rows.one(connection, broadcast_id, api.settings.zone)
         figures = await progress.read(connection, broadcast_id)
-        total, first, second = [
-            _ledger(await texts.ledger(connection, broadcast_id, is_second=phase)) for phase in (None, False, True)
-        ]
+        total, first, second = map(_ledger, await texts.ledgers(connection, broadcast_id))
     return Report(
         broadcast_id=broadcast_id,
         state=broadcast.state,
@@ -214,14 +212,13 @@ async def _lines(api: Context, broadcast_id: int) -> AsyncIterator[str]:
 
 
 def _ledger(ledger: e.Ledger) -> LedgerReport:
-    ended = ledger.accepted + sum(ledger.refused.values()) + sum(ledger.skipped.values()) + ledger.uncertain
     return LedgerReport(
         planned=ledger.planned,
         accepted=ledger.accepted,
         refused=dict(sorted(ledger.refused.items())),
         skipped=dict(sorted(ledger.skipped.items())),
         uncertain=ledger.uncertain,
-        undecided=ledger.planned - ended,
+        undecided=texts.undecided(ledger),
     )
 
 

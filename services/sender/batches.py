@@ -2,8 +2,8 @@
 
 A batch is taken with a fence that is newer than any before; a worker whose fence is old finds that its statements
 change nothing, and stops. The statement that starts an attempt is the last look before a text leaves: it checks the
-fence, the broadcast's state, opt-outs, replies, quiet hours and whether a restore is settled (`restored.py`), and
-commits the attempt, all at once.
+fence, the broadcast's state, opt-outs, erasures, replies, quiet hours and whether a restore is settled
+(`restored.py`), and commits the attempt, all at once.
 """
 
 from collections.abc import Sequence
@@ -65,6 +65,7 @@ WITH batch AS (
     WHERE m.claimed_by = %(batch_id)s AND m.state = 'claimed' AND EXISTS (SELECT FROM batch) AND NOT %(quiet)s
       AND NOT {restored.HOLDS}
       AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
+      AND NOT EXISTS (SELECT FROM contacts c WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL)
       AND NOT (m.is_second AND EXISTS (
           SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id))
     ORDER BY m.id LIMIT %(count)s FOR UPDATE OF m

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
+from libs.common import database, texts
 from libs.common import events as e
-from libs.common import texts
 from libs.common.carriers.outcomes import Accepted, Outcome, Refused, Unknown
 from tests.support.passes import passed, syncing
 from tests.support.world import World
@@ -57,6 +59,19 @@ async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> 
         ledger = await texts.ledger(connection, broadcast)
     assert ledger == e.Ledger(planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1)
     assert texts.adds_up(ledger)
+
+
+async def test_all_that_has_not_left_is_skipped_claimed_or_not_first_or_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "CHUNK", 2)
+    broadcast, other = await world.made(7), await world.made(1)
+    await world.start(await world.claimed(broadcast, size=3), count=1)
+    async with database.transaction(world.pool) as connection:
+        assert await texts.skip_unsent(connection, broadcast, "cancelled", world.clock.now) == 13
+    assert await world.states(broadcast) == ["started", *["skipped"] * 6]
+    assert await world.states(broadcast, is_second=True) == ["skipped"] * 7
+    assert await world.states(other) == ["pending"]
 
 
 async def test_a_cancelled_broadcast_is_not_complete_while_a_request_is_out(world: World) -> None:

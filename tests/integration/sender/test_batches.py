@@ -202,6 +202,44 @@ async def test_who_has_opted_out_is_not_started_even_where_the_skipping_missed_t
     assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
 
 
+async def erase(world: World, contact: int) -> None:
+    """Erase a contact, as far as its own row goes."""
+    await world.query("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = %s", contact)
+
+
+async def test_who_was_erased_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    texts = await world.texts(broadcast)
+    await erase(world, texts[0]["contact_id"])
+    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+
+
+@pytest.mark.parametrize("is_second", [False, True])
+async def test_a_text_that_comes_back_after_its_recipient_was_erased_never_leaves_and_ends_the_phase(
+    world: World, is_second: bool
+) -> None:
+    """An erasure takes out what has not left; what was under way then may come back with its number."""
+    broadcast = await second_phase(world, 1) if is_second else await world.made(1)
+    batch = await world.claimed(broadcast, is_second=is_second)
+    [started] = await world.start(batch)
+    [text] = await world.texts(broadcast, is_second=is_second)
+    await erase(world, text["contact_id"])
+    await world.answer(started, Deferred(code="http_429", reason="too fast", retry_after=0))
+    await world.close(batch, started=1)
+    assert await world.states(broadcast, is_second=is_second) == ["pending"]
+    again = await world.claimed(broadcast, is_second=is_second)
+    assert await world.start(again) == []
+    await world.close(again)
+    [text] = await world.texts(broadcast, is_second=is_second)
+    assert (text["state"], text["skip_reason"]) == ("skipped", "erased")
+    for batch_id in await world.opens(broadcast):
+        taken = await world.take(batch_id)
+        assert taken is not None
+        await world.close(taken)
+    assert await world.advance(broadcast) == ("syncing" if is_second else "waiting")
+
+
 async def second_phase(world: World, contacts: int = 2) -> int:
     broadcast = await world.made(contacts, second_delay=0)
     await world.send(broadcast)
@@ -242,6 +280,19 @@ async def test_who_never_got_the_first_message_gets_no_second(world: World) -> N
     await world.advance(broadcast)
     rows = await world.texts(broadcast, is_second=True)
     assert [(row["state"], row["skip_reason"]) for row in rows] == [("skipped", "first_refused")]
+
+
+async def test_who_was_passed_over_with_the_first_message_gets_no_second(world: World) -> None:
+    """Its answer was lost, its phase went on without it, and only then the log told that it had never left."""
+    broadcast = await second_phase(world, 1)
+    await world.query(
+        "UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'phase_over', claimed_by = NULL"
+        " WHERE NOT is_second"
+    )
+    batch = await world.claimed(broadcast, is_second=True)
+    assert await world.start(batch) == []
+    [text] = await world.texts(broadcast, is_second=True)
+    assert (text["state"], text["skip_reason"]) == ("skipped", "phase_over")
 
 
 async def test_a_reply_while_the_second_text_is_claimed_stops_it(world: World) -> None:
