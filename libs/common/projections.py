@@ -1,8 +1,9 @@
 """What each event does to the tables that staff see. One statement an event type, the same live and in a rebuild.
 
 A statement's parameters are the event's fields, `data` (the whole event as JSON) and `at` (when it was recorded).
-Claiming and starting are the exceptions: live, one statement decides and does both (`services/sender/batches.py`);
-here is what a rebuild makes of its outcome.
+Claiming, starting and forgetting are the exceptions: live, one statement decides and does both
+(`services/sender/batches.py`), or many statements do it bit by bit (`retention.py`); here is what a rebuild makes of
+their outcome.
 """
 
 from datetime import datetime

@@ -24,8 +24,19 @@ WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
 """
 PAGE_SIZE = 1000  # events held in memory at once
 
-#: Texts to people who were erased since have no number any more. While their history is replayed a stand-in keeps them
-#: apart, since what may still leave must have a number.
+#: The numbers that texts to people who were erased still have. A text that is to be settled is looked up by it, and it
+#: stands nowhere else any more: it is carried over.
+NUMBERS_OF_ERASED = """
+SELECT m.id, m.recipient_phone_number FROM outgoing_messages m JOIN contacts c ON c.id = m.contact_id
+WHERE c.erased_at IS NOT NULL AND m.recipient_phone_number IS NOT NULL
+"""
+CARRY_OVER = """
+UPDATE outgoing_messages m SET recipient_phone_number = kept.number
+FROM unnest(%(ids)s::bigint[], %(numbers)s::text[]) AS kept (id, number) WHERE m.id = kept.id
+"""
+
+#: The other texts to people who were erased since have no number any more. While their history is replayed a stand-in
+#: keeps them apart, since what may still leave must have a number.
 FORGET_ERASED = """
 UPDATE outgoing_messages SET recipient_phone_number = NULL
 WHERE recipient_phone_number LIKE 'erased %' AND state IN ('accepted', 'refused', 'skipped')
@@ -48,12 +59,15 @@ async def rebuild(connection: Connection) -> int:
     """Empty and refill the tables, inside the caller's transaction; give how many events were replayed."""
     await lock(connection)
     await connection.execute(DEFER)
+    kept = await (await connection.execute(NUMBERS_OF_ERASED)).fetchall()
     for table in TABLES:
         await connection.execute(f"DELETE FROM {table}")
     replayed = 0
     async for row in history(connection):
         await projections.apply(connection, store.event_of(row), row["occurred_at"])
         replayed += 1
+    numbers = [row["recipient_phone_number"] for row in kept]
+    await connection.execute(CARRY_OVER, {"ids": [row["id"] for row in kept], "numbers": numbers})
     await connection.execute(FORGET_ERASED)
     return replayed
 

@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import psycopg
+import pytest
+
 from libs.common import consent, database, rebuild, retention, texts
 from libs.common.consent import Inbound
-from tests.integration.common.test_projections import eventful, finish
+from tests.integration.common.test_projections import eventful, finish, rows
 from tests.support.world import World
 
 NUMBERS = "SELECT count(*) FROM outgoing_messages WHERE recipient_phone_number IS NOT NULL"
@@ -25,7 +28,7 @@ async def test_numbers_and_words_are_forgotten_and_figures_stay(world: World) ->
     await finish(world, broadcast)
     await receive(world, await world.number_of((await world.contacts(1))[0]), "my address is …", "SM-words")
     async with world.pool.connection() as connection:
-        before = await texts.ledger(connection, broadcast, is_second=None)
+        before = await texts.ledger(connection, broadcast)
     world.clock.forward(days=31)
     forgotten = await prune(world, 30)
     assert forgotten.broadcasts == 1
@@ -33,7 +36,7 @@ async def test_numbers_and_words_are_forgotten_and_figures_stay(world: World) ->
     assert await world.value(NUMBERS) == 0
     assert await world.value("SELECT count(*) FROM replies WHERE body <> '' OR phone_number IS NOT NULL") == 0
     async with world.pool.connection() as connection:
-        assert await texts.ledger(connection, broadcast, is_second=None) == before
+        assert await texts.ledger(connection, broadcast) == before
 
 
 async def test_what_is_not_old_or_not_over_is_kept(world: World) -> None:
@@ -75,3 +78,46 @@ async def test_a_webhook_that_is_played_again_after_its_words_were_forgotten_is_
     assert (await prune(world, 30)).replies == 2
     assert not await receive(world, number, "START", "SM-old")
     assert await world.value("SELECT count(*) FROM opt_outs") == 1
+
+
+async def test_numbers_and_words_are_forgotten_a_bounded_number_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 7: one statement over all texts of a large broadcast is cut off by its time-out, each night again."""
+    monkeypatch.setattr(retention, "AT_ONCE", 3)
+    await finish(world, await eventful(world))
+    await world.query(
+        "CREATE FUNCTION bounded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT count(*) FROM changed) > 3 THEN RAISE 'too many'; END IF; RETURN NULL; END $$"
+    )
+    tables = ("outgoing_messages", "replies")
+    for table in tables:
+        await world.query(f"CREATE TRIGGER bounded AFTER UPDATE ON {table} REFERENCING NEW TABLE AS changed"
+                          " FOR EACH STATEMENT EXECUTE FUNCTION bounded()")  # fmt: skip
+    world.clock.forward(days=31)
+    try:
+        await prune(world, 30)
+    finally:
+        for table in tables:
+            await world.query(f"DROP TRIGGER bounded ON {table}")
+        await world.query("DROP FUNCTION bounded")
+    assert await world.value(NUMBERS) == 0
+    assert await world.value("SELECT count(*) FROM replies WHERE body <> '' OR phone_number IS NOT NULL") == 0
+
+
+async def test_what_was_cut_off_goes_on_with_the_next_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await finish(world, await eventful(world))
+    world.clock.forward(days=31)
+    whole = retention.FORGET_NUMBERS
+    monkeypatch.setattr(retention, "FORGET_NUMBERS", "SELECT 1 / 0")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await prune(world, 30)
+    assert await world.value("SELECT count(*) FROM replies WHERE body <> ''") == 0
+    assert await world.value(NUMBERS) > 0
+    monkeypatch.setattr(retention, "FORGET_NUMBERS", whole)
+    assert (await prune(world, 30)).broadcasts == 1
+    before = await rows(world)
+    assert await world.value(NUMBERS) == 0
+    async with database.transaction(world.pool) as connection:
+        await rebuild.rebuild(connection)
+    assert await rows(world) == before
