@@ -5,7 +5,8 @@ appends to one stream queue up, and a writer that names the version it has read 
 
 The hazard of reading by position: positions are handed out before commits, so a reader may see 7 while 6 is still
 uncommitted and, if it remembers 7, never see 6. Readers that follow the table therefore stop at the oldest
-transaction still running (`pg_snapshot_xmin`).
+transaction still running (`pg_snapshot_xmin`). A dump that was loaded elsewhere brings numbers of transactions along
+that may not have begun there: a row that is visible and of such a number was committed in its former life.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,8 @@ OF_BROADCAST = """
 SELECT position, stream, version, id, type, schema_version, data, occurred_at, correlation_id, causation_id
 FROM events
 WHERE broadcast_id = %(broadcast_id)s AND position > %(after)s
-  AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+  AND (transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+       OR transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
 ORDER BY position LIMIT %(limit)s
 """
 

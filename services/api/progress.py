@@ -91,7 +91,7 @@ class Figures:
 
 
 UNDELIVERED = ("undelivered", "failed", "canceled")
-DELIVERED = ("delivered", "partially_delivered", "read")
+DELIVERED = ("delivered", "read")
 
 
 async def read(connection: Connection, broadcast_id: int) -> Figures:

@@ -13,25 +13,21 @@ RANKS = {
     "queued": 2,
     "sending": 3,
     "sent": 4,
-    "delivered": 5,
+    # Some of a long text's parts: the rest is still to come, or not to come.
     "partially_delivered": 5,
-    "undelivered": 5,
-    "failed": 5,
-    "canceled": 5,
+    # These are final. The column `settled` says the same in SQL.
+    "delivered": 6,
+    "undelivered": 6,
+    "failed": 6,
+    "canceled": 6,
     # Only of channels other than SMS, and only after `delivered`.
-    "read": 6,
+    "read": 7,
 }
-FINAL_RANK = 5
 
 
 def rank(status: str) -> int:
     """Give how far along a status is; a status that is not known is not far."""
     return RANKS.get(status.lower(), UNKNOWN_RANK)
-
-
-def is_final(status: str) -> bool:
-    """Tell whether nothing more is to come that matters."""
-    return rank(status) >= FINAL_RANK
 
 
 def advances(old: str | None, new: str) -> bool:

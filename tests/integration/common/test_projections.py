@@ -8,6 +8,7 @@ import pytest
 from libs.common import broadcast as rules
 from libs.common import consent, database, lifecycle, making, projections, rebuild, store, texts
 from libs.common import events as e
+from libs.common.carriers import statuses
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
 from libs.common.consent import Inbound
 from services.planner.advance import advance
@@ -177,6 +178,27 @@ async def test_what_was_rebuilt_goes_on_as_if_nothing_had_been(world: World) -> 
     assert await world.advance(broadcast) == "waiting"
 
 
+async def erase(world: World, broadcast_id: int) -> None:
+    """Erase everybody who got a broadcast, as far as the contact's row goes."""
+    await world.query("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id IN"
+                      " (SELECT contact_id FROM outgoing_messages WHERE broadcast_id = %s)", broadcast_id)  # fmt: skip
+
+
+async def test_who_was_erased_is_rebuilt_to_the_same_rows_with_the_numbers_that_are_still_needed(world: World) -> None:
+    """A text that is to be settled is looked up by its number, and that stands nowhere else."""
+    broadcast = await world.made(4)
+    started = await world.start(await world.claimed(broadcast, size=3))
+    await world.answer(started[0], Unknown(reason="timeout"))
+    await world.answer(started[1], Accepted(missive_id="M1"))
+    await world.answer(started[2], Deferred(code="http_429", reason="too fast", retry_after=3))
+    await erase(world, broadcast)
+    await world.query("UPDATE outgoing_messages SET recipient_phone_number = NULL WHERE state = 'accepted'")
+    assert await differences(world) == {}
+    numbers = [row["recipient_phone_number"] for row in await world.texts(broadcast)]
+    assert numbers == [started[0].attempt.to, None, started[2].attempt.to, numbers[3]]
+    assert "erased" not in str(numbers)
+
+
 async def test_a_rebuild_reads_history_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 7."""
     monkeypatch.setattr(rebuild, "PAGE_SIZE", 3)
@@ -247,3 +269,11 @@ async def test_one_broadcast_makes_one_next(world: World) -> None:
     async with world.pool.connection() as connection:
         with pytest.raises(psycopg.errors.UniqueViolation):
             await making.create(connection, another, NOW)
+
+
+@pytest.mark.parametrize("status", [*statuses.RANKS, "teleported"])
+async def test_a_text_is_settled_once_its_status_gives_way_to_no_other_fate(world: World, status: str) -> None:
+    await world.send(await world.made(1))
+    await world.query("UPDATE broadcast_sent_message_status SET twilio_sent_status = %s", status)
+    settled = await world.value("SELECT settled FROM broadcast_sent_message_status")
+    assert settled is not statuses.advances(status, "delivered")

@@ -108,3 +108,13 @@ async def test_a_reader_page_by_page_sees_everything_once(world: World) -> None:
         seen += [row["position"] for row in page]
     assert len(seen) == 25
     assert all(one < other for one, other in pairwise(seen))
+
+
+async def test_a_reader_by_position_sees_what_was_dumped_in_another_cluster_and_loaded_here(world: World) -> None:
+    """The numbers of the transactions there mean nothing here: most have not begun yet."""
+    await append(world, count=2)
+    await world.query("ALTER TABLE events DISABLE TRIGGER events_are_history")
+    await world.query("UPDATE events SET transaction_id = '9000000000000'")
+    await world.query("ALTER TABLE events ENABLE TRIGGER events_are_history")
+    async with world.pool.connection() as connection:
+        assert len(await store.of_broadcast(connection, 1)) == 2
