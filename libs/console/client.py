@@ -6,6 +6,10 @@ import httpx
 
 from libs.console.running import RUN_FILE, named, recorded
 
+PATIENCE = 60.0  # seconds for which an answer is awaited
+#: Seconds for calls that draw, import or skip what may be a million people: one of their statements may take 900.
+LONG = 960.0
+
 
 class ApiError(Exception):
     """The API refused; the message is for a person."""
@@ -33,16 +37,20 @@ class Client:
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
+    def call(self, method: str, path: str, *, within: float = PATIENCE, **options: Any) -> Any:
         """Give the answer's JSON, or None where it has no content."""
         try:
-            answer = self._http.request(method, path, **options)
+            answer = self._http.request(method, path, timeout=httpx.Timeout(PATIENCE, read=within), **options)
+        except httpx.ReadTimeout as error:
+            raise NoApi(
+                f"{self.url} has not answered within {within:g} seconds; what was asked for may still be under way."
+            ) from error
         except httpx.TransportError as error:
             raise NoApi(f"{self.url} does not answer ({type(error).__name__}).") from error
         if not answer.is_success:

@@ -16,6 +16,7 @@ from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 
+from libs.common import database
 from libs.common.database import Connection
 from services.api import contact_file, idempotency
 from services.api.contact_file import Rejected, Row
@@ -27,6 +28,7 @@ LARGEST = 64 * 1024 * 1024  # bytes; about a million contacts
 IN_MEMORY = 1024 * 1024  # bytes; a larger file goes to the disk
 CHUNK = 5000  # rows
 LISTED = 1000  # rejected lines that the answer lists
+MERGE_TIMEOUT = 900  # seconds; a million contacts take a minute or two
 
 #: Where the file's rows go first.
 STAGE = """
@@ -108,6 +110,7 @@ async def _import(connection: Connection, rows: Iterator[Row | Rejected]) -> Imp
                 rejected_count += 1
                 if len(rejected) < LISTED:
                     rejected.append(RejectedLine(line=row.line, reason=row.reason))
+    await database.allow(connection, MERGE_TIMEOUT)
     counts = await (await connection.execute(MERGE)).fetchone()
     assert counts is not None
     return Imported(

@@ -3,9 +3,12 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from libs.common import database
+from services.api import contact_import
+from tests.integration.api import support
 from tests.integration.api.support import NOW, Api, incoming
 
 
@@ -244,7 +247,7 @@ async def test_what_has_not_left_for_an_erased_contact_never_will(api: Api) -> N
     await api.client.delete(f"/contacts/{contact}")
     rows = await api.query("SELECT DISTINCT state, skip_reason, recipient_phone_number FROM outgoing_messages"
                            " WHERE contact_id = %s", contact)  # fmt: skip
-    assert [tuple(row.values()) for row in rows] == [("skipped", "cancelled", None)]
+    assert [tuple(row.values()) for row in rows] == [("skipped", "erased", None)]
 
 
 async def test_a_text_that_may_still_be_settled_keeps_its_number_until_the_contact_is_erased_again(api: Api) -> None:
@@ -270,3 +273,71 @@ async def test_somebody_who_is_erased_during_a_draw_is_not_drawn(api: Api) -> No
         await connection.execute("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = %s", (gone,))
     assert (await drawing).json()["recipients"] == 1
     assert await api.query("SELECT DISTINCT contact_id FROM outgoing_messages") == [{"contact_id": stays}]
+
+
+NUMBER = "+13135550001"
+
+
+async def forgotten(api: Api, *tables: str) -> bool:
+    """Tell whether neither the number nor any word of a reply is in some tables."""
+    dump = ""
+    for table in tables or ("contacts", "outgoing_messages", "replies", "events", "outbox", "idempotency_keys"):
+        dump += str(await api.query(f"SELECT t::text FROM {table} AS t"))
+    return NUMBER not in dump and "Elm Street" not in dump
+
+
+@pytest.mark.parametrize("opt_out", [True, False])
+async def test_who_wrote_to_us_and_is_no_contact_is_erased_by_number(api: Api, opt_out: bool) -> None:
+    await api.missive(incoming(NUMBER, "I live on Elm Street", NOW))
+    assert await api.value("SELECT count(*) FROM replies WHERE contact_id IS NULL") == 1
+    asked = httpx.QueryParams(phone_number="(313) 555-0001", opt_out=opt_out)
+    assert (await api.client.delete("/contacts", params=asked)).status_code == 204
+    assert await forgotten(api)
+    assert await api.value("SELECT count(*) FROM opt_outs") == int(opt_out)
+    assert (await api.client.delete("/contacts", params=asked)).status_code == 404
+
+
+async def test_a_contact_is_erased_by_number_as_by_id(api: Api) -> None:
+    broadcast = await api.made(1)
+    await api.sent(broadcast)
+    api.clock.forward(seconds=5)
+    await api.missive(incoming(NUMBER, "I live on Elm Street", api.clock.now))
+    assert (await api.client.delete("/contacts", params={"phone_number": NUMBER})).status_code == 204
+    assert await forgotten(api)
+    assert await api.value("SELECT count(*) FROM contacts WHERE erased_at IS NOT NULL") == 1
+    assert await api.value("SELECT count(*) FROM opt_outs") == 0
+
+
+async def test_a_number_that_nobody_has_is_not_put_on_record_by_its_erasure(api: Api) -> None:
+    before = await api.counts()
+    answer = await api.client.delete("/contacts", params={"phone_number": NUMBER, "opt_out": True})
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+    assert await api.counts() == before
+    assert (await api.client.delete("/contacts", params={"phone_number": "12"})).status_code == 422
+    assert (await api.client.delete("/contacts")).status_code == 422
+
+
+async def test_a_change_that_waited_for_an_erasure_brings_nothing_back(api: Api) -> None:
+    contact = await api.contact_id(await api.contact("a", name="Ana"))
+    async with database.transaction(api.pool) as connection:
+        await connection.execute("SELECT FROM contacts WHERE id = %s FOR UPDATE", (contact,))
+        changing = asyncio.create_task(api.patch(f"/contacts/{contact}", {"name": "Ana Núñez", "tags": ["b"]}))
+        await api.until_somebody_waits()
+        await connection.execute(
+            "UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', erased_at = now() WHERE id = %s",
+            (contact,),
+        )
+    assert (await changing).status_code == 409
+    assert await api.query("SELECT name, tags FROM contacts") == [{"name": "", "tags": []}]
+
+
+async def test_a_merge_may_take_longer_than_other_statements(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a million contacts took longer than the thirty seconds that a statement has."""
+    slow = contact_import.MERGE.replace("FROM merged", "FROM merged, pg_sleep(1.5)")
+    monkeypatch.setattr(contact_import, "MERGE", slow)
+    separator = "&" if "?" in database_url else "?"
+    settings = support.settings(f"{database_url}{separator}options=-c%20statement_timeout%3D1000")
+    async with support.running(settings) as api:
+        assert (await load(api, "phone,tags\n3135550001,a\n"))["imported"] == 1

@@ -34,7 +34,13 @@ async def call(database_url: str) -> AsyncIterator[Call]:
 
     async def run(*arguments: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "libs.console.main", *arguments, env=environment, stdout=subprocess.PIPE
+            sys.executable,
+            "-m",
+            "libs.console.main",
+            *arguments,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         output, _ = await process.communicate()
         assert process.returncode is not None
@@ -60,7 +66,14 @@ async def test_who_is_erased_stays_as_an_opt_out_alone_or_not_at_all(
     assert (status, "is erased" in said) == (0, True)
     assert rows(database_url, "SELECT phone_number, name, erased_at IS NULL FROM contacts") == [(None, "", False)]
     assert rows(database_url, "SELECT phone_number FROM opt_outs") == kept
-    assert await call("erase", NUMBER) == (1, "Nobody has this number.\n")
+    assert await call("erase", NUMBER) == (1, "nobody has this number\n")
+
+
+async def test_who_wrote_to_us_and_is_no_contact_can_be_erased(call: Call, database_url: str) -> None:
+    rows(database_url, f"INSERT INTO replies (provider_id, phone_number, body, received_at) VALUES ('S', '{NUMBER}',"
+                       " 'words', now())")  # fmt: skip
+    assert (await call("erase", "--no-opt-out", NUMBER))[0] == 0
+    assert rows(database_url, "SELECT phone_number, body FROM replies") == [(None, "")]
 
 
 async def test_stop_now_says_that_there_was_nothing_to_stop(call: Call) -> None:

@@ -1,6 +1,7 @@
 """The command line: what it reads, and what it says when something is wrong."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from datetime import time as daytime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +22,7 @@ from typer.testing import CliRunner, Result
 from libs.common.errors import SettingsError
 from libs.console import broadcasts, main
 from libs.console.broadcasts import share_of, stopped, text_of, time_of
-from libs.console.client import explain
+from libs.console.client import LONG, PATIENCE, Client, NoApi, explain
 from libs.console.demo import ZONES, people, zone_of_today
 from libs.console.running import servers
 
@@ -122,6 +124,56 @@ def test_a_problem_is_told_field_by_field() -> None:
     assert explain(httpx.Response(422, json=problem)) == "run_at: lies in the past"
     assert explain(httpx.Response(404, json={"detail": "there is no broadcast 9"})) == "there is no broadcast 9"
     assert explain(httpx.Response(502, text="<html>")) == "502 Bad Gateway"
+
+
+def test_an_api_that_takes_longer_is_not_said_to_be_away() -> None:
+    """A large import was carried out, and the command said that the API does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", "key")
+        with pytest.raises(NoApi, match=r"has not answered within .* may still be under way"):
+            client.call("POST", "/contacts/import", within=0.2)
+    client.close()
+    away = Client(client.url, "key")
+    with pytest.raises(NoApi, match="does not answer"):
+        away.call("POST", "/contacts/import")
+    away.close()
+
+
+@pytest.mark.parametrize(("lever", "waits"), [("pause", PATIENCE), ("cancel", LONG), ("send-now", LONG)])
+def test_a_call_is_waited_for_as_long_as_it_may_take(monkeypatch: pytest.MonkeyPatch, lever: str, waits: float) -> None:
+    waited: list[float] = []
+
+    class Api:
+        def call(self, *_: Any, within: float, **__: Any) -> Any:
+            waited.append(within)
+            return {"id": 1, "rejected": []}
+
+    monkeypatch.setattr(broadcasts, "connect", Api)
+    CliRunner().invoke(broadcasts.broadcasts, [lever, "1"], catch_exceptions=False)
+    CliRunner().invoke(broadcasts.broadcasts, ["make"], catch_exceptions=False)
+    CliRunner().invoke(broadcasts.contacts, ["-"], input="phone\n", catch_exceptions=False)
+    assert waited == [waits, LONG, LONG]
+
+
+def test_a_watcher_waits_the_longer_the_longer_it_takes_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: dict[str, Any] = {"ledger": dict.fromkeys(("planned", "accepted", "uncertain", "undecided"), 0)}
+    figures["ledger"] |= {"refused": {}, "skipped": {}}
+    figures["pace"] = {"rate": None}
+    states = ["sending_first", "sending_first", "completed"]
+    now = 0.0
+    paused: list[float] = []
+
+    class Api:
+        def call(self, *_: Any) -> Any:
+            nonlocal now
+            now += 3 if len(states) == 2 else 0.01
+            told = dict.fromkeys(("replies", "opt_outs", "delivered"), 0)
+            return {"state": states.pop(0), "first": figures, "second": figures, "allowed_rate": 1, **told}
+
+    monkeypatch.setattr(broadcasts, "connect", Api)
+    monkeypatch.setattr(broadcasts, "time", SimpleNamespace(monotonic=lambda: now, sleep=paused.append))
+    broadcasts.watch(1)
+    assert paused == [0.7, pytest.approx(30)]
 
 
 @pytest.mark.parametrize("hour", range(24))
