@@ -1,13 +1,16 @@
 """What the watchdog emits again, from the tables alone."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from libs.common import database, lifecycle
-from libs.common.carriers.outcomes import Unknown
-from services.planner import watchdog
+from libs.common.carriers.outcomes import Accepted, Unknown
+from services.planner import facts, watchdog
 from tests.support.passes import syncing
+from tests.support.processes import until
 from tests.support.world import NOW, World
 
 
@@ -118,3 +121,57 @@ async def test_a_broadcast_with_an_event_that_nobody_can_read_does_not_keep_the_
     await world.query("ALTER TABLE events ENABLE TRIGGER USER")
     await look(world)
     assert [len(await world.opens(broadcast)) for broadcast in (broken, other)] == [0, 1]
+
+
+async def test_a_pruning_that_fails_keeps_nothing_else_from_being_pruned_and_is_not_tried_at_every_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off = "DO $$ BEGIN PERFORM nextval('text_ids'); RAISE USING ERRCODE = 'query_canceled'; END $$"
+    monkeypatch.setattr(facts, "FORGET_ERASED", cut_off)
+    await world.query("INSERT INTO idempotency_keys VALUES ('key', '', 200, '{}', %s)", NOW - timedelta(days=3))
+    looks = 0
+
+    async def counted(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(watchdog, "look", counted)
+    quick = replace(world, settings=world.settings.model_copy(update={"watchdog_interval": 0.01}))
+
+    async def looked() -> bool:
+        return looks > 5
+
+    running = asyncio.create_task(watchdog.run(quick.worker))
+    try:
+        await until(looked, seconds=15, every=0.01)
+        world.clock.forward(hours=1, seconds=1)
+        looks = 0
+        await until(looked, seconds=15, every=0.01)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert await world.value("SELECT count(*) FROM idempotency_keys") == 0
+    assert await world.value("SELECT last_value FROM text_ids") == 1
+
+
+async def test_the_numbers_of_the_erased_go_once_their_texts_have_ended(world: World) -> None:
+    broadcast = await world.made(3)
+    started = await world.start(await world.claimed(broadcast, size=2))
+    await world.query("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id <> %s",
+                      (await world.texts(broadcast))[2]["contact_id"])  # fmt: skip
+    await world.answer(started[0], Accepted(missive_id="M1"))
+    await world.query(facts.FORGET_ERASED)
+    numbers = [row["recipient_phone_number"] for row in await world.texts(broadcast)]
+    assert numbers[:2] == [None, started[1].attempt.to]
+    assert numbers[2] is not None
+
+
+async def test_broadcasts_due_in_the_same_minute_are_all_made_and_one_that_cannot_be_keeps_none(world: World) -> None:
+    """Fault 6: two campaigns due in the same minute made each other fail, and were never tried again."""
+    await world.contacts(2, "all")
+    segment = await world.segment("all")
+    one, broken, other = await world.scheduled(segment), await world.scheduled(), await world.scheduled(segment)
+    await look(world)
+    assert [await world.state(broadcast) for broadcast in (one, broken, other)] == [
+        "sending_first", "missed", "sending_first"
+    ]  # fmt: skip
