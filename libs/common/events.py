@@ -202,7 +202,7 @@ class TextsSkipped:
 
     broadcast_id: int
     texts: tuple[int, ...]
-    #: `replied`, `opted_out`, `first_refused`, `quiet_hours`, `cancelled` or `phase_over`.
+    #: `replied`, `opted_out`, `first_refused`, `quiet_hours`, `cancelled`, `phase_over` or `erased`.
     reason: str
 
 
