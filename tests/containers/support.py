@@ -123,7 +123,10 @@ class Stack:
 
     def containers(self, service: str) -> list[str]:
         """Give the ids of a service's containers."""
-        found = self.run("ps", "--all", "--quiet", service).split()
+        # By the labels that compose gives them, which the engine tells ten times as fast as compose does.
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        found = docker("ps", "--all", "--quiet", *filters).split()
         assert found, f"{service} has no container"
         return found
 

@@ -59,13 +59,16 @@ def secrets() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def once(running: Stack) -> dict[str, str]:
+def once(running: Stack) -> Iterator[dict[str, str]]:
     """A container for each service that runs for one command at a time."""
     started = {}
-    for service in ONCE:
-        command = ("run", "--detach", "--rm", "--no-deps", "--entrypoint=sleep", service, "600")
-        started[service] = running.run(*command).split()[-1]
-    return started
+    try:
+        for service in ONCE:
+            command = ("run", "--detach", "--no-deps", "--entrypoint=sleep", service, "600")
+            started[service] = running.run(*command).split()[-1]
+        yield started
+    finally:
+        support.docker("rm", "--force", *started.values())
 
 
 def containers(running: Stack, once: dict[str, str], service: str) -> list[str]:
