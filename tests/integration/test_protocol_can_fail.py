@@ -10,7 +10,7 @@ import pytest
 
 from libs.common import consent
 from libs.common.carriers.twilio import LogEntry
-from libs.common.commands import SendBatch
+from libs.common.commands import SendBatch, SyncStatuses
 from libs.common.matching import Candidate
 from services.sender import batches
 from services.twilio_sync import settle, sync
@@ -100,15 +100,20 @@ def without_a_look_at_opt_outs(patch: pytest.MonkeyPatch) -> None:
     assert check in batches.START
     patch.setattr(batches, "START", batches.START.replace(check, ""))
 
-    async def nothing(*_about: object) -> None:
+    async def nothing(*_about: object, **_how: object) -> None:
         pass
 
     patch.setattr(consent, "take_out", nothing)
 
 
 def both_texts_of_everybody(protocol: Protocol) -> None:
-    """Missive tells no sid: which entry of the log is whose is to be found out."""
-    protocol.drive(lambda: protocol.state == "syncing")
+    """Missive tells no sid: which entry is whose is to be found out, of both texts at once if nobody looked before."""
+
+    def all_have_left() -> bool:
+        protocol.broker[:] = [message for message in protocol.broker if not isinstance(message.body, SyncStatuses)]
+        return protocol.state == "syncing"
+
+    protocol.drive(all_have_left)
 
 
 def with_numbers_alone(patch: pytest.MonkeyPatch) -> None:

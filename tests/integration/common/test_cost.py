@@ -14,7 +14,7 @@ from tests.support import servers
 from tests.support.world import NOW
 
 TEXTS = 20_000
-ENOUGH = 100  # pages; each of the tables below has several hundred
+ENOUGH = 150  # pages; each of the tables below has several hundred
 
 #: One broadcast to many people: the first texts have left, the second are to be sent. Some were erased.
 FILL = f"""
