@@ -16,6 +16,8 @@ import httpx
 from tests.containers.support import Stack, docker, until
 
 NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
+#: Queues as they are. Statistics are what leaders tell, and one that was cut off takes itself for one a minute longer.
+LIVE = "queues?disable_stats=true&enable_queue_totals=true"
 PATIENCE = 120.0  # seconds for a node to be one of the cluster's again
 #: Where nodes are known by their addresses in the tables of the kernel, and keep them when they come back.
 ADDRESSES = """
@@ -38,10 +40,8 @@ class Cluster(Stack):
         subnet = f"10.{random.randrange(100, 250)}.{random.randrange(256)}"
         self.addresses = {node: f"{subnet}.{101 + number}" for number, node in enumerate(NODES)}
         self._file = folder / f"{self.project}.yml"
-        self._file.write_text(
-            ADDRESSES.format(subnet=subnet)
-            + "".join(ADDRESS.format(node=node, address=address) for node, address in self.addresses.items())
-        )
+        nodes = [ADDRESS.format(node=node, address=address) for node, address in self.addresses.items()]
+        self._file.write_text(ADDRESSES.format(subnet=subnet) + "".join(nodes))
         self.files = ["docker-compose.yml", "docker-compose.cluster.yml", str(self._file)]
         url = urlsplit((self.deployment / "secrets" / "amqp_url").read_text())
         self._login = (str(url.username), str(url.password))
@@ -89,7 +89,7 @@ class Cluster(Stack):
         """
 
         def is_whole() -> bool:
-            nodes, found = self.ask("nodes"), self.ask("queues")
+            nodes, found = self.ask("nodes"), self.ask(LIVE)
             if nodes is None or found is None or sum(node["running"] for node in nodes) < len(NODES):
                 return False
             online = [len(queue.get("online", ())) for queue in found if queue.get("type") == "quorum"]
