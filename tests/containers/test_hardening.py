@@ -15,8 +15,6 @@ THEIRS = ("postgres", "rabbitmq")
 ONCE = ("migrate", "cli", "demo")
 RUNNING = (*OURS, *THEIRS)
 OVERLAYS = ("docker-compose.backup.yml", "docker-compose.cluster.yml", "deploy/docker-compose.monitoring.yml")
-#: Whose image names a user itself, and who that is.
-SOMEBODY = {"prometheus": "nobody", "alertmanager": "nobody", "grafana": "472"}
 #: In memory, in every container: the engine makes the latter two.
 IN_MEMORY = {"/tmp", "/dev/shm", "/dev/mqueue"}
 VOLUMES = {"postgres": {"/var/lib/postgresql/data", "/run/postgresql"}, "rabbitmq": {"/var/lib/rabbitmq"}}
@@ -145,7 +143,7 @@ def test_no_compose_file_has_a_service_with_more_rights_or_without_limits(overla
     services = support.rendered(*filter(None, [overlay]))
     assert services.keys() >= {*RUNNING, *ONCE}
     for name, service in services.items():
-        assert service.get("user", SOMEBODY.get(name, "root")).partition(":")[0] not in ("root", "0"), name
+        assert service.get("user", "root").partition(":")[0] not in ("root", "0"), name
         assert service.get("read_only"), name
         assert service.get("cap_drop") == ["ALL"], name
         assert "cap_add" not in service, name
