@@ -6,8 +6,12 @@ set -eu
 umask 077
 folder=/var/lib/postgresql/wal
 mkdir -p "$folder"
-[ ! -e "$folder/$2" ] || exec cmp -s "$1" "$folder/$2"
-cp "$1" "$folder/$2.part"
-sync "$folder/$2.part"
-mv "$folder/$2.part" "$folder/$2"
+if [ -e "$folder/$2" ]; then
+  cmp "$1" "$folder/$2" >&2
+else
+  cp "$1" "$folder/$2.part"
+  sync "$folder/$2.part"
+  mv "$folder/$2.part" "$folder/$2"
+fi
+# Also for one that was there: whoever put it there may have died before this.
 sync "$folder"
