@@ -271,10 +271,12 @@ async def _record(
 async def _receive(
     pool: Pool, entries: Sequence[LogEntry], mark: Mark, clock: Callable[[], datetime], report: Report
 ) -> None:
-    """Take what people wrote since, in order, as if it came now."""
-    missing = sorted(
-        (entry for entry in entries if time(entry) >= mark.since - SKEW), key=lambda entry: (time(entry), entry.sid)
-    )
+    """Take what people wrote since, in order, as if it came now; what is on record is known by its id.
+
+    Some of it was written before: a webhook that was late, or was tried again, came after the point.
+    """
+    late = mark.since - HANDED_OVER
+    missing = sorted((entry for entry in entries if time(entry) >= late), key=lambda entry: (time(entry), entry.sid))
     for start in range(0, len(missing), AT_ONCE):
         async with database.transaction(pool) as connection:
             for entry in missing[start : start + AT_ONCE]:

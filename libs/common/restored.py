@@ -15,12 +15,13 @@ HOLDS = "EXISTS (SELECT FROM restored WHERE reconciled_at IS NULL)"
 
 HELD = f"SELECT {HOLDS} AS held"
 
-#: Sets the mark. One that stands already stays, from the earlier of the two times on.
+#: Sets the mark. One that stands already stays, from the earlier of the two times on; what left until now may be in
+#: the log, whichever restore this is.
 MARK = """
 INSERT INTO restored AS r (since, held_at) VALUES (%(since)s, %(now)s)
 ON CONFLICT (one) DO UPDATE SET
     since = CASE WHEN r.reconciled_at IS NULL THEN least(r.since, excluded.since) ELSE excluded.since END,
-    held_at = CASE WHEN r.reconciled_at IS NULL THEN r.held_at ELSE excluded.held_at END,
+    held_at = greatest(r.held_at, excluded.held_at),
     reconciled_at = NULL
 """
 

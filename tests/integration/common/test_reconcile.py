@@ -308,6 +308,17 @@ async def test_a_reply_that_came_in_while_held_answers_the_broadcast_once_that_i
         assert sorted(await copy.states(broadcast, is_second=True)) == ["pending", "skipped"]
 
 
+async def test_a_stop_whose_webhook_came_late_and_after_the_point_is_heard(original: World, carrier: Carrier) -> None:
+    broadcast = await original.made(1)
+    sent = await carrier.send(original, broadcast)
+    original.clock.forward(minutes=1)
+    carrier.log.reply("SM-late", sent[0], "STOP", original.clock.now)
+    original.clock.forward(minutes=10)  # until here the API was away
+    async with copied(original) as copy:
+        copy.clock.forward(minutes=5)
+        assert (await settle(copy, carrier.log)).opted_out == 1
+
+
 async def test_a_reply_known_under_missives_id_is_not_taken_twice(original: World, carrier: Carrier) -> None:
     """Else a START of before would undo what staff recorded since."""
     broadcast = await original.made(1)

@@ -85,14 +85,13 @@ async def test_no_step_takes_entries_of_the_log_that_may_belong_to_texts_nobody_
     assert await world.states(broadcast) == ["accepted", "accepted"]
 
 
-async def test_a_mark_that_stands_is_only_moved_back(world: World) -> None:
+async def test_a_mark_that_stands_is_only_moved_back_and_what_left_until_now_is_waited_for(world: World) -> None:
     await hold(world, timedelta(hours=2))
-    held_at = world.clock.now
     world.clock.forward(minutes=1)
     await hold(world, timedelta(hours=1))
     async with world.pool.connection() as connection:
         assert await restored.read(connection) == restored.Mark(
-            since=NOW - timedelta(hours=2), held_at=held_at, reconciled_at=None
+            since=NOW - timedelta(hours=2), held_at=world.clock.now, reconciled_at=None
         )
 
 
