@@ -51,15 +51,34 @@ def send(protocol: Protocol, worker: Sender, *, lost: bool = False) -> Ask:
 
 
 def a_batch_that_another_worker_gets(protocol: Protocol) -> None:
-    for worker in (batch(protocol, 0), batch(protocol, 1, redelivered=True)):
+    planned = [message for message in protocol.broker if isinstance(message.body, SendBatch)]
+    for redelivered in (False, True):
+        protocol.take(protocol.senders[redelivered], planned[0], redelivered=redelivered)
+    for worker in protocol.senders[:2]:
+        protocol.start(worker, count=1)
+    for worker in protocol.senders[:2]:
         if worker.asks:
             send(protocol, worker)
 
 
-def without_the_fence(patch: pytest.MonkeyPatch) -> None:
-    for name in ("TAKE", "RENEW", "CLOSE", "CLAIM", "START", "take"):
+def can_be_put_back(patch: pytest.MonkeyPatch) -> None:
+    for name in ("RENEW", "CLOSE", "CLAIM", "START", "claim", "start", "_names"):
         patch.setattr(batches, name, getattr(batches, name))
+
+
+def without_the_fence(patch: pytest.MonkeyPatch) -> None:
+    can_be_put_back(patch)
     fence.take_away()
+
+
+def without_the_fence_alone(patch: pytest.MonkeyPatch) -> None:
+    can_be_put_back(patch)
+    fence.forget_the_fence()
+
+
+def without_the_state_alone(patch: pytest.MonkeyPatch) -> None:
+    can_be_put_back(patch)
+    fence.start_what_is_in_mind()
 
 
 def an_answer_that_is_lost(protocol: Protocol) -> None:
@@ -72,6 +91,27 @@ def without_the_settling(patch: pytest.MonkeyPatch) -> None:
     for name in ("_log", "_lags"):
         patch.setattr(settle.Settle, name, getattr(settle.Settle, name))
     settling.take_away()
+
+
+def a_log_that_stands_still(protocol: Protocol) -> None:
+    send(protocol, batch(protocol, 0))
+    protocol.carrier.frozen_at = protocol.clock.now
+    protocol.pass_time(10)
+    worker = protocol.senders[0]
+    for lost in (True, False):
+        protocol.start(worker, count=1)
+        send(protocol, worker, lost=lost)
+    protocol.pass_time(SETTLE_AFTER + 1)
+    protocol.carrier.log = "frozen"
+    protocol.settle()
+    protocol.carrier.log = "readable"
+
+
+def without_a_look_whether_it_lags(patch: pytest.MonkeyPatch) -> None:
+    async def never(*_about: object) -> bool:
+        return False
+
+    patch.setattr(settle.Settle, "_lags", never)
 
 
 def two_batches_at_once(protocol: Protocol) -> None:
@@ -106,6 +146,37 @@ def without_a_look_at_opt_outs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(consent, "take_out", nothing)
 
 
+def a_start_that_is_heard_of_after_a_newer_stop(protocol: Protocol) -> None:
+    protocol.reply(0, "START")
+    protocol.pass_time(2)
+    protocol.reply(0, "STOP")
+    protocol.webhook(protocol.inbound[1])
+    protocol.webhook(protocol.inbound[0])
+
+
+def without_the_order_of_wishes(patch: pytest.MonkeyPatch) -> None:
+    """Fault of peers and of ours: a webhook that was tried again undid what had been said since."""
+    order = "AND opted_out_at <= %(at)s"
+    assert order in consent.OPT_IN
+    patch.setattr(consent, "OPT_IN", consent.OPT_IN.replace(order, "AND %(at)s IS NOT NULL"))
+
+
+def a_reply_to_the_older_of_two_broadcasts(protocol: Protocol) -> None:
+    send(protocol, batch(protocol, 0))
+    protocol.pass_time(1)
+    protocol.send_other()
+    protocol.pass_time(1)
+    protocol.reply(0, "thanks")
+    protocol.webhook(protocol.inbound[0])
+
+
+def without_the_number_that_was_written_to(patch: pytest.MonkeyPatch) -> None:
+    """Fault 28: replies were credited to the wrong broadcast."""
+    number = "(n.phone_number = %(to)s) IS TRUE DESC,"
+    assert number in consent.ANSWERED
+    patch.setattr(consent, "ANSWERED", consent.ANSWERED.replace(number, "%(to)s::text IS NULL,"))
+
+
 def both_texts_of_everybody(protocol: Protocol) -> None:
     """Missive tells no sid: which entry is whose is to be found out, of both texts at once if nobody looked before."""
 
@@ -129,8 +200,15 @@ def with_numbers_alone(patch: pytest.MonkeyPatch) -> None:
 #: What is taken away, the steps, and how many recipients they need.
 CASES: dict[str, tuple[TakeAway, Steps, int]] = {
     "the fence": (without_the_fence, a_batch_that_another_worker_gets, 1),
+    "the look whether the log lags": (without_a_look_whether_it_lags, a_log_that_stands_still, 3),
     "the settling": (without_the_settling, an_answer_that_is_lost, 1),
     "the claim filter": (without_the_claim_filter, two_batches_at_once, 2),
+    "the order of wishes": (without_the_order_of_wishes, a_start_that_is_heard_of_after_a_newer_stop, 1),
+    "the number that was written to": (
+        without_the_number_that_was_written_to,
+        a_reply_to_the_older_of_two_broadcasts,
+        1,
+    ),
     "the look at opt-outs": (without_a_look_at_opt_outs, a_stop_between_claim_and_start, 1),
     "the words of a text": (with_numbers_alone, both_texts_of_everybody, 1),
 }
@@ -138,7 +216,8 @@ CASES: dict[str, tuple[TakeAway, Steps, int]] = {
 
 def lived(stage: Stage, steps: Steps, contacts: int) -> None:
     """Go the steps in a broadcast of its own, and then to its end."""
-    protocol = Protocol(stage, contacts=contacts, batch_size=1, missive=True, same_words=False, skew=0)
+    size = 3 if steps is a_log_that_stands_still else 1
+    protocol = Protocol(stage, contacts=contacts, batch_size=size, missive=True, same_words=False, skew=0)
     try:
         protocol.watchdog()
         protocol.check()
@@ -158,3 +237,11 @@ def test_without_a_protection_the_protocol_is_found_broken(
     take_away(monkeypatch)
     with pytest.raises(Violation):
         lived(stage, steps, contacts)
+
+
+@pytest.mark.parametrize("take_away", [without_the_fence_alone, without_the_state_alone])
+def test_either_the_fence_or_the_state_of_a_text_is_enough(
+    stage: Stage, take_away: TakeAway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_away(monkeypatch)
+    lived(stage, a_batch_that_another_worker_gets, 1)

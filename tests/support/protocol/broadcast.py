@@ -41,6 +41,7 @@ from tests.support.world import NOW, Clock, World, settings
 
 SECOND_DELAY = 30  # seconds
 SYNC_INTERVAL = 15.0  # seconds
+OTHER = "+13135550199"  # another number of ours
 IDLE = timedelta(seconds=database.IDLE_TIMEOUT)
 LATEST = timedelta(hours=2)  # after everybody is well again, the broadcast is over within this
 
@@ -79,8 +80,8 @@ class Protocol(People):
         self.stage = stage
         self.clock = stage.clock = Clock(NOW + timedelta(milliseconds=700))
         self.settings = settings_for(stage.url, missive=missive, batch_size=batch_size)
-        world = World(pool=stage.pool, settings=self.settings, clock=self.clock)
-        self.worker = world.worker
+        self.world = World(pool=stage.pool, settings=self.settings, clock=self.clock)
+        self.worker = self.world.worker
         self.carrier = Carrier(stage, self.clock, missive=missive, skew=skew)
         self.handlers = Handlers(self.worker)
         self.settling = Settle(self.worker, self.settings, self.carrier.twilio)
@@ -89,19 +90,40 @@ class Protocol(People):
         self.senders = [Sender(), Sender(), Sender()]
         self.broker: list[Message] = []
         self.inbound: list[Inbound] = []
-        #: Who has said no, and who has replied to the first message: on record, that is, committed.
-        self.opted_out: set[str] = set()
+        #: Who has said no, and when, and who has replied to the first message: on record, that is, committed.
+        self.opted_out: dict[str, datetime] = {}
         self.replied: set[str] = set()
+        #: The broadcast that each reply on record is to, by the reply's id, where that is certain.
+        self.credits: dict[str, int] = {}
+        #: Another broadcast from another number to the same people, and when it reached whom.
+        self.other: int | None = None
+        self.other_reached: dict[str, datetime] = {}
         self.words = ("Hello?", "Hello?" if same_words else "Hello again?")
         stage.run(stage.empty())
-        self.id = stage.run(
-            world.made(contacts, first_message=self.words[0], second_message=self.words[1], second_delay=SECOND_DELAY)
-        )
+        self.id = stage.run(self._make(contacts))
         self.numbers: list[str] = [
             row["phone_number"] for row in stage.run(stage.rows("SELECT phone_number FROM contacts ORDER BY id"))
         ]
         self.state = "sending_first"
         self.collect()
+
+    async def _make(self, contacts: int) -> int:
+        return await self.world.made(
+            contacts, first_message=self.words[0], second_message=self.words[1], second_delay=SECOND_DELAY
+        )
+
+    async def _make_other(self) -> int:
+        segment = await self.world.value("SELECT id FROM audience_segments")
+        broadcast_id = await self.world.scheduled(segment, from_number=OTHER)
+        await self.world.make(broadcast_id)
+        for started in await self.world.send(broadcast_id):
+            self.other_reached[started.attempt.to] = self.clock.now
+        await self.world.pause(broadcast_id)
+        return broadcast_id
+
+    def send_other(self) -> None:
+        """Have another broadcast reach the same people from another number; then it is paused, and in nobody's way."""
+        self.other = self.stage.run(self._make_other())
 
     # Running
 
@@ -116,7 +138,8 @@ class Protocol(People):
     async def _collect(self) -> None:
         for row in await outbox.take(self.stage.monitor, until=self.clock.now, limit=1000):
             body = codec.decode(row["type"], row["schema_version"], row["data"])
-            self.broker.append(Message(id=row["message_id"], body=body))
+            if getattr(body, "broadcast_id", self.id) == self.id:
+                self.broker.append(Message(id=row["message_id"], body=body))
 
     # The sender
 
@@ -199,8 +222,10 @@ class Protocol(People):
                     max_attempts=self.settings.max_attempts, now=self.clock.now,
                 )  # fmt: skip
             ask.recorded += 1
+            if ask.entry is not None and what.outcome == "accepted":
+                ask.entry.known = True
             if what.opt_out:
-                self.opted_out.add(ask.started.attempt.to)
+                self.says_no(ask.started.attempt.to, self.clock.now)
             if ask.recorded > 1 and ask in sender.asks:
                 sender.asks.remove(ask)
 
@@ -311,7 +336,8 @@ class Protocol(People):
 
     async def _check(self) -> None:
         await self._collect()
-        self.state = await checks.so_far(self.stage, self.carrier, self.words)
+        self.state = await checks.so_far(self.stage, self.carrier, self.words, self.id)
+        await checks.people(self.stage, self.opted_out, self.credits)
 
     def finish(self) -> None:
         """Have everybody get well, drive the broadcast to its end, and check how it ended."""
@@ -329,7 +355,7 @@ class Protocol(People):
         self.check()
         self.broker.clear()
         self.drive(self._completed)
-        self.stage.run(checks.at_the_end(self.stage, self.carrier, self.words))
+        self.stage.run(checks.at_the_end(self.stage, self.carrier, self.words, self.id))
         self.rebuild()
 
     def drive(self, ended: Callable[[], bool]) -> None:
@@ -346,8 +372,8 @@ class Protocol(People):
             self.check()
 
     def _completed(self) -> bool:
-        rows = self.stage.run(self.stage.rows("SELECT completed_at FROM broadcasts"))
-        return all(row["completed_at"] is not None for row in rows)
+        rows = self.stage.run(self.stage.rows("SELECT completed_at FROM broadcasts WHERE id = %(id)s", id=self.id))
+        return rows[0]["completed_at"] is not None
 
     def _run_out(self, sender: Sender) -> None:
         """Have a worker finish what it has in mind, to the end of its batch."""

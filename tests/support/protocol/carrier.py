@@ -1,7 +1,11 @@
-"""A model of the carrier: takes a request within `REQUEST_TIMEOUT` of its leaving or never, and shows it in its log."""
+"""A model of the carrier: takes a request within `REQUEST_TIMEOUT` of its leaving or never, and shows it in its log.
+
+The log may also stand still and show nothing that came after. Nobody can tell that from a log that is right unless it
+lacks something that is known to have been taken: until it does, it is right here, too.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
 
@@ -10,6 +14,7 @@ import httpx
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused
 from libs.common.carriers.twilio import Twilio
+from libs.common.matching import SKEW
 from services.sender.batches import Started
 from tests.support.protocol.stage import Stage
 from tests.support.world import FROM, Clock
@@ -20,8 +25,10 @@ REQUEST_TIMEOUT = 15.0  # seconds
 #: for almost `LEASE`, and the carrier take `REQUEST_TIMEOUT`.
 SETTLE_AFTER = 2 * LEASE + REQUEST_TIMEOUT + 1
 
-#: Whether the carrier's log can be read, or has an entry that cannot.
-Log = Literal["readable", "away", "garbled"]
+#: How far the newest entry of a log that stands still is from one that it lacks, at least: times are only so exact.
+APART = SKEW + timedelta(seconds=4)
+#: Whether the carrier's log can be read, has an entry that cannot, or shows nothing new since it froze.
+Log = Literal["readable", "away", "garbled", "frozen"]
 #: What the carrier does with a request: takes it, refuses it in one of the ways, or never gets it.
 Decision = Literal["take", "refuse", "opted out", "slow down", "again", "account", "nothing"]
 ANSWERS: dict[Decision, Outcome] = {
@@ -43,6 +50,10 @@ class Entry:
     at: datetime
     #: When its log shows it.
     shown_at: datetime
+    #: When its attempt began.
+    began_at: datetime
+    #: Whether it is on record as taken.
+    known: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +71,8 @@ class Ask:
     #: The carrier has not decided yet; it will by then.
     decided_by: datetime | None = None
     answer: Outcome | None = None
+    #: The text as the carrier has it, if it took it.
+    entry: Entry | None = None
     #: What the worker makes of it.
     outcome: Outcome | None = None
     recorded: int = 0
@@ -76,6 +89,8 @@ class Carrier:
         self.taken: list[Entry] = []
         self.pending: list[Ask] = []
         self.log: Log = "readable"
+        #: Since when a log that is frozen has shown nothing new.
+        self.frozen_at = clock.now
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
         self.twilio = Twilio(base_url="http://carrier", account_sid="AC1", auth_token="t", client=client)
         self.missive = Missive(base_url="http://carrier", token="t", client=client)
@@ -97,7 +112,9 @@ class Carrier:
         sid, now = f"SM{len(self.taken)}", self._clock.now
         latest = ask.began_at + timedelta(seconds=SETTLE_AFTER)
         shown_at = max(now, latest) if ask.lags else now
-        self.taken.append(Entry(sid=sid, to=ask.started.attempt.to, body=ask.body, at=now, shown_at=shown_at))
+        to = ask.started.attempt.to
+        ask.entry = Entry(sid=sid, to=to, body=ask.body, at=now, shown_at=shown_at, began_at=ask.began_at)
+        self.taken.append(ask.entry)
         ask.answer = Accepted(missive_id=f"M-{sid}") if self._missive else Accepted(twilio_id=sid)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -115,12 +132,21 @@ class Carrier:
             return httpx.Response(200, json={"messages": found})
         asked = request.url.params
         size, first = int(asked["PageSize"]), int(asked.get("PageToken", 0))
+        if self.log == "frozen":
+            shown = self._since_it_froze(shown)
         listed = [self._listed(x) for x in reversed(shown) if asked.get("To", x.to) == x.to]
         if self.log == "garbled":
             listed.insert(0, {"sid": None})
         more = first + size < len(listed)
         following = f"{request.url.path}?{asked.set('PageToken', str(first + size))}" if more else None
         return httpx.Response(200, json={"messages": listed[first : first + size], "next_page_uri": following})
+
+    def _since_it_froze(self, shown: list[Entry]) -> list[Entry]:
+        kept = [entry for entry in shown if entry.at <= self.frozen_at]
+        newest = max((entry.at for entry in kept), default=datetime.min.replace(tzinfo=UTC))
+        old_enough = self._clock.now - timedelta(seconds=SETTLE_AFTER / 2)
+        lacks = any(x.known and newest + APART <= x.began_at <= old_enough for x in shown if x not in kept)
+        return kept if lacks else shown
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         at = format_datetime(entry.at + self._skew)

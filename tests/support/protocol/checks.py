@@ -1,6 +1,7 @@
 """What must hold at every moment, and at the end: the tables against what the carrier has."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.support.protocol.carrier import Carrier
@@ -11,11 +12,12 @@ class Violation(AssertionError):
     """Something happened that must never happen."""
 
 
-async def so_far(stage: Stage, carrier: Carrier, words: tuple[str, str]) -> str:
+async def so_far(stage: Stage, carrier: Carrier, words: tuple[str, str], broadcast_id: int) -> str:
     """Check what must hold at every moment; give the state that the broadcast is in."""
     rows = await stage.rows(
         "SELECT m.recipient_phone_number AS number, m.is_second, m.state, b.state AS broadcast"
-        " FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id"
+        " FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id WHERE b.id = %(id)s",
+        id=broadcast_id,
     )
     taken = Counter((entry.to, entry.body) for entry in carrier.taken)
     if not taken <= _count(rows, words):
@@ -27,11 +29,23 @@ async def so_far(stage: Stage, carrier: Carrier, words: tuple[str, str]) -> str:
     return str(rows[0]["broadcast"])
 
 
-async def at_the_end(stage: Stage, carrier: Carrier, words: tuple[str, str]) -> None:
+async def people(stage: Stage, opted_out: Iterable[str], told: Mapping[str, int]) -> None:
+    """Check that whoever said no is on record, and that each reply counts for the broadcast that it is to."""
+    recorded = {row["number"] for row in await stage.rows("SELECT phone_number AS number FROM opt_outs")}
+    if not recorded.issuperset(opted_out):
+        raise Violation("somebody who said no is not on record")
+    replies = await stage.rows("SELECT provider_id AS reply, broadcast_id FROM replies")
+    if any(told.get(row["reply"], row["broadcast_id"]) != row["broadcast_id"] for row in replies):
+        raise Violation("a reply counts for another broadcast")
+
+
+async def at_the_end(stage: Stage, carrier: Carrier, words: tuple[str, str], broadcast_id: int) -> None:
     """Check that every text has an end, each accepted one an entry of its own, and that the ledger says so."""
     rows = await stage.rows(
         "SELECT m.id, m.recipient_phone_number AS number, m.is_second, m.state, s.twilio_id"
         " FROM outgoing_messages m LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id"
+        " WHERE m.broadcast_id = %(id)s",
+        id=broadcast_id,
     )
     if any(row["state"] not in ("accepted", "refused", "skipped") for row in rows):
         raise Violation("a text has no end")

@@ -14,11 +14,12 @@ from hypothesis.stateful import (
 
 from libs.common import codec
 from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
-from tests.support.protocol.broadcast import SECOND_DELAY, Message, Protocol
+from tests.support.protocol.broadcast import OTHER, SECOND_DELAY, Message, Protocol
 from tests.support.protocol.carrier import Ask, Decision, Log
 from tests.support.protocol.people import Verb, Words
 from tests.support.protocol.sender import Sender
 from tests.support.protocol.stage import Actor, Stage
+from tests.support.world import FROM
 
 STEPS = 60
 ACTORS = 3  # that are in the middle of something at once
@@ -38,7 +39,7 @@ DECISIONS: tuple[Decision, ...] = (
 SECONDS = (1, 6, 14, 15, 16, 31, 47, 47, 1000)
 WORDS: tuple[Words, ...] = ("thanks", "thanks", "STOP", "START")
 VERBS: tuple[Verb, ...] = ("resume", "resume", "pause", "opt out", "opt in", "cancel")
-LOGS: tuple[Log, ...] = ("readable", "readable", "readable", "away", "garbled")
+LOGS: tuple[Log, ...] = ("readable", "readable", "readable", "away", "garbled", "frozen", "frozen")
 
 T = TypeVar("T")
 which = st.integers(0, 5)
@@ -269,6 +270,11 @@ class Machine(RuleBasedStateMachine):
             return
         self.it.watchdog(hold=hold)
 
+    @rule()
+    def freeze(self) -> None:
+        """Have the log stand still from now on, for whoever finds it so."""
+        self.it.carrier.frozen_at = self.it.clock.now
+
     @rule(log=st.sampled_from(LOGS), hold=hold)
     def settle(self, log: Log, hold: bool) -> None:
         if not (self.room()):
@@ -306,9 +312,15 @@ class Machine(RuleBasedStateMachine):
 
     # People
 
-    @rule(to=which, words=st.sampled_from(WORDS))
-    def reply(self, to: int, words: Words) -> None:
-        self.it.reply(to % len(self.it.numbers), words)
+    @rule(by=which, words=st.sampled_from(WORDS), to=st.sampled_from([FROM, FROM, OTHER]))
+    def reply(self, by: int, words: Words, to: str) -> None:
+        self.it.reply(by % len(self.it.numbers), words, to=to)
+
+    @rule()
+    def other_broadcast(self) -> None:
+        """Have another broadcast reach the same people, once; it would wait for the locks of whoever is held."""
+        if self.it.other is None and not self.it.stage.actors:
+            self.it.send_other()
 
     @rule(inbound=which, hold=hold)
     def webhook(self, inbound: int, hold: bool) -> None:

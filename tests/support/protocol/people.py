@@ -13,7 +13,7 @@ from libs.common.errors import Conflict
 from tests.support.protocol.carrier import Carrier
 from tests.support.protocol.sender import Sender
 from tests.support.protocol.stage import Actor, Stage
-from tests.support.world import Clock
+from tests.support.world import FROM, Clock
 
 Words = Literal["thanks", "STOP", "START"]
 Verb = Literal["pause", "resume", "cancel", "opt out", "opt in"]
@@ -29,8 +29,11 @@ class People:
     numbers: list[str]
     words: tuple[str, str]
     inbound: list[Inbound]
-    opted_out: set[str]
+    opted_out: dict[str, datetime]
     replied: set[str]
+    credits: dict[str, int]
+    other: int | None
+    other_reached: dict[str, datetime]
 
     def act(self, name: str, work: Coroutine[Any, Any, None], *, hold: bool = False, by: Sender | None = None) -> None:
         """Have somebody begin a piece of work, to be held before its first commit or not."""
@@ -39,11 +42,26 @@ class People:
     def transaction(self) -> Any:
         return database.transaction(self.stage.pool)
 
-    def reply(self, to: int, words: Words) -> None:
-        """Have a recipient write back; nobody has heard of it yet."""
+    def says_no(self, number: str, at: datetime) -> None:
+        """Note a no on record; what counts is when it was last said."""
+        self.opted_out[number] = max(at, self.opted_out.get(number, at))
+
+    def says_yes(self, number: str, at: datetime) -> None:
+        """Note that somebody wants texts again, unless they have said no since."""
+        if self.opted_out.get(number, at) <= at:
+            self.opted_out.pop(number, None)
+
+    def reply(self, by: int, words: Words, *, to: str = FROM) -> None:
+        """Have a recipient write to a number of ours; nobody has heard of it yet."""
         at = self.clock.now.replace(microsecond=0)
         self.inbound.append(
-            Inbound(provider_id=f"in-{len(self.inbound)}", phone_number=self.numbers[to], body=words, received_at=at)
+            Inbound(
+                provider_id=f"in-{len(self.inbound)}",
+                phone_number=self.numbers[by],
+                body=words,
+                received_at=at,
+                to=to,
+            )
         )
 
     def webhook(self, inbound: Inbound, *, hold: bool = False) -> None:
@@ -54,18 +72,23 @@ class People:
             x.to == number and x.body == self.words[0] and x.at.replace(microsecond=0) <= inbound.received_at
             for x in self.carrier.taken
         )
+        other_at = self.other_reached.get(number)
+        other_told = other_at is not None and other_at.replace(microsecond=0) <= inbound.received_at
 
         async def work() -> None:
             async with self.transaction() as connection:
                 new = await consent.receive(connection, inbound, self.clock.now)
             if not new:
                 return
-            if was_told:
+            if inbound.to == FROM and was_told:
                 self.replied.add(number)
+                self.credits[inbound.provider_id] = self.id
+            elif inbound.to != FROM and other_told and self.other is not None:
+                self.credits[inbound.provider_id] = self.other
             if inbound.body == "STOP":
-                self.opted_out.add(number)
+                self.says_no(number, inbound.received_at)
             if inbound.body == "START":
-                self.opted_out.discard(number)
+                self.says_yes(number, inbound.received_at)
 
         self.act("webhook", work(), hold=hold)
 
@@ -84,9 +107,9 @@ class People:
                     else:
                         await self._pull(connection, verb, now)
             if verb == "opt out":
-                self.opted_out.add(number)
+                self.says_no(number, now)
             if verb == "opt in":
-                self.opted_out.discard(number)
+                self.says_yes(number, now)
 
         self.act(verb, work(), hold=hold)
 
