@@ -32,7 +32,8 @@ UPDATE batches SET lease_until = %(lease_until)s
 WHERE id = %(batch_id)s AND fence = %(fence)s AND closed_at IS NULL RETURNING id
 """
 
-#: Claims texts until the batch holds `size` of them; other batches pass over those that this one looks at.
+#: Claims texts until the batch holds `size` of them; other batches pass over those that this one looks at. They are
+#: found again one by one: a join would be planned for as many as a limit that is not known before might let through.
 CLAIM = """
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
@@ -48,7 +49,7 @@ WITH batch AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE outgoing_messages m SET state = 'claimed', claimed_by = %(batch_id)s
-FROM picked WHERE m.id = picked.id RETURNING m.id
+WHERE m.id = ANY(ARRAY(SELECT id FROM picked)) RETURNING m.id
 """
 
 #: How many claimed texts a batch holds.
