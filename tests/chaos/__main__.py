@@ -21,7 +21,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", "--seed", default="1", help="seeds with commas between them, one run each")
-    parser.add_argument("--faults", type=int, default=200, help="faults a run")
+    parser.add_argument("--faults", type=int, default=200, help="faults that have to happen in a run")
     parser.add_argument("--texts", type=int, default=3000, help="texts that are planned at least in a run")
     parser.add_argument("--rate", type=float, default=60.0, help="texts a second a sending number; there are two")
     parser.add_argument("--recipients", type=int, default=150, help="recipients of a broadcast")
@@ -50,6 +50,8 @@ async def runs(given: argparse.Namespace, console: Console) -> list[Result]:
                 seed=seed,
                 faults=plan.plan(seed, given.faults, spacing=given.spacing, kinds=kinds),
                 texts=given.texts,
+                least=given.faults,
+                more=plan.more(seed, spacing=given.spacing, kinds=kinds),
                 rate=given.rate,
                 recipients=given.recipients,
                 broken=given.broken,

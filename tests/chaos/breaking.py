@@ -1,4 +1,8 @@
-"""Makes each fault of a plan happen. What cannot be done at the moment, the broker being away, waits or is left out."""
+"""Makes each fault of a plan happen, and counts those that hit something.
+
+What cannot be done at the moment, the broker being away, waits or is left out. What the simulator is told to do counts
+once it has done it.
+"""
 
 import asyncio
 import signal
@@ -17,7 +21,7 @@ from tests.chaos import messages
 from tests.chaos.children import Children
 from tests.chaos.plan import Fault
 from tests.chaos.proxy import Link
-from tests.chaos.traffic import Api, NotAnswered, Traffic
+from tests.chaos.traffic import NUMBERS, Api, NotAnswered, Traffic
 
 #: Not in a row, which the senders would take for an outage and wait for longer and longer.
 SPREAD = {"every": 4}
@@ -29,14 +33,18 @@ CARRIER: Mapping[str, Mapping[str, Any]] = {
     "cut_before": {"kind": "cut_before", "on": "send", **SPREAD},
     "cut_after": {"kind": "cut_after", "on": "send", **SPREAD},
     "slow": {"kind": "slow", "on": "send", **SPREAD},
+    "never_handed_over": {"kind": "never_handed_over", "on": "send", **SPREAD},
     "log_unreadable": {"kind": "log_unreadable", "on": "log"},
     "log_lag": {"kind": "log_lag", "on": "log"},
-    "log_stands_still": {"kind": "log_lag", "on": "log", "seconds": 3600.0},
+    # While it hides nothing that is known to have been taken, nobody can tell that it stands still.
+    "log_stands_still": {"kind": "log_frozen", "on": "log", "seconds": 3.5, "entries": 20},
     "shift_pages": {"kind": "shift_pages", "on": "log", "entries": 5},
     "skip_entries": {"kind": "skip_entries", "on": "log", "entries": 2},
     "webhook_twice": {"kind": "repeat", "on": "webhook"},
     "webhook_late": {"kind": "slow", "on": "webhook"},
 }
+#: Kinds whose seconds say how long they last, not how long they hold something up.
+LASTING = frozenset({"log_stands_still"})
 LATENCIES = (0.02, 0.25)  # seconds that a delayed link takes longer
 BROKER_PATIENCE = 20.0  # seconds for which a fault waits for the broker
 UNAVAILABLE = (
@@ -60,9 +68,11 @@ class Breaker:
     api: Api
     traffic: Traffic
     random: Random
-    #: What has happened, by kind; `left_out` could not be done.
+    #: What has happened, by kind; `left_out` could not be done, or hit nothing.
     done: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    #: What the simulator is told to do and has not done yet, by the number that it gives it.
+    armed: dict[int, str] = field(default_factory=dict)
     #: When each happened, epoch seconds.
     times: list[tuple[float, str]] = field(default_factory=list)
     poisoned: int = 0
@@ -77,16 +87,31 @@ class Breaker:
         except UNAVAILABLE:
             happened = False
         if happened:
-            self.done[fault.kind] += 1
-            self.times.append((began, fault.kind))
-        else:
+            self._count(fault.kind, began)
+        elif happened is False:
             self.left_out[fault.kind] += 1
+
+    async def tally(self) -> int:
+        """Count what the simulator has done of what it was told to do; give how many faults have happened in all."""
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            answer = await client.get(f"{self.simulator_url}/_simulator/faults")
+        for fault in answer.raise_for_status().json():
+            if fault["fired"] and fault["n"] in self.armed:
+                self._count(self.armed.pop(fault["n"]), fault["fired_at"])
+        return self.done.total()
+
+    def _count(self, kind: str, at: float) -> None:
+        self.done[kind] += 1
+        self.times.append((at, kind))
 
     async def heal(self) -> None:
         """End everything that is still wrong."""
         for link in self.links.values():
             link.heal()
         self.children.wake_all()
+        await self.tally()
+        self.left_out.update(self.armed.values())
+        self.armed.clear()
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             (await client.delete(f"{self.simulator_url}/_simulator/faults")).raise_for_status()
 
@@ -95,10 +120,11 @@ class Breaker:
         async with self._database, self._broker:
             pass
 
-    async def _act(self, fault: Fault) -> bool:
+    async def _act(self, fault: Fault) -> bool | None:
+        """Tell whether it happened; None if the simulator is to tell later."""
         if fault.kind in CARRIER:
             return await self._misbehave(fault)
-        act: Callable[[Fault], Awaitable[bool]] = getattr(self, f"_{fault.kind}")
+        act: Callable[[Fault], Awaitable[bool | None]] = getattr(self, f"_{fault.kind}")
         return await act(fault)
 
     # processes
@@ -154,25 +180,25 @@ class Breaker:
 
     async def _cut(self, fault: Fault) -> bool:
         link, user = self._link(fault)
-        link.cut(user)
-        return True
+        return link.cut(user) > 0
 
     async def _refuse(self, fault: Fault) -> bool:
         link, user = self._link(fault)
-        await link.refuse(fault.seconds, user)
-        return True
+        return await link.refuse(fault.seconds, user) > 0
 
     async def _delay(self, fault: Fault) -> bool:
         link, user = self._link(fault)
+        before = link.hits(user)
         link.delay(self.random.uniform(*LATENCIES), fault.seconds, user)
         await asyncio.sleep(fault.seconds)
-        return True
+        return link.hits(user) > before
 
     async def _swallow(self, fault: Fault) -> bool:
         link, user = self._link(fault)
+        before = link.hits(user)
         link.swallow(fault.seconds, user)
         await asyncio.sleep(fault.seconds)
-        return True
+        return link.hits(user) > before
 
     def _link(self, fault: Fault) -> tuple[Link, str | None]:
         name, _, user = fault.target.partition("/")
@@ -209,19 +235,23 @@ class Breaker:
 
     # the carriers
 
-    async def _misbehave(self, fault: Fault) -> bool:
+    async def _misbehave(self, fault: Fault) -> bool | None:
         body = {**CARRIER[fault.kind], "count": fault.count}
         if fault.seconds:
-            body["seconds"] = fault.seconds
+            body["lasts" if fault.kind in LASTING else "seconds"] = fault.seconds
+        [number] = await self._simulate("/faults", body)
+        self.armed[number] = fault.kind
+        return None
+
+    async def _simulate(self, path: str, body: Mapping[str, Any]) -> Any:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-            (await client.post(f"{self.simulator_url}/_simulator/faults", json=body)).raise_for_status()
-        return True
+            answer = await client.post(f"{self.simulator_url}/_simulator{path}", json=body)
+        return answer.raise_for_status().json()
 
     # people
 
     async def _make_twice(self, fault: Fault) -> bool:
-        await self.traffic.make_at_once(fault.count)
-        return True
+        return await self.traffic.make_at_once(fault.count) > 1
 
     async def _batch_by_hand(self, fault: Fault) -> bool:
         return await self._ask(fault.count, "/broadcasts/draft/{}?isSecond=false", "/broadcasts/draft/{}?isSecond=true")
@@ -245,13 +275,22 @@ class Breaker:
             await self.api.patch(f"/contacts/{contact}", {"opted_out": True})
         return True
 
+    async def _change_of_mind(self, fault: Fault) -> bool:
+        """Have people say STOP and then START, or the other way round, and some of it twice."""
+        for _ in range(fault.count):
+            number, to = self.traffic.number(self.random), self.random.choice(NUMBERS)
+            words = ["STOP", "START"] if self.random.random() < 0.5 else ["START", "STOP"]
+            for word in (*words, self.random.choice(words)):
+                await self._simulate("/inbound", {"from": number, "to": to, "body": word})
+                await asyncio.sleep(fault.seconds)
+        return True
+
     async def _ask(self, times: int, *paths: str) -> bool:
         broadcast_id = self._one_that_sends()
         if broadcast_id is None:
             return False
-        for _ in range(times):
-            await self.api.post(self.random.choice(paths).format(broadcast_id))
-        return True
+        answers = [await self.api.post(self.random.choice(paths).format(broadcast_id)) for _ in range(times)]
+        return any(answer.is_success for answer in answers)
 
     def _one_that_sends(self) -> int | None:
         sending = self.traffic.situations[-1].sending if self.traffic.situations else ()

@@ -11,13 +11,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from libs.common import database, rebuild
-from tests.chaos.judge import Attempt, Reply, Sent, Text
+from libs.simulator.network import OPTED_OUT
+from tests.chaos.consent import Inbound, No
+from tests.chaos.judge import Attempt, Reply, Sent, Step, Text
 
 TEXTS = """
-SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, m.state,
+SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, n.phone_number AS from_number, m.state,
        CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body,
        coalesce(m.skip_reason, CASE WHEN s.outcome = 'refused' THEN s.twilio_error_code END) AS why
-FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id
+FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id ORDER BY m.id
 """
 
@@ -34,14 +36,33 @@ OPT_OUTS = """
 SELECT phone_number AS number, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS committed_at FROM opt_outs
 """
 
+#: Whoever was ever put on record as wanting nothing, by staff or by the carrier's word.
+TOLD = """
+SELECT c.phone_number AS number, e.data ->> 'source' AS source
+FROM events e JOIN contacts c ON c.id = (e.data ->> 'contact_id')::bigint WHERE e.type = 'OptedOut'
+"""
+
 REPLIES = """
-SELECT provider_id, phone_number AS number, broadcast_id,
+SELECT provider_id AS sid, phone_number AS number, broadcast_id,
        extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS committed_at FROM replies
 """
 
 LEDGERS = "SELECT broadcast_id, data -> 'ledger' AS ledger FROM events WHERE type = 'BroadcastCompleted'"
 
+#: How broadcasts moved on; reports of single texts, and looks at the newest page alone, have no number.
+STEPS = """
+SELECT broadcast_id, type, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at,
+       coalesce((data ->> 'is_second')::boolean, false) AS is_second,
+       extract(epoch FROM (data ->> 'second_due_at')::timestamptz)::float8 AS due_at
+FROM events WHERE type IN ('BroadcastMade', 'PhaseFinished', 'SecondPhaseStarted', 'BroadcastPaused',
+                           'BroadcastResumed', 'BroadcastCompleted')
+   OR (type = 'StatusesSynced' AND data ->> 'number' IS NOT NULL)
+"""
+
 STATES = "SELECT id, state, made_at IS NOT NULL AS made FROM broadcasts ORDER BY id"
+
+#: Statuses with which the carrier refuses a text for good.
+FOR_GOOD = frozenset({400, 403, 404, 422})
 
 #: Words in the services' logs that tell of something that no fault excuses.
 ALARMS = ("handler_failed", "task_failed", "answer_not_recorded", "answer_lost", "message_put_aside")
@@ -56,8 +77,17 @@ class Evidence:
     attempts: Sequence[Attempt]
     #: Commit times of all attempts, by sending number.
     starts: dict[str, list[float]]
-    opt_outs: dict[str, float]
+    #: The opt-outs on record at the end.
+    opt_outs: Sequence[No]
+    #: (number, source) of all that there ever were.
+    told: frozenset[tuple[str, str]]
     replies: Sequence[Reply]
+    #: What people wrote.
+    inbound: Sequence[Inbound]
+    #: (number, code) of what the carrier refused for good, and whom it turned away as opted out when it was too late.
+    refused: frozenset[tuple[str, str]]
+    unsubscribed: frozenset[str]
+    steps: Sequence[Step]
     ledgers: dict[int, dict[str, object]]
     states: dict[int, str]
     #: Arrivals of requests to send at the carrier.
@@ -65,46 +95,59 @@ class Evidence:
     #: Requests that the carrier turned away for its published limits.
     violations: int
     most_at_once: int
-    #: Replies that a webhook was answered for with 2xx, and that are not on record.
-    forgotten_replies: Sequence[str]
-    #: Tables that a rebuild from history would change.
-    not_rebuilt: Sequence[str]
 
 
 def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evidence:
     """Read the database, and put it beside what the simulator says."""
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        texts, attempts, opt_outs, replies, ledgers, states = (
+        texts, attempts, opt_outs, told, replies, ledgers, steps, states = (
             connection.execute(query.encode()).fetchall()
-            for query in (TEXTS, ATTEMPTS, OPT_OUTS, REPLIES, LEDGERS, STATES)
+            for query in (TEXTS, ATTEMPTS, OPT_OUTS, TOLD, REPLIES, LEDGERS, STEPS, STATES)
         )
     starts: dict[str, list[float]] = defaultdict(list)
     for row in attempts:
         starts[row["number"]].append(row["committed_at"])
-    known = {row["provider_id"] for row in replies}
     return Evidence(
         sent=[
-            Sent(to=text["to"], body=text["body"], at=text["accepted_at"], left=text["status"] != "never_handed_over")
+            Sent(
+                to=text["to"],
+                from_number=text["from"],
+                body=text["body"],
+                at=text["accepted_at"],
+                left=text["status"] != "never_handed_over",
+                reached_at=dict(text["history"]).get("delivered"),
+            )
             for text in ledger["texts"]
         ],
         texts=[Text(**row) for row in texts],
         attempts=[Attempt(text=row["text"], committed_at=row["committed_at"]) for row in attempts],
         starts=dict(starts),
-        opt_outs={row["number"]: row["committed_at"] for row in opt_outs},
-        replies=[
-            Reply(broadcast_id=row["broadcast_id"], number=row["number"], committed_at=row["committed_at"])
-            for row in replies
-            if row["broadcast_id"] is not None
+        opt_outs=[No(number=row["number"], since=row["committed_at"]) for row in opt_outs],
+        told=frozenset((row["number"], row["source"]) for row in told),
+        replies=[Reply(**row) for row in replies],
+        inbound=[
+            Inbound(
+                sid=message["sid"],
+                number=message["from"],
+                to=message["to"],
+                body=message["body"],
+                at=message["at"],
+                acknowledged_at=message["acknowledged_at"],
+            )
+            for message in ledger["inbound"]
         ],
+        refused=frozenset(
+            (request["to"], f"http_{request['status']}")
+            for request in requests["requests"]
+            if request["kind"] == "missive_send" and request["status"] in FOR_GOOD
+        ),
+        unsubscribed=frozenset(text["to"] for text in ledger["texts"] if text["error_code"] == OPTED_OUT),
+        steps=[Step(**row) for row in steps],
         ledgers={row["broadcast_id"]: row["ledger"] for row in ledgers},
         states={row["id"]: row["state"] for row in states},
         arrivals=[request["at"] for request in requests["requests"] if request["kind"].endswith("_send")],
         violations=requests["totals"]["violations"],
         most_at_once=requests["totals"]["peak"]["concurrent"],
-        forgotten_replies=[
-            reply["sid"] for reply in ledger["inbound"] if reply["acknowledged_at"] and reply["sid"] not in known
-        ],
-        not_rebuilt=(),
     )
 
 
@@ -113,7 +156,10 @@ async def not_rebuilt(url: str) -> list[str]:
     async with await database.connect(url) as connection, connection.transaction(force_rollback=True):
         await rebuild.lock(connection)
         before = await rebuild.fingerprints(connection)
-        await rebuild.rebuild(connection)
+        try:
+            await rebuild.rebuild(connection)
+        except psycopg.IntegrityError as error:
+            return [f"a row that cannot be stored ({error.diag.constraint_name})"]
         after = await rebuild.fingerprints(connection)
     return [table for table in before if before[table] != after[table]]
 

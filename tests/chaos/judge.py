@@ -1,16 +1,15 @@
 """The verdict: what two ledgers, the carrier's and the database's, say of a run. Pure functions over plain values.
 
-The simulator's ledger is the judge of what left; the database tells what was promised: which texts were planned, how
-each ended, when each attempt, opt-out and reply was committed. Times are epoch seconds.
+The simulator's ledger is the judge of what left, of what people wrote and of what was refused; the database tells what
+was promised: which texts were planned, how each ended, when each attempt was committed. Times are epoch seconds.
+`consent.py` judges what came after a no, `tempo.py` how fast and how slow it went.
 """
 
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-#: Windows in which texts are counted, in seconds.
-WINDOWS = (1.0, 10.0, 60.0)
+from services.planner.next_steps import PATIENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +17,14 @@ class Sent:
     """A text that the carrier accepted."""
 
     to: str
+    #: Our number that it left from.
+    from_number: str
     body: str
     at: float
     #: Whether it was handed over to the network: one that was not reaches nobody.
     left: bool = True
+    #: When it reached the handset; None if it did not.
+    reached_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Text:
     broadcast_id: int
     is_second: bool
     number: str
+    #: Our number that it leaves from.
+    from_number: str
     body: str
     #: The state, as in `outgoing_messages`.
     state: str
@@ -49,11 +54,41 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A recorded reply to a broadcast."""
+    """What somebody wrote back, as the database has it."""
 
-    broadcast_id: int
+    sid: str
+    #: The broadcast that it counts for; None for a reply to nothing.
+    broadcast_id: int | None
     number: str
     committed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A broadcast moved on: the type of the event, and when it was committed."""
+
+    broadcast_id: int
+    type: str
+    at: float
+    is_second: bool = False
+    #: When the follow-ups are due.
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excuses:
+    """For what a text may end without having been sent."""
+
+    #: (number, code) of everything that the carrier refused for good.
+    refused: frozenset[tuple[str, str]] = frozenset()
+    #: Whoever said no at some time: over the phone, to staff, or to the carrier.
+    opted_out: frozenset[str] = frozenset()
+    #: (broadcast, number) of the replies on record.
+    replied: frozenset[tuple[int, str]] = frozenset()
+    #: When each text was last begun, by its id.
+    begun: Mapping[int, float] = field(default_factory=dict)
+    #: When each phase ended, by broadcast and `is_second`.
+    ended: Mapping[tuple[int, bool], float] = field(default_factory=dict)
 
 
 def twice(sent: Iterable[Sent], texts: Iterable[Text]) -> list[str]:
@@ -67,22 +102,15 @@ def twice(sent: Iterable[Sent], texts: Iterable[Text]) -> list[str]:
     ]
 
 
-def lost(sent: Sequence[Sent], texts: Sequence[Text], opted_out: Iterable[str], replies: Iterable[Reply]) -> list[str]:
+def lost(sent: Sequence[Sent], texts: Sequence[Text], excuses: Excuses) -> list[str]:
     """Give the texts that did not end as promised, and those that only one of the two ledgers knows."""
-    no = set(opted_out)
-    replied = {(reply.broadcast_id, reply.number) for reply in replies}
     refused = {(text.broadcast_id, text.number) for text in texts if text.state == "refused" and not text.is_second}
     found = []
     for text in texts:
-        key = (text.broadcast_id, text.number)
         if text.state not in ("accepted", "refused", "skipped"):
             found.append(f"text {text.id} is still {text.state}")
-        elif text.state == "skipped" and (
-            (text.why == "replied" and key not in replied)
-            or (text.why == "opted_out" and text.number not in no)
-            or (text.why == "first_refused" and key not in refused)
-        ):
-            found.append(f"text {text.id} was skipped as {text.why}, which is not so")
+        elif text.state != "accepted" and not _is_excused(text, excuses, refused):
+            found.append(f"text {text.id} was {text.state} as {text.why}, which is not so")
     ours = Counter((text.number, text.body) for text in texts if text.state == "accepted")
     theirs = Counter((item.to, item.body) for item in sent)
     for to, body in ours.keys() | theirs.keys():
@@ -94,55 +122,23 @@ def lost(sent: Sequence[Sent], texts: Sequence[Text], opted_out: Iterable[str], 
     return found
 
 
-def after_stop(
-    attempts: Iterable[Attempt],
-    sent: Iterable[Sent],
-    texts: Iterable[Text],
-    opt_outs: Mapping[str, float],
-    replies: Iterable[Reply],
-    *,
-    grace: float,
-) -> list[str]:
-    """Give the texts that left after a recorded no.
-
-    `opt_outs` is when each number's opt-out was committed. An attempt may not be committed after it, whatever the
-    clocks say, since one database orders both; what was committed before may arrive up to `grace` seconds later. A
-    second message is held to the recipient's reply in the same way.
-    """
-    planned = {text.id: text for text in texts}
-    replied: dict[tuple[int, str], float] = {}
-    for reply in replies:
-        key = (reply.broadcast_id, reply.number)
-        replied[key] = min(reply.committed_at, replied.get(key, reply.committed_at))
-    found = []
-    for attempt in attempts:
-        text = planned[attempt.text]
-        if attempt.committed_at > opt_outs.get(text.number, float("inf")):
-            found.append(f"text {text.id} was started after its recipient's opt-out")
-        elif text.is_second and attempt.committed_at > replied.get((text.broadcast_id, text.number), float("inf")):
-            found.append(f"second text {text.id} was started after its recipient's reply")
-    for item in sent:
-        late = item.at - opt_outs.get(item.to, float("inf"))
-        if late > grace:
-            found.append(f"{item.to} got a text {late:.1f} s after the opt-out")
-    return found
-
-
-def over_pace(starts: Mapping[str, Sequence[float]], rate: float, *, jitter: float) -> list[str]:
-    """Give the windows in which more texts started than a rate allows; `jitter` texts may have come late into one."""
-    found = []
-    for key, times in starts.items():
-        ordered = sorted(times)
-        for seconds in WINDOWS:
-            most, allowed = most_within(ordered, seconds), rate * seconds + 1 + jitter
-            if most > allowed:
-                found.append(f"{key}: {most} texts within {seconds:g} s, allowed are {allowed:.0f}")
-    return found
-
-
-def most_within(times: Sequence[float], seconds: float) -> int:
-    """Count the most that fell into any `seconds`; `times` are in order."""
-    return max((last - bisect_right(times, at - seconds) + 1 for last, at in enumerate(times)), default=0)
+def _is_excused(text: Text, excuses: Excuses, refused: set[tuple[int, str]]) -> bool:
+    """Tell whether a text ended for a reason that was there. Nobody cancels, and there are no quiet hours."""
+    if text.state == "refused":
+        return (text.number, text.why or "") in excuses.refused
+    match text.why:
+        case "replied":
+            return text.is_second and (text.broadcast_id, text.number) in excuses.replied
+        case "opted_out":
+            return text.number in excuses.opted_out
+        case "first_refused":
+            return text.is_second and (text.broadcast_id, text.number) in refused
+        case "phase_over":
+            # A phase ends without a text only after it has waited for its fate, which nobody could tell, for so long.
+            ended, begun = excuses.ended.get((text.broadcast_id, text.is_second)), excuses.begun.get(text.id)
+            return ended is not None and begun is not None and ended - begun >= PATIENCE.total_seconds()
+        case _:
+            return False
 
 
 def ledger_faults(ledgers: Mapping[int, Mapping[str, object]], texts: Sequence[Text]) -> list[str]:
@@ -164,31 +160,6 @@ def ledger_faults(ledgers: Mapping[int, Mapping[str, object]], texts: Sequence[T
             )
         elif any(sums[name] != states[name] for name in sums):
             found.append(f"broadcast {broadcast_id}: the ledger says {sums}, the tables {dict(states)}")
-    return found
-
-
-def recovery(faults: Iterable[float], accepted: Sequence[float], waiting: Sequence[tuple[float, bool]]) -> list[float]:
-    """Give the seconds from each fault to the next text that the carrier accepted.
-
-    `waiting` samples, in order, whether a text could have been sent; only such time counts, and only faults that came
-    while one could. `accepted` is in order.
-    """
-    times = [at for at, _ in waiting]
-    found = []
-    for fault in faults:
-        place = bisect_right(times, fault) - 1
-        following = bisect_left(accepted, fault)
-        if place < 0 or not waiting[place][1] or following == len(accepted):
-            continue
-        ends, seconds, at = accepted[following], 0.0, fault
-        for index in range(place, len(waiting)):
-            until = min(ends, times[index + 1] if index + 1 < len(times) else ends)
-            if waiting[index][1]:
-                seconds += max(0.0, until - at)
-            at = until
-            if until >= ends:
-                break
-        found.append(seconds)
     return found
 
 

@@ -2,10 +2,10 @@
 
 Each kind of fault says how often it comes and draws its own measures. Measures stay within what the system promises
 (`docs/reliability.md`): a request may be held up on its way, but arrives, if at all, well before its text is settled;
-the log lags by little, or stands still and shows nothing new at all.
+the log lags by little, or stands still and lacks what is known to have been taken.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -100,9 +100,10 @@ KINDS: Mapping[str, Kind] = {
     "cut_before": Kind(3, _requests(1, 4)),
     "cut_after": Kind(6, _requests(1, 6)),
     "slow": Kind(4, _requests(1, 3, 1.6, 3.0)),
+    "never_handed_over": Kind(2, _requests(1, 3)),
     "log_unreadable": Kind(3, _requests(1, 6)),
     "log_lag": Kind(2, _requests(2, 20, 0.3, 1.0)),
-    "log_stands_still": Kind(2, _requests(20, 60)),
+    "log_stands_still": Kind(3, _requests(20, 60, 6.0, 15.0)),
     "shift_pages": Kind(3, _requests(2, 10)),
     "skip_entries": Kind(2, _requests(2, 10)),
     "webhook_twice": Kind(3, _requests(5, 30)),
@@ -113,6 +114,7 @@ KINDS: Mapping[str, Kind] = {
     "sync_by_hand": Kind(3, _requests(1, 5)),
     "pause": Kind(3, _requests(1, 1, 0.3, 2.0)),
     "opt_out_by_staff": Kind(3, _requests(1, 10)),
+    "change_of_mind": Kind(3, _requests(1, 4, 0.2, 2.0)),
 }
 
 
@@ -128,6 +130,15 @@ def plan(seed: int, count: int, *, spacing: float, kinds: Mapping[str, Kind] = K
         target, seconds, hits = kinds[name].measures(random)
         faults.append(Fault(at=at, kind=name, target=target, seconds=seconds, count=hits))
     return tuple(faults)
+
+
+def more(seed: int, *, spacing: float, kinds: Mapping[str, Kind] = KINDS) -> Iterator[Fault]:
+    """Give faults without an end, for those of a plan that hit nothing; `at` counts from the fault before."""
+    random = Random(f"more of {seed}")
+    while True:
+        name = random.choices(list(kinds), [kind.weight for kind in kinds.values()])[0]
+        target, seconds, hits = kinds[name].measures(random)
+        yield Fault(at=spacing * random.uniform(*BREATH), kind=name, target=target, seconds=seconds, count=hits)
 
 
 def directed(*steps: tuple[float, str, str, float, int]) -> tuple[Fault, ...]:

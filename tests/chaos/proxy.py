@@ -7,7 +7,7 @@ is held, not lost, as TCP would have it: it arrives when the hole is over, even 
 import asyncio
 import random
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -53,6 +53,8 @@ class Link:
         self._held: dict[str, float] = {}
         #: Seconds that everything takes longer, and the loop time until which it does, by process.
         self._slow: dict[str, tuple[float, float]] = {}
+        #: What was held or delayed so far, by process.
+        self.hit: Counter[str] = Counter()
 
     async def listen(self, user: str) -> int:
         """Open the port of one process."""
@@ -70,10 +72,16 @@ class Link:
         seconds, until = self._slow.get(user, (0.0, 0.0))
         return seconds if now < until else 0.0
 
-    def cut(self, user: str | None = None) -> None:
-        """Break the connections of a process, or of all."""
-        for side in [side for side in self.sides if user in (None, side.user)]:
+    def hits(self, user: str | None = None) -> int:
+        """Count what was held or delayed so far, of a process, or of all."""
+        return sum(self.hit[name] for name in self._users(user))
+
+    def cut(self, user: str | None = None) -> int:
+        """Break the connections of a process, or of all; give how many there were."""
+        sides = [side for side in self.sides if user in (None, side.user)]
+        for side in sides:
             side.abort()
+        return len(sides)
 
     def swallow(self, seconds: float, user: str | None = None) -> None:
         """Let nothing pass for a while; connections stay."""
@@ -86,17 +94,19 @@ class Link:
         until = asyncio.get_running_loop().time() + seconds
         self._slow |= dict.fromkeys(self._users(user), (latency, until))
 
-    async def refuse(self, seconds: float, user: str | None = None) -> None:
-        """Break the connections and take no new ones for a while."""
+    async def refuse(self, seconds: float, user: str | None = None) -> int:
+        """Break the connections and take no new ones for a while; give how many were broken."""
         users = [name for name in self._users(user) if name in self._listeners]
+        broken = 0
         for name in users:
             self._listeners.pop(name).close()
-            self.cut(name)
+            broken += self.cut(name)
         try:
             await asyncio.sleep(seconds)
         finally:
             for name in users:
                 await self.listen(name)
+        return broken
 
     def heal(self) -> None:
         """Let everything pass again."""
@@ -169,6 +179,8 @@ class _Side(asyncio.Protocol):
         if idle and self._transport is not None:
             self._write(data)
             return
+        if not idle:
+            self.link.hit[self.user] += 1
         self._outgoing.append((now + latency, data))
         self._pump()
 

@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.common import settings
+from libs.common.carriers.limits import Window
 from libs.common.serving import FAILED
+from libs.simulator.arrivals import most_within
 from services.sender.app import PREFETCH
 from services.sender.send import BLOCK_SECONDS
+from tests.chaos import consent, tempo
 from tests.chaos import judge as verdicts
 from tests.chaos.evidence import Evidence
+from tests.chaos.judge import Excuses
 from tests.chaos.plan import SENDERS
 
 SHOWN = 8  # findings of a kind that are printed
@@ -31,8 +35,11 @@ class Result:
 
     seed: int
     seconds: float
+    #: Faults that happened, by kind, and those that hit nothing.
     faults: dict[str, int]
     left_out: dict[str, int]
+    #: The states in which they met a broadcast.
+    struck: dict[str, int]
     broadcasts: int
     planned: int
     #: Texts that the carrier accepted, and attempts that were made for it.
@@ -43,10 +50,18 @@ class Result:
     lost: list[str]
     after_stop: list[str]
     over_pace: list[str]
-    #: Broadcasts that did not end, ledgers that do not add up, forgotten replies, tables that history does not give.
+    #: Broadcasts that did not end, ledgers that do not add up, replies that count for another broadcast, tables that
+    #: history does not give, faults that did not happen.
     other: list[str]
     recover_median: float | None
     recover_worst: float | None
+    #: The worst while texts left, while the follow-ups were not due, and while the log was read.
+    recover: dict[str, float]
+    #: By how many texts the pace was ahead of its rate at most; so many may be late.
+    ahead: float
+    late: int
+    #: How many texts each of the provider's windows held at most.
+    fullest: dict[str, int]
     most_at_once: int
     #: How processes ended, by name and status.
     ends: dict[str, int]
@@ -67,9 +82,12 @@ def judge(
     *,
     seed: int,
     rate: float,
+    windows: Sequence[Window],
+    interval: float,
     grace: float,
     is_over: bool,
     seconds: float,
+    least: int,
     done: Counter[str],
     left_out: Counter[str],
     times: Sequence[tuple[float, str]],
@@ -80,28 +98,25 @@ def judge(
     not_rebuilt: Sequence[str],
 ) -> Result:
     """Judge the evidence."""
-    accepted = sorted(item.at for item in found.sent)
-    recovered = verdicts.recovery([at for at, kind in times if kind != "pause"], accepted, waiting)
-    starts = {number: sorted(at) for number, at in found.starts.items()}
-    block = max(1, int(rate * BLOCK_SECONDS))
+    struck = [at for at, kind in times if kind != "pause"]
+    recovered = {"sending": tempo.recovery(struck, sorted(item.at for item in found.sent), waiting)}
+    recovered |= tempo.lateness(struck, found.steps, interval=interval)
+    all_recovered = [value for values in recovered.values() for value in values]
     # Each batch that a sender has at hand may be late with one block.
-    jitter = len(SENDERS) * PREFETCH * block
-    over_pace = verdicts.over_pace(starts, rate, jitter=jitter)
-    over_pace += verdicts.over_pace({"arrivals": found.arrivals}, rate * max(1, len(starts)), jitter=2 * jitter)
-    if found.violations:
-        over_pace.append(f"the carrier turned {found.violations} requests away for its limits")
+    late = len(SENDERS) * PREFETCH * max(1, int(rate * BLOCK_SECONDS))
+    may = consent.answered(found.inbound, found.texts, found.sent, found.attempts)
     states = Counter(state for state in found.states.values() if state not in ("completed", "cancelled"))
     other = [f"{count} broadcasts are {state}" for state, count in states.items()]
     other += [] if is_over else ["not every broadcast was over in time"]
+    other += [] if done.total() >= least else [f"only {done.total()} faults happened, {least} were to"]
     other += verdicts.ledger_faults(found.ledgers, found.texts)
-    other += [f"reply {sid} was taken and is not on record" for sid in found.forgotten_replies]
-    other += [f"{table} is not what its history gives" for table in found.not_rebuilt or not_rebuilt]
+    other += consent.miscredited(may, found.replies)
+    other += [f"{table} is not what its history gives" for table in not_rebuilt]
     other += [
         f"{count} × {what}"
         for what, count in alarms.items()
         if not (poisoned and any(reason in what for reason in NONSENSE))
     ]
-    ends = Counter({f"{name} {status}": count for (name, status), count in deaths.items()})
     other += [
         f"{name} ended with status {status}, {count} times"
         for (name, status), count in deaths.items()
@@ -112,24 +127,65 @@ def judge(
         seconds=round(seconds, 1),
         faults=dict(sorted(done.items())),
         left_out=dict(left_out),
+        struck=dict(tempo.struck(struck, found.steps)),
         broadcasts=len(found.states),
         planned=len(found.texts),
         accepted=len(found.sent),
         attempts=len(found.attempts),
         outcomes=dict(Counter(f"{text.state} {text.why or ''}".strip() for text in found.texts)),
         twice=verdicts.twice(found.sent, found.texts),
-        lost=verdicts.lost(found.sent, found.texts, found.opt_outs, found.replies),
-        after_stop=verdicts.after_stop(
-            found.attempts, found.sent, found.texts, found.opt_outs, found.replies, grace=grace
-        ),
-        over_pace=over_pace,
+        lost=verdicts.lost(found.sent, found.texts, _excuses(found)),
+        after_stop=_after_stop(found, may, grace),
+        over_pace=_over_pace(found, rate, windows, late),
         other=other,
-        recover_median=round(median(recovered), 2) if recovered else None,
-        recover_worst=round(max(recovered), 2) if recovered else None,
+        recover_median=round(median(all_recovered), 2) if all_recovered else None,
+        recover_worst=round(max(all_recovered), 2) if all_recovered else None,
+        recover={state: round(max(values), 2) for state, values in recovered.items() if values},
+        ahead=round(max((tempo.rush(at, rate).ahead for at in found.starts.values()), default=0.0), 1),
+        late=late,
+        fullest={_name(window): most_within(sorted(found.arrivals), window.seconds) for window in windows},
         most_at_once=found.most_at_once,
-        ends=dict(ends),
+        ends=dict(Counter({f"{name} {status}": count for (name, status), count in deaths.items()})),
         alarms=dict(alarms),
     )
+
+
+def _excuses(found: Evidence) -> Excuses:
+    """Give for what texts may have ended unsent: an opt-out needs somebody who said so."""
+    said = {message.number for message in found.inbound if consent.wish(message.body) == "stop"}
+    told = {number for number, source in found.told if source == "staff"}
+    return Excuses(
+        refused=found.refused,
+        opted_out=frozenset(said | told | found.unsubscribed),
+        replied=frozenset((r.broadcast_id, r.number) for r in found.replies if r.broadcast_id is not None),
+        begun={attempt.text: attempt.committed_at for attempt in found.attempts},
+        ended={(step.broadcast_id, step.is_second): step.at for step in found.steps if step.type == "PhaseFinished"},
+    )
+
+
+def _after_stop(found: Evidence, may: Mapping[str, set[int | None]], grace: float) -> list[str]:
+    wanted = [*found.opt_outs, *consent.noes(found.inbound)]
+    replied = consent.first_replies(found.inbound, may, found.replies)
+    late = consent.after_no(found.attempts, found.sent, found.texts, wanted, replied, grace=grace)
+    return late + consent.forgotten(found.inbound, (no.number for no in found.opt_outs), found.replies)
+
+
+def _over_pace(found: Evidence, rate: float, windows: Sequence[Window], late: int) -> list[str]:
+    """Give what was too fast: texts of a number, of all numbers for a window, and requests on their way."""
+    all_starts = [at for starts in found.starts.values() for at in starts]
+    over = tempo.over_pace(found.starts, rate, late=late)
+    # On their way requests may be held up once more, as many as there may be at once.
+    arrivals = {"arrivals": found.arrivals}
+    over += tempo.over_pace(arrivals, rate * max(1, len(found.starts)), late=2 * late + found.most_at_once)
+    for window in windows:
+        over += tempo.over_pace({_name(window): all_starts}, window.requests / window.seconds, late=late)
+    if found.violations:
+        over.append(f"the carrier turned {found.violations} requests away for its limits")
+    return over
+
+
+def _name(window: Window) -> str:
+    return f"{window.requests}/{window.seconds:g}"
 
 
 def show(results: Sequence[Result], console: Console) -> None:
@@ -153,8 +209,8 @@ def show(results: Sequence[Result], console: Console) -> None:
 
 def _figures(results: Sequence[Result]) -> dict[str, list[str]]:
     return {
-        "faults": [str(sum(result.faults.values())) for result in results],
-        "left out": [str(sum(result.left_out.values())) for result in results],
+        "faults that happened": [str(sum(result.faults.values())) for result in results],
+        "that hit nothing": [str(sum(result.left_out.values())) for result in results],
         "broadcasts": [str(result.broadcasts) for result in results],
         "texts planned": [str(result.planned) for result in results],
         "texts accepted": [str(result.accepted) for result in results],
@@ -166,6 +222,14 @@ def _figures(results: Sequence[Result]) -> dict[str, list[str]]:
         "anything else": [str(len(result.other)) for result in results],
         "to recover, median s": [f"{result.recover_median}" for result in results],
         "to recover, worst s": [f"{result.recover_worst}" for result in results],
+        **{
+            f"  {state}": [f"{result.recover.get(state)}" for result in results]
+            for state in ("sending", "waiting", "syncing")
+        },
+        "ahead of the pace, most texts": [f"{result.ahead} of {result.late}" for result in results],
+        "fullest windows": [
+            ", ".join(f"{most} of {name}" for name, most in result.fullest.items()) or "none" for result in results
+        ],
         "seconds": [f"{result.seconds:.0f}" for result in results],
     }
 

@@ -5,10 +5,11 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from libs import local
+from libs.common.carriers.limits import parse_windows
 from libs.common.migrate import migrate
 from tests.chaos import evidence, messages
 from tests.chaos import plan as plans
@@ -34,18 +36,20 @@ SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-
 CONCURRENT = 5
 LEASE = 2.0
 REQUEST_TIMEOUT = 1.5
+SYNC_INTERVAL = 1
 SETTINGS = {
     "SEND_CONCURRENCY": CONCURRENT,
     "LEASE": LEASE,
     "REQUEST_TIMEOUT": REQUEST_TIMEOUT,
     "SETTLE_AFTER": 6,
     "WATCHDOG_INTERVAL": 0.5,
-    "SYNC_INTERVAL": 1,
+    "SYNC_INTERVAL": SYNC_INTERVAL,
+    # What Missive took and never handed over is in no log.
+    "SYNC_DEADLINE": 20,
     "SECOND_DELAY": 3,
     "QUIET_HOURS": "",
     "HOLIDAYS": "",
     "TIMEZONE": "UTC",
-    "MAX_ATTEMPTS": 10,
     "BATCH_SIZE": 20,
     "LOG_FORMAT": "json",
 }
@@ -62,7 +66,15 @@ HANDSETS = {
 SAMPLE_EVERY = 0.2  # seconds between two looks at the database
 WATCH_EVERY = 1.0  # seconds between two looks whether copies of messages are kept
 #: Which services run without the protection that is taken away.
-BROKEN = {"fence": ("sender",), "settling": ("twilio_sync",), "outbox": ("planner",)}
+BROKEN = {
+    "fence": ("sender",),
+    "settling": ("twilio_sync",),
+    "outbox": ("planner",),
+    "pace": ("sender",),
+    "consent": ("sender", "planner", "api"),
+}
+ROUNDS = 10  # in which faults are made up for that hit nothing
+FIRES_WITHIN = 3.0  # seconds in which the carriers come to do what they were told last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +84,9 @@ class Conditions:
     seed: int
     faults: Sequence[Fault]
     texts: int
+    #: How many faults have to happen, and where more come from when some of the plan's hit nothing.
+    least: int = 0
+    more: Iterator[Fault] = field(default_factory=lambda: iter(()))
     #: Texts a second a sending number; there are two.
     rate: float = 60.0
     recipients: int = 150
@@ -83,8 +98,9 @@ class Conditions:
     windows: str = ""
     #: Seconds within which every broadcast has to be over when there were enough faults and texts.
     patience: float = 150.0
-    #: Settings that replace those of the rig.
+    #: Settings that replace those of the rig, and what its handsets do.
     settings: dict[str, object] = field(default_factory=dict)
+    handsets: dict[str, object] = field(default_factory=dict)
 
 
 async def run(
@@ -185,7 +201,8 @@ class Rig:
             asyncio.create_task(self.traffic.run(self.conditions.texts, faults_over, overlap=self.conditions.overlap)),
         ]
         # More than twice the time that faults and texts take: what stands still then stands still for good.
-        longest = 60 + 2 * (self.conditions.faults[-1].at + self.conditions.texts / self.conditions.rate)
+        last = max((fault.at for fault in self.conditions.faults), default=0.0)
+        longest = 60 + 2 * (last + self.conditions.texts / self.conditions.rate)
         try:
             async with asyncio.timeout(longest + self.conditions.patience):
                 await asyncio.gather(*work)
@@ -198,18 +215,40 @@ class Rig:
             await asyncio.gather(*work, *background, return_exceptions=True)
 
     async def _faults(self, over: asyncio.Event) -> None:
-        """Make the faults at their times; one that lasts does not keep the next one from coming."""
+        """Make the faults at their times; one that lasts does not keep the next one from coming.
+
+        What hit nothing is made up for, as far as there are more.
+        """
         await self.traffic.until(lambda seen: bool(seen.sending))
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        async with asyncio.TaskGroup() as group:
-            for fault in self.conditions.faults:
-                await asyncio.sleep(began + fault.at - loop.time())
-                if fault.phase:
-                    await self.traffic.until(partial(_is_in, fault.phase))
-                group.create_task(self.breaker.make(fault, time.time))
+        await self._make(self.conditions.faults)
+        for _ in range(ROUNDS):
+            missing = await self._missing()
+            faults = accumulate(islice(self.conditions.more, missing), _after)
+            if not missing or not await self._make(faults):
+                break
         await self.breaker.heal()
         over.set()
+
+    async def _make(self, faults: Iterable[Fault]) -> int:
+        """Make faults, and give how many there were. Raises RuntimeError if the phase of one does not come."""
+        loop, made = asyncio.get_running_loop(), 0
+        began = loop.time()
+        async with asyncio.TaskGroup() as group:
+            for fault in faults:
+                made += 1
+                await asyncio.sleep(began + fault.at - loop.time())
+                if fault.phase and not await self.traffic.until(partial(_is_in, fault.phase)):
+                    raise RuntimeError(f"no broadcast came to be {fault.phase}")
+                group.create_task(self.breaker.make(fault, time.time))
+        return made
+
+    async def _missing(self) -> int:
+        """Give how many faults have yet to happen, once the carriers have had time for theirs."""
+        ends = asyncio.get_running_loop().time() + FIRES_WITHIN
+        while self.breaker.armed and asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(0.2)
+            await self.breaker.tally()
+        return max(0, self.conditions.least - self.breaker.done.total())
 
     async def _over(self) -> bool:
         """Wait until every broadcast has ended; what a fault left paused goes on."""
@@ -239,6 +278,9 @@ class Rig:
             found,
             seed=self.conditions.seed,
             rate=self.conditions.rate,
+            windows=parse_windows(self.conditions.windows),
+            interval=SYNC_INTERVAL,
+            least=self.conditions.least,
             grace=LEASE + REQUEST_TIMEOUT + 1.0,
             is_over=is_over,
             seconds=seconds,
@@ -262,8 +304,12 @@ class Rig:
     async def _tell(self, tell: Callable[[str], None], every: float = 10.0) -> None:
         while True:
             await asyncio.sleep(every)
-            seen, done = self.traffic.situations[-1], sum(self.breaker.done.values())
+            seen, done = self.traffic.situations[-1], self.breaker.done.total()
             tell(f"  {done} faults, {seen.planned} texts planned, broadcasts under way: {seen.states or 'none'}")
+
+
+def _after(before: Fault, fault: Fault) -> Fault:
+    return replace(fault, at=before.at + fault.at)
 
 
 def _is_in(phase: str, seen: Situation) -> bool:
@@ -329,7 +375,6 @@ def _environment(
 
 
 def _simulator(conditions: Conditions, api_url: str) -> dict[str, Any]:
-    windows = [part.split("/") for part in conditions.windows.split(",") if part]
     return {
         "missive_token": SECRETS["MISSIVE_TOKEN"],
         "missive_webhook_url": f"{api_url}/webhooks/missive",
@@ -340,7 +385,7 @@ def _simulator(conditions: Conditions, api_url: str) -> dict[str, Any]:
         "twilio_status_callback_url": f"{api_url}/webhooks/twilio/status",
         "limits": {
             "concurrent": CONCURRENT,
-            "windows": [[int(requests), float(seconds)] for requests, seconds in windows],
+            "windows": [[window.requests, window.seconds] for window in parse_windows(conditions.windows)],
         },
-        "plan": {"seed": conditions.seed, **HANDSETS},
+        "plan": {"seed": conditions.seed, **HANDSETS, **conditions.handsets},
     }

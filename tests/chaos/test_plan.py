@@ -1,11 +1,12 @@
 """The plan is a function of the seed, and asks for nothing that cannot be done."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
 from tests.chaos.breaking import CARRIER, Breaker
-from tests.chaos.plan import KINDS, LONGEST_HOLE, SERVICES, USERS, Fault, plan
+from tests.chaos.plan import KINDS, LONGEST_HOLE, SERVICES, USERS, Fault, more, plan
 from tests.chaos.rig import LEASE, REQUEST_TIMEOUT, SETTINGS
 
 
@@ -28,6 +29,14 @@ def test_faults_come_in_order_and_as_far_apart_as_asked() -> None:
     times = [fault.at for fault in plan(1, 1000, spacing=2.0)]
     assert times == sorted(times)
     assert 1900 < times[-1] < 2100
+
+
+def test_there_are_always_more_faults_for_those_that_hit_nothing() -> None:
+    kinds = {name: KINDS[name] for name in ("kill", "cut")}
+    extra = list(islice(more(7, spacing=1.0, kinds=kinds), 50))
+    assert {fault.kind for fault in extra} == set(kinds)
+    assert all(0.5 <= fault.at <= 1.5 for fault in extra)
+    assert extra == list(islice(more(7, spacing=1.0, kinds=kinds), 50))
 
 
 @pytest.mark.parametrize("kind", KINDS)

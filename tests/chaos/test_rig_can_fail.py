@@ -1,5 +1,7 @@
 """The rig is worth something only if it can fail: without one of the protections it finds what that one prevents."""
 
+from typing import Any
+
 import pytest
 
 from libs import local
@@ -16,26 +18,27 @@ pytestmark = [
 PEOPLE = 60
 
 
-async def broken(stack: local.Stack, protection: str, *faults: Fault) -> Result:
+async def broken(stack: local.Stack, protection: str, *faults: Fault, rate: float = 30, **others: Any) -> Result:
     """Do a short run without a protection."""
     conditions = rig.Conditions(
-        seed=1, faults=faults, texts=2 * PEOPLE, recipients=PEOPLE, overlap=1, broken=protection, rate=30, patience=15
+        seed=1,
+        faults=faults,
+        texts=2 * PEOPLE,
+        recipients=PEOPLE,
+        overlap=1,
+        broken=protection,
+        rate=rate,
+        patience=10,
+        **others,
     )
     return await rig.run(stack, conditions, print)
 
 
 async def test_without_the_fence_texts_are_sent_twice(stack: local.Stack) -> None:
-    faults = directed(
-        (0.1, "slow", "", 1.0, 20),
-        (0.5, "duplicate", "", 0.0, 10),
-        (1.0, "duplicate", "", 0.0, 10),
-        (1.5, "kill", "sender1", 0.0, 1),
-        (1.6, "kill", "sender2", 0.0, 1),
-        (2.0, "duplicate", "", 0.0, 10),
-        (2.5, "duplicate", "", 0.0, 10),
-        (4.0, "duplicate", "", 0.0, 10),
-    )
-    result = await broken(stack, "fence", *faults)
+    # A sender that does not reach the database loses its batches to another, and goes on when it does.
+    pairs = ((0.5, 1, 2), (5.5, 2, 3), (10.5, 3, 1))
+    holes = [(at, "swallow", f"database/sender{number}", 4.5, 1) for at, *two in pairs for number in two]
+    result = await broken(stack, "fence", *directed(*holes), rate=8)
     assert result.twice
 
 
@@ -53,3 +56,16 @@ async def test_without_the_outbox_texts_are_lost(stack: local.Stack) -> None:
     result = await broken(stack, "outbox", *faults)
     assert result.lost
     assert not result.twice
+
+
+async def test_a_third_more_than_the_pace_is_too_fast(stack: local.Stack) -> None:
+    result = await broken(stack, "pace", rate=10)
+    assert result.over_pace
+    assert not result.twice + result.lost + result.after_stop
+
+
+async def test_without_a_look_at_what_people_wrote_they_are_texted_after_it(stack: local.Stack) -> None:
+    result = await broken(stack, "consent", handsets={"stop": 0.3, "reply": 0.3})
+    assert any("opt-out" in finding for finding in result.after_stop)
+    assert any("reply" in finding for finding in result.after_stop)
+    assert not result.twice + result.lost

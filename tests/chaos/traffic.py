@@ -78,6 +78,8 @@ class Situation:
 
     at: float
     open: Sequence[int]
+    #: Those of them that have something to send, or wait for it: what syncs does so beside others.
+    busy: Sequence[int]
     sending: Sequence[int]
     paused: Sequence[int]
     #: How many broadcasts there are in each state that is not final.
@@ -134,11 +136,21 @@ class Traffic:
             if asyncio.get_running_loop().time() > ends:
                 raise NotAnswered("POST /broadcasts")
 
-    async def make_at_once(self, callers: int) -> None:
-        """Schedule a small broadcast and have several callers make it while its time comes."""
+    def number(self, random: Random) -> str:
+        """Give somebody's phone number."""
+        return f"+1313{6_000_000 + random.randint(1, 2 * self.recipients)}"
+
+    async def make_at_once(self, callers: int) -> int:
+        """Schedule a small broadcast and have several callers make it while its time comes; give how many could."""
         await self.schedule(recipients=max(5, self.recipients // 8))
-        with suppress(NotAnswered):
-            await asyncio.gather(*(self.api.post("/make", tries=5.0) for _ in range(callers)))
+
+        async def make() -> bool:
+            with suppress(NotAnswered):
+                await self.api.post("/make", tries=5.0)
+                return True
+            return False
+
+        return sum(await asyncio.gather(*(make() for _ in range(callers))))
 
     def look(self) -> Situation:
         """Ask the database how things are. Raises OperationalError."""
@@ -148,6 +160,7 @@ class Traffic:
         return Situation(
             at=at,
             open=[row["id"] for row in rows if row["state"] not in FINAL],
+            busy=[row["id"] for row in rows if row["state"] not in (*FINAL, "syncing")],
             sending=[row["id"] for row in rows if row["state"] in ("sending_first", "waiting", "sending_second")],
             paused=[row["id"] for row in rows if row["state"] == "paused"],
             states=dict(Counter(row["state"] for row in rows if row["state"] not in FINAL)),
@@ -168,7 +181,7 @@ class Traffic:
             now = self.situations[-1] if self.situations else None
             if now is not None and now.planned >= texts and faults_over.is_set():
                 return
-            if now is not None and len(now.open) < overlap:
+            if now is not None and len(now.busy) < overlap:
                 await self.schedule()
                 await self.until(lambda seen: True)
             await asyncio.sleep(every)

@@ -1,4 +1,8 @@
-"""A planner whose outbox is none: a message is forgotten before it is published, and nothing is emitted again."""
+"""A planner whose outbox is none: a message is forgotten before it is published, and nothing is emitted again.
+
+The watchdog is taken away, too: it plans from the tables whatever was lost, and nothing would be missed without an
+outbox but time.
+"""
 
 import asyncio
 from datetime import datetime
