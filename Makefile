@@ -19,7 +19,7 @@ up: set-up ## run all services with a local PostgreSQL and RabbitMQ
 	@.venv/bin/broadsheet up $(ARGS)
 
 test: set-up ## run all tests
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-containers: set-up ## run the tests over docker compose: containers, their rights, scale, rolling deploys
 	@BROADSHEET_TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/containers -p no:randomly --timeout 600 $(ARGS)

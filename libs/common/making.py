@@ -86,8 +86,8 @@ ONE_MAKER = "SELECT pg_try_advisory_xact_lock(hashtext('broadsheet.make_nearest'
 DRAW_TIMEOUT = 900  # seconds
 
 #: Has PostgreSQL see at once how many texts a large draw has written. It would take the new broadcast for one of a few
-#: texts, and read all of them for each batch that claims some, until it looks by itself, a minute later or more. Where it
-#: is looking already this does not wait.
+#: texts, and read all of them for each batch that claims some, until it looks by itself, a minute later or more. Where
+#: it is looking already this does not wait.
 COUNT_TEXTS = "ANALYZE (SKIP_LOCKED) outgoing_messages"
 LARGE = 5_000  # recipients
 
