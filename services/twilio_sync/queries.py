@@ -38,10 +38,12 @@ WHERE broadcast_id = %(broadcast_id)s AND state = 'uncertain' AND attempt_starte
 ORDER BY attempt_started_at, id LIMIT %(limit)s
 """
 
-#: When the newest text that the carrier is known to have taken began to leave, of those the log should have by now.
+#: The newest texts that the carrier is known to have taken, of those that the log should have by now.
 LAST_TAKEN = """
-SELECT max(attempt_started_at) AS at FROM outgoing_messages
+SELECT recipient_phone_number AS number, attempt_started_at AS at FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND state = 'accepted' AND attempt_started_at <= %(before)s
+  AND recipient_phone_number IS NOT NULL
+ORDER BY attempt_started_at DESC LIMIT 3
 """
 
 #: Whether the carrier has taken a text of a broadcast whose attempt began after a time.

@@ -56,14 +56,14 @@ class Settle:
             uncertain = await cursor.fetchall()
         found = not_found = 0
         unreadable: CarrierUnreadable | None = None
-        lagged: bool | None = None
         for row in uncertain:
             try:
                 await may_ask(self._worker.pool)
                 # Asked before and after: a log that catches up, or falls behind, in between is not believed either.
-                lagged = await self._lags(broadcast) if lagged is None else lagged
+                at = row["attempt_started_at"]
+                lagged = await self._lags(broadcast, at)
                 entries = await self._log(broadcast["phone_number"], row)
-                if not _reach(entries, row["attempt_started_at"]) and (lagged or await self._lags(broadcast)):
+                if not _reach(entries, at) and (lagged or await self._lags(broadcast, at)):
                     raise CarrierUnreadable("the log lags behind", code="log_lags")
             except CarrierUnreadable as error:
                 log.warning("log_unreadable", broadcast_id=message.broadcast_id, code=error.code)
@@ -88,18 +88,24 @@ class Settle:
             raise CarrierUnreadable("the log keeps no bodies", code="no_bodies")
         return entries
 
-    async def _lags(self, broadcast: dict[str, Any]) -> bool:
-        """Tell whether the log has nothing since the newest text that it should have. Raises as above."""
+    async def _lags(self, broadcast: dict[str, Any], at: datetime) -> bool:
+        """Tell whether the log lacks what it should have by now of the time of an attempt and later. Raises as above.
+
+        It has got there if it shows a text that the carrier took later. Where none was taken later, it should have the
+        last that was taken before.
+        """
         before = self._worker.clock() - timedelta(seconds=self._settings.settle_after / 2)
         async with self._worker.pool.connection() as connection:
             names = {"broadcast_id": broadcast["id"], "before": before}
-            row = await (await connection.execute(queries.LAST_TAKEN, names)).fetchone()
-        if row is None or row["at"] is None:
-            return False
-        page = await self._twilio.messages(
-            from_number=broadcast["phone_number"], since=row["at"] - SKEW, page_size=self._settings.sync_page_size
-        )
-        return not page.entries  # the newest come first
+            taken = await (await connection.execute(queries.LAST_TAKEN, names)).fetchall()
+        witnesses = [row for row in taken if row["at"] >= at] or taken[:1]
+        for row in witnesses:
+            entries = await whole_log.between(
+                self._twilio, row["at"] - SKEW, from_number=broadcast["phone_number"], to=row["number"]
+            )
+            if entries:
+                return False
+        return bool(witnesses)
 
     async def _settle(
         self, connection: Connection, about: dict[str, Any], row: dict[str, Any], entries: list[LogEntry]

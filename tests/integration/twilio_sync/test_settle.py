@@ -180,6 +180,23 @@ async def test_a_log_that_stands_still_is_not_believed_however_much_it_holds(wor
     assert (await world.states(broadcast)).count("uncertain") == 1
 
 
+@pytest.mark.parametrize("gap", [1, 2, 3, 4])  # seconds
+async def test_a_log_that_stopped_a_moment_before_the_attempt_is_not_believed(
+    world: World, log: TwilioLog, gap: int
+) -> None:
+    """What it shows of that moment is of texts that were taken before; one that was taken later it lacks."""
+    broadcast = await world.made(3)
+    [taken] = await world.send(broadcast, size=1)
+    log.add("SM1", taken.attempt.to, FIRST, world.clock.now)  # the last that it shows
+    world.clock.forward(seconds=gap)
+    [lost] = await world.start(await world.claimed(broadcast, size=1))
+    await world.answer(lost, LOST)
+    await world.send(broadcast, size=1)
+    world.clock.forward(seconds=world.settings.settle_after)
+    await settle(world, log, broadcast)
+    assert (await world.states(broadcast)).count("uncertain") == 1
+
+
 async def test_a_log_without_words_says_nothing(world: World, log: TwilioLog) -> None:
     """Where an account has bodies redacted, every text would look as if it had never left."""
     broadcast, [started] = await uncertain(world)

@@ -14,7 +14,6 @@ import httpx
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused
 from libs.common.carriers.twilio import Twilio
-from libs.common.matching import SKEW
 from services.sender.batches import Started
 from tests.support.protocol.stage import Stage
 from tests.support.world import FROM, Clock
@@ -26,7 +25,7 @@ REQUEST_TIMEOUT = 15.0  # seconds
 SETTLE_AFTER = 2 * LEASE + REQUEST_TIMEOUT + 1
 
 #: How far the newest entry of a log that stands still is from one that it lacks, at least: times are only so exact.
-APART = SKEW + timedelta(seconds=4)
+APART = timedelta(seconds=1)
 #: Whether the carrier's log can be read, has an entry that cannot, or shows nothing new since it froze.
 Log = Literal["readable", "away", "garbled", "frozen"]
 #: What the carrier does with a request: takes it, refuses it in one of the ways, or never gets it.
