@@ -5,28 +5,12 @@ is held, not lost, as TCP would have it: it arrives when the hole is over, even 
 """
 
 import asyncio
-import random
-import socket
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+
+from tests.support.ports import HOST, free_port
 
 Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[asyncio.BaseTransport, asyncio.Protocol]]]
-
-HOST = "127.0.0.1"
-#: Below the ports that the system hands out for outgoing connections, so that a port can be had again.
-PORTS = range(10_000, 20_000)
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on, and that no outgoing connection will take."""
-    for port in random.sample(PORTS, 200):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((HOST, port))
-                return port
-    raise OSError("no port is free")
 
 
 def to_tcp(port: int) -> Connect:

@@ -27,9 +27,10 @@ from tests.chaos import plan as plans
 from tests.chaos.breaking import UNAVAILABLE, Breaker
 from tests.chaos.children import Children, clean_environment
 from tests.chaos.plan import SERVICES, Fault
-from tests.chaos.proxy import HOST, Link, free_port, to_socket, to_tcp
+from tests.chaos.proxy import Link, to_socket, to_tcp
 from tests.chaos.report import Result, judge
 from tests.chaos.traffic import KEY, NUMBERS, Api, NotAnswered, Situation, Traffic
+from tests.support.ports import HOST, free_port
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-secret", "TWILIO_AUTH_TOKEN": "twilio"}

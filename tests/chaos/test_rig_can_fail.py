@@ -18,8 +18,10 @@ pytestmark = [
 PEOPLE = 60
 
 
-async def broken(stack: local.Stack, protection: str, *faults: Fault, rate: float = 30, **others: Any) -> Result:
-    """Do a short run without a protection."""
+async def broken(
+    stack: local.Stack, protection: str, *faults: Fault, rate: float = 30, patience: float = 10, **others: Any
+) -> Result:
+    """Do a short run without a protection; without some of them it never ends, and `patience` is waited out."""
     conditions = rig.Conditions(
         seed=1,
         faults=faults,
@@ -28,7 +30,7 @@ async def broken(stack: local.Stack, protection: str, *faults: Fault, rate: floa
         overlap=1,
         broken=protection,
         rate=rate,
-        patience=10,
+        patience=patience,
         **others,
     )
     return await rig.run(stack, conditions, print)
@@ -59,13 +61,13 @@ async def test_without_the_outbox_texts_are_lost(stack: local.Stack) -> None:
 
 
 async def test_a_third_more_than_the_pace_is_too_fast(stack: local.Stack) -> None:
-    result = await broken(stack, "pace", rate=10)
+    result = await broken(stack, "pace", rate=10, patience=90)
     assert result.over_pace
     assert not result.twice + result.lost + result.after_stop
 
 
 async def test_without_a_look_at_what_people_wrote_they_are_texted_after_it(stack: local.Stack) -> None:
-    result = await broken(stack, "consent", handsets={"stop": 0.3, "reply": 0.3})
+    result = await broken(stack, "consent", patience=90, handsets={"stop": 0.3, "reply": 0.3})
     assert any("opt-out" in finding for finding in result.after_stop)
     assert any("reply" in finding for finding in result.after_stop)
     assert not result.twice + result.lost

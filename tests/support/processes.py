@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 KEY = "a key for the tests alone"
 FROM_NUMBER = "+13135550100"
@@ -19,13 +20,6 @@ SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 START_PATIENCE = 90.0  # seconds
 END_PATIENCE = 40.0  # seconds
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float, every: float = 0.1) -> Any:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.integration.api import support
 from tests.integration.api.support import KEY, Api
+from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -93,12 +93,6 @@ async def process(tmp_path: Path, variables: dict[str, str]) -> asyncio.subproce
         sys.executable, "-m", "services.api", cwd=tmp_path, env={**variables, "PYTHONPATH": str(CHECKOUT)},
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 async def test_the_process_serves_and_ends_cleanly_on_sigterm_though_someone_watches(

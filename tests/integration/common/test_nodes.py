@@ -12,9 +12,10 @@ from libs.common.commands import MakeBroadcast
 from libs.common.database import Pool
 from libs.console import doctor
 from services.planner import relay
-from tests.chaos.proxy import HOST, Link, free_port, to_tcp
+from tests.chaos.proxy import Link, to_tcp
 from tests.integration.common.test_dead_letters import Handled, envelope
 from tests.support import broker
+from tests.support.ports import HOST, free_port
 from tests.support.processes import until
 
 PATIENCE = 30.0  # seconds; it takes one or two

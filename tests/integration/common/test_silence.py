@@ -9,7 +9,8 @@ import pytest
 
 from libs.common import database
 from libs.common.database import BoundedConnection, Pool
-from tests.chaos.proxy import HOST, Link, to_socket, to_tcp
+from tests.chaos.proxy import Link, to_socket, to_tcp
+from tests.support.ports import HOST
 
 PARAMETERS = "sslmode=disable&gssencmode=disable"
 
