@@ -1,9 +1,9 @@
 """Settling: what became of texts whose answer was lost, told by the carrier's log.
 
 Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
-left, and goes back to the pool, or is given up after as many attempts as any text gets. An attempt counts only if the
-carrier has taken another text since it began: where it takes none, the text is not to blame. A log that cannot be read
-says nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have
+left, and goes back to the pool, or is given up after three times the attempts of any text. An attempt counts only if
+the carrier has taken another text since it began: where it takes none, the text is not to blame. A log that cannot be
+read says nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have
 taken: then the text stays uncertain.
 """
 
@@ -31,6 +31,8 @@ log = structlog.stdlib.get_logger(__name__)
 AT_ONCE = 50  # texts that one step looks up
 #: How long after the making lost answers may be an outage's; later they are the text's own, so that a broadcast ends.
 OUTAGE = timedelta(hours=24)
+#: Lost answers before a text is given up, as a multiple of the attempts: nobody has refused it.
+MORE = 3
 NO_ANSWER = "no_answer"
 
 
@@ -150,7 +152,7 @@ class Settle:
                 twilio_status=entry.status,
                 settled=True,
             )
-        if counts and text["failures"] + 1 >= self._settings.max_attempts:
+        if counts and text["failures"] + 1 >= MORE * self._settings.max_attempts:
             return e.TextRefused(broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER)
         return e.TextReturned(
             broadcast_id=broadcast_id, text=text["text"], code=NO_ANSWER, not_before=now, counts=counts
