@@ -3,8 +3,8 @@
 Found: the carrier has it, and here is its sid. Not found, `SETTLE_AFTER` seconds after the attempt began: it never
 left, and goes back to the pool, or is given up after three times the attempts of any text. An attempt counts only if
 the carrier has taken another text since it began: where it takes none, the text is not to blame. A log that cannot be
-read says nothing, nor does one that lags, that is, has not even the newest of the texts that the carrier is known to have
-taken: then the text stays uncertain.
+read says nothing, nor does one that lags, that is, shows no text that the carrier took later: then the text stays
+uncertain.
 """
 
 from collections.abc import Sequence
