@@ -62,8 +62,10 @@ def test_a_server_that_ended_and_was_not_reaped_yet_does_not_run(spawn: Spawn, m
     assert processes.marked(mark) == []
 
 
-def test_a_server_that_does_not_listen_is_killed_when_the_patience_is_over(spawn: Spawn, mark: str) -> None:
-    process = spawn("trap '' TERM; while :; do /bin/sleep 1; done")
+def test_a_server_that_does_not_listen_is_killed_when_the_patience_is_over(spawn: Spawn, tmp_path: Path) -> None:
+    process = spawn("trap '' TERM; echo deaf; while :; do /bin/sleep 1; done")
+    while "deaf" not in (tmp_path / "log").read_text():
+        assert process.poll() is None
 
     processes.end([process.pid], ask=signal.SIGTERM, patience=0.2)
 
