@@ -3,47 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import httpx
 import pytest
 
 from libs.common import texts
-from libs.common.carriers.outcomes import Accepted, Deferred, Unknown
+from libs.common.carriers.outcomes import Accepted, Deferred
 from libs.common.commands import SettleUncertain
-from services.sender.batches import Started
 from services.twilio_sync.settle import MORE, OUTAGE, Settle
+from tests.integration.twilio_sync.lost import LOST, lose, settle, uncertain
 from tests.support import world as worlds
 from tests.support.twilio_log import TwilioLog
 from tests.support.world import FIRST, NOW, SECOND, World
-
-LOST = Unknown(reason="connection_lost")
-
-
-@pytest.fixture
-def log() -> TwilioLog:
-    return TwilioLog()
-
-
-async def settle(world: World, log: TwilioLog, broadcast_id: int) -> None:
-    handler = Settle(world.worker, world.settings, log.twilio())
-    await handler.settle_uncertain(SettleUncertain(broadcast_id=broadcast_id))
-
-
-async def lose(world: World, broadcast_id: int, *, is_second: bool = False) -> list[Started]:
-    """Lose the answers to all that is left of a phase."""
-    batch = await world.claimed(broadcast_id, is_second=is_second)
-    started = await world.start(batch)
-    for item in started:
-        await world.answer(item, LOST)
-    await world.close(batch, started=len(started))
-    return started
-
-
-async def uncertain(world: World, contacts: int = 1) -> tuple[int, list[Started]]:
-    """Make a broadcast whose first answers are lost, and let enough time pass to look them up."""
-    broadcast = await world.made(contacts)
-    started = await lose(world, broadcast)
-    world.clock.forward(seconds=world.settings.settle_after)
-    return broadcast, started
 
 
 async def test_a_text_that_the_log_has_was_accepted(world: World, log: TwilioLog) -> None:
@@ -115,94 +84,6 @@ async def test_a_text_is_not_looked_up_before_its_time(world: World, log: Twilio
     assert log.asked == []
     [again] = await world.planned("SettleUncertain")
     assert again["deliver_at"] >= NOW + timedelta(seconds=world.settings.settle_after)
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        httpx.Response(503),
-        httpx.Response(200, content=b"<html>"),
-        httpx.Response(200, json={"messages": [{"sid": "SM1", "to": 7}]}),
-        httpx.Response(429, headers={"Retry-After": "300"}),
-    ],
-    ids=["away", "no JSON", "an entry that cannot be read", "too many requests"],
-)
-async def test_a_log_that_cannot_be_read_says_nothing(world: World, log: TwilioLog, failure: httpx.Response) -> None:
-    broadcast, _ = await uncertain(world)
-    log.failures = [failure]
-    await settle(world, log, broadcast)
-    assert await world.states(broadcast) == ["uncertain"]
-    [again] = await world.planned("SettleUncertain")
-    wait = again["deliver_at"] - world.clock.now
-    assert wait >= timedelta(seconds=300 if failure.status_code == 429 else world.settings.sync_interval)
-
-
-async def test_who_reads_the_log_leaves_it_alone_for_as_long_as_it_asks(world: World, log: TwilioLog) -> None:
-    """The watchdog asks again every half minute, whatever `Retry-After` says."""
-    broadcast, _ = await uncertain(world)
-    log.failures = [httpx.Response(429, headers={"Retry-After": "300"})]
-    for _ in range(3):
-        await settle(world, log, broadcast)
-    assert len(log.asked) == 1
-    assert (await world.planned("SettleUncertain"))[-1]["deliver_at"] > world.clock.now + timedelta(seconds=290)
-    await world.query("UPDATE pace SET held_until = now()")
-    await settle(world, log, broadcast)
-    assert await world.states(broadcast) == ["pending"]
-
-
-async def test_a_log_that_lags_says_nothing(world: World, log: TwilioLog) -> None:
-    """The carrier took a text after this one, and the log has neither yet."""
-    broadcast = await world.made(2)
-    batch = await world.claimed(broadcast)
-    lost, taken = await world.start(batch)
-    await world.answer(lost, LOST)
-    await world.answer(taken, Accepted(missive_id="M1"))
-    world.clock.forward(seconds=world.settings.settle_after)
-    await settle(world, log, broadcast)
-    assert await world.states(broadcast) == ["uncertain", "accepted"]
-    log.add("SM2", taken.attempt.to, FIRST, NOW)
-    await settle(world, log, broadcast)
-    assert await world.states(broadcast) == ["pending", "accepted"]
-
-
-async def test_a_log_that_stands_still_is_not_believed_however_much_it_holds(world: World, log: TwilioLog) -> None:
-    """It shows page after page of what came before, and nothing of the last minutes."""
-    paged = replace(world, settings=worlds.settings(world.settings.database_url, sync_page_size=2))
-    broadcast = await world.made(6)
-    for item in await world.send(broadcast, size=3):
-        log.add(f"SM{item.attempt.text}", item.attempt.to, FIRST, world.clock.now)
-    world.clock.forward(seconds=10)  # from here on the log has nothing
-    await world.send(broadcast, size=1)
-    [lost] = await world.start(await world.claimed(broadcast, size=1), count=1)
-    await world.answer(lost, LOST)
-    world.clock.forward(seconds=world.settings.settle_after)
-    await settle(paged, log, broadcast)
-    assert (await world.states(broadcast)).count("uncertain") == 1
-
-
-@pytest.mark.parametrize("gap", [1, 2, 3, 4])  # seconds
-async def test_a_log_that_stopped_a_moment_before_the_attempt_is_not_believed(
-    world: World, log: TwilioLog, gap: int
-) -> None:
-    """What it shows of that moment is of texts that were taken before; one that was taken later it lacks."""
-    broadcast = await world.made(3)
-    [taken] = await world.send(broadcast, size=1)
-    log.add("SM1", taken.attempt.to, FIRST, world.clock.now)  # the last that it shows
-    world.clock.forward(seconds=gap)
-    [lost] = await world.start(await world.claimed(broadcast, size=1))
-    await world.answer(lost, LOST)
-    await world.send(broadcast, size=1)
-    world.clock.forward(seconds=world.settings.settle_after)
-    await settle(world, log, broadcast)
-    assert (await world.states(broadcast)).count("uncertain") == 1
-
-
-async def test_a_log_without_words_says_nothing(world: World, log: TwilioLog) -> None:
-    """Where an account has bodies redacted, every text would look as if it had never left."""
-    broadcast, [started] = await uncertain(world)
-    log.add("SM1", started.attempt.to, "", NOW)
-    await settle(world, log, broadcast)
-    assert await world.states(broadcast) == ["uncertain"]
 
 
 async def test_the_same_text_twice_to_one_number_does_not_share_an_entry(world: World, log: TwilioLog) -> None:

@@ -16,11 +16,6 @@ from tests.support.twilio_log import TwilioLog
 from tests.support.world import FIRST, NOW, World
 
 
-@pytest.fixture
-def log() -> TwilioLog:
-    return TwilioLog()
-
-
 def paged(world: World, size: int) -> World:
     return replace(world, settings=worlds.settings(world.settings.database_url, sync_page_size=size))
 

@@ -1,0 +1,199 @@
+"""The statement that starts texts: the last look before one leaves."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.common import consent, database
+from libs.common.carriers.outcomes import Accepted, Deferred, Refused
+from libs.common.consent import Inbound
+from tests.support.world import NOW, World
+
+ACCEPTED = Accepted(missive_id="M1")
+
+
+async def record_opt_out(world: World, text: dict[str, Any]) -> None:
+    """Record an opt-out and nothing else, as if the row of the text could not be seen."""
+    await world.query(
+        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", text["recipient_phone_number"], text["contact_id"]
+    )
+
+
+async def record_reply(world: World, text: dict[str, Any]) -> None:
+    """Record a reply and nothing else, as if the row of the text could not be seen."""
+    await world.query(
+        "INSERT INTO replies (provider_id, contact_id, broadcast_id, body, received_at)"
+        " SELECT '1', contact_id, broadcast_id, '', now() FROM outgoing_messages WHERE id = %s",
+        text["id"],
+    )
+
+
+@pytest.mark.parametrize("lever", ["pause", "cancel"])
+async def test_nothing_starts_once_staff_have_stopped_the_broadcast(world: World, lever: str) -> None:
+    """Fault 33: pause and resume sent again."""
+    broadcast = await world.made()
+    batch = await world.claimed(broadcast)
+    await getattr(world, lever)(broadcast)
+    assert await world.start(batch) == []
+
+
+async def test_a_start_that_meets_a_pause_under_way_waits_for_it_and_starts_nothing(world: World) -> None:
+    broadcast = await world.made()
+    batch = await world.claimed(broadcast)
+    async with database.transaction(world.pool) as connection:
+        await connection.execute("UPDATE broadcasts SET state = 'paused', paused_from = state")
+        starting = asyncio.create_task(world.start(batch))
+        await world.until_somebody_waits()
+    assert await starting == []
+
+
+async def test_a_paused_broadcast_goes_on_with_all_that_had_not_started(world: World) -> None:
+    """Fault 33: resume skipped those between the highest sent and the lowest unsent."""
+    broadcast = await world.made(4)
+    batch = await world.claimed(broadcast)
+    await world.start(batch, count=2)
+    await world.pause(broadcast)
+    await world.close(batch, started=2)
+    await world.resume(broadcast)
+    assert len(await world.start(await world.claimed(broadcast))) == 2
+
+
+async def test_nothing_of_a_phase_starts_in_the_other(world: World) -> None:
+    batch = await world.claimed(await world.made(), is_second=True)
+    assert await world.start(batch) == []
+
+
+async def test_nothing_starts_in_quiet_hours(world: World) -> None:
+    """Fault 33: texting hours were enforced in UTC."""
+    batch = await world.claimed(await world.made())
+    assert await world.start(batch, quiet=True) == []
+
+
+async def test_who_has_opted_out_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
+    """Fault 23: no check of opt-outs between the draw and the text."""
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    texts = await world.texts(broadcast)
+    await record_opt_out(world, texts[0])
+    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+
+
+async def erase(world: World, contact: int) -> None:
+    """Erase a contact, as far as its own row goes."""
+    await world.query("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = %s", contact)
+
+
+async def test_who_was_erased_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
+    broadcast = await world.made(2)
+    batch = await world.claimed(broadcast)
+    texts = await world.texts(broadcast)
+    await erase(world, texts[0]["contact_id"])
+    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+
+
+@pytest.mark.parametrize("is_second", [False, True])
+async def test_a_text_that_comes_back_after_its_recipient_was_erased_never_leaves_and_ends_the_phase(
+    world: World, is_second: bool
+) -> None:
+    """An erasure takes out what has not left; what was under way then may come back with its number."""
+    broadcast = await second_phase(world, 1) if is_second else await world.made(1)
+    batch = await world.claimed(broadcast, is_second=is_second)
+    [started] = await world.start(batch)
+    [text] = await world.texts(broadcast, is_second=is_second)
+    await erase(world, text["contact_id"])
+    await world.answer(started, Deferred(code="http_429", reason="too fast", retry_after=0))
+    await world.close(batch, started=1)
+    assert await world.states(broadcast, is_second=is_second) == ["pending"]
+    again = await world.claimed(broadcast, is_second=is_second)
+    assert await world.start(again) == []
+    await world.close(again)
+    [text] = await world.texts(broadcast, is_second=is_second)
+    assert (text["state"], text["skip_reason"]) == ("skipped", "erased")
+    for batch_id in await world.opens(broadcast):
+        taken = await world.take(batch_id)
+        assert taken is not None
+        await world.close(taken)
+    assert await world.advance(broadcast) == ("syncing" if is_second else "waiting")
+
+
+async def second_phase(world: World, contacts: int = 2) -> int:
+    broadcast = await world.made(contacts, second_delay=0)
+    await world.send(broadcast)
+    assert await world.advance(broadcast) == "sending_second"
+    return broadcast
+
+
+async def test_who_has_replied_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
+    """Fault 25: a reply that came before did not stop the second message."""
+    broadcast = await second_phase(world)
+    batch = await world.claimed(broadcast, is_second=True)
+    texts = await world.texts(broadcast, is_second=True)
+    await record_reply(world, texts[0])
+    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+
+
+async def test_a_claim_leaves_out_who_has_replied_or_opted_out(world: World) -> None:
+    """Faults 23, 24."""
+    broadcast = await second_phase(world, 3)
+    texts = await world.texts(broadcast, is_second=True)
+    await record_opt_out(world, texts[0])
+    await record_reply(world, texts[1])
+    batch = await world.take(await world.plan(broadcast, is_second=True))
+    assert batch is not None
+    assert await world.claim(batch) == 1
+    rows = await world.texts(broadcast, is_second=True)
+    assert [(row["state"], row["skip_reason"]) for row in rows] == [
+        ("skipped", "opted_out"), ("skipped", "replied"), ("claimed", None)
+    ]  # fmt: skip
+
+
+async def test_who_never_got_the_first_message_gets_no_second(world: World) -> None:
+    broadcast = await world.made(1, second_delay=0)
+    batch = await world.claimed(broadcast)
+    [started] = await world.start(batch)
+    await world.answer(started, Refused(code="21211", reason="not valid"))
+    await world.close(batch, started=1)
+    await world.advance(broadcast)
+    rows = await world.texts(broadcast, is_second=True)
+    assert [(row["state"], row["skip_reason"]) for row in rows] == [("skipped", "first_refused")]
+
+
+async def test_who_was_passed_over_with_the_first_message_gets_no_second(world: World) -> None:
+    """Its answer was lost, its phase went on without it, and only then the log told that it had never left."""
+    broadcast = await second_phase(world, 1)
+    await world.query(
+        "UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'phase_over', claimed_by = NULL"
+        " WHERE NOT is_second"
+    )
+    batch = await world.claimed(broadcast, is_second=True)
+    assert await world.start(batch) == []
+    [text] = await world.texts(broadcast, is_second=True)
+    assert (text["state"], text["skip_reason"]) == ("skipped", "phase_over")
+
+
+async def test_a_reply_while_the_second_text_is_claimed_stops_it(world: World) -> None:
+    """Fault 25: replies that come during the second phase still stop the text if it has not left."""
+    broadcast = await second_phase(world, 1)
+    batch = await world.claimed(broadcast, is_second=True)
+    [text] = await world.texts(broadcast, is_second=True)
+    async with database.transaction(world.pool) as connection:
+        reply = Inbound(
+            provider_id="1", phone_number=text["recipient_phone_number"], body="yes", received_at=world.clock.now
+        )
+        assert await consent.receive(connection, reply, world.clock.now)
+    assert await world.start(batch) == []
+    assert await world.states(broadcast, is_second=True) == ["skipped"]
+
+
+async def test_every_text_that_may_have_left_has_its_attempt_on_record_first(world: World) -> None:
+    world.clock.now = NOW + timedelta(seconds=3)
+    broadcast = await world.made(2)
+    started = await world.start(await world.claimed(broadcast))
+    rows = await world.texts(broadcast)
+    assert {(row["state"], row["attempts"], row["attempt_started_at"]) for row in rows} == {
+        ("started", 1, world.clock.now)
+    }
+    [event] = await world.happened("TextsStarted")
+    assert event["texts"] == [item.attempt.text for item in started]
