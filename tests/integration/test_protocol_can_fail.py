@@ -16,6 +16,7 @@ from services.sender import batches
 from services.twilio_sync import settle, sync
 from tests.chaos.broken import fence, settling
 from tests.support import servers
+from tests.support.protocol import ending
 from tests.support.protocol.broadcast import Protocol
 from tests.support.protocol.carrier import SETTLE_AFTER, Ask
 from tests.support.protocol.checks import Violation
@@ -184,7 +185,7 @@ def both_texts_of_everybody(protocol: Protocol) -> None:
         protocol.broker[:] = [message for message in protocol.broker if not isinstance(message.body, SyncStatuses)]
         return protocol.state == "syncing"
 
-    protocol.drive(all_have_left)
+    ending.drive(protocol, all_have_left)
 
 
 def with_numbers_alone(patch: pytest.MonkeyPatch) -> None:
@@ -223,7 +224,7 @@ def lived(stage: Stage, steps: Steps, contacts: int) -> None:
         protocol.check()
         steps(protocol)
         protocol.check()
-        protocol.finish()
+        ending.finish(protocol)
     finally:
         protocol.end()
 

@@ -3,8 +3,8 @@
 Only the carrier and the clock are models. What services do runs as it is, as *actors*: tasks that stop before each
 commit, and after each look into the carrier's log. One commit is let through at a time, so that their order is known;
 an actor may be held there while others go on (and wait for its locks), or be lost. Workers are what their process
-would have in its memory. What must always hold is checked after every step, and at the end, when everything was driven
-to its end.
+would have in its memory. What must always hold is checked after every step, and when everything was driven to its end
+(`ending.py`).
 
 What is assumed of the world, and no more: a worker that was stopped for `lease` is ended before it can do anything
 (the dead man's switch), the carrier takes a request within `request_timeout` of its leaving or never, and its log shows
@@ -12,7 +12,6 @@ a text at the latest `settle_after` after the attempt began.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -43,7 +42,6 @@ SECOND_DELAY = 30  # seconds
 SYNC_INTERVAL = 15.0  # seconds
 OTHER = "+13135550199"  # another number of ours
 IDLE = timedelta(seconds=database.IDLE_TIMEOUT)
-LATEST = timedelta(hours=2)  # after everybody is well again, the broadcast is over within this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,75 +336,6 @@ class Protocol(People):
         await self._collect()
         self.state = await checks.so_far(self.stage, self.carrier, self.words, self.id)
         await checks.people(self.stage, self.opted_out, self.credits)
-
-    def finish(self) -> None:
-        """Have everybody get well, drive the broadcast to its end, and check how it ended."""
-        self.carrier.log = "readable"
-        for sender in self.senders:
-            if sender.stopped_at is not None:
-                self.wake(sender)
-        while self.stage.actors:
-            self.stage.run(self.stage.release(next(x for x in self.stage.actors if x.at), again=False))
-        for ask in list(self.carrier.pending):
-            self.carrier.decide(ask)
-        for sender in self.senders:
-            self._run_out(sender)
-        # The broker's disk is lost, too: what it had comes again, or was not needed.
-        self.check()
-        self.broker.clear()
-        self.drive(self._completed)
-        self.stage.run(checks.at_the_end(self.stage, self.carrier, self.words, self.id))
-        self.rebuild()
-
-    def drive(self, ended: Callable[[], bool]) -> None:
-        """Let time pass, with everybody doing what is theirs, until that is so."""
-        ends = self.clock.now + LATEST
-        while not ended():
-            if self.clock.now > ends:
-                raise Violation(f"the broadcast does not go on: {self.state}")
-            if self.state == "paused":
-                self.staff("resume", 0)
-            self.watchdog()
-            self._work_off()
-            self.pass_time(20)
-            self.check()
-
-    def _completed(self) -> bool:
-        rows = self.stage.run(self.stage.rows("SELECT completed_at FROM broadcasts WHERE id = %(id)s", id=self.id))
-        return rows[0]["completed_at"] is not None
-
-    def _run_out(self, sender: Sender) -> None:
-        """Have a worker finish what it has in mind, to the end of its batch."""
-        while True:
-            for ask in [item for item in sender.asks if not item.recorded]:
-                if ask.outcome is None and not ask.written:
-                    self.ask(ask, decision="take", slow=False, lags=False)
-                if ask.outcome is None:
-                    self.hear(ask, lost=False)
-                self.record(sender, ask)
-            sender.asks.clear()
-            if sender.batch is None:
-                return
-            self.start(sender, count=2)
-            if not sender.asks:
-                self.close(sender)
-                return
-
-    def _work_off(self) -> None:
-        """Have everybody do what the broker says, except the planner, which hears of nothing: it looks by itself."""
-        self.collect()
-        for message in self.broker:
-            match message.body:
-                case SendBatch():
-                    self.take(self.senders[0], message, redelivered=False)
-                    self._run_out(self.senders[0])
-                case SettleUncertain():
-                    self.settle()
-                case SyncStatuses():
-                    self.sync(message.body.number)
-                case _:
-                    pass
-        self.broker.clear()
 
     def end(self) -> None:
         """Leave nothing of this example behind."""

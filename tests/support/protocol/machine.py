@@ -14,6 +14,7 @@ from hypothesis.stateful import (
 
 from libs.common import codec
 from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
+from tests.support.protocol import ending
 from tests.support.protocol.broadcast import OTHER, SECOND_DELAY, Message, Protocol
 from tests.support.protocol.carrier import Ask, Decision, Log
 from tests.support.protocol.people import Verb, Words
@@ -78,7 +79,7 @@ class Machine(RuleBasedStateMachine):
             self.stage, contacts=contacts, batch_size=batch_size, missive=missive, same_words=same_words, skew=skew
         )
         if second:
-            self.it.drive(lambda: self.it.state == "waiting")
+            ending.drive(self.it, lambda: self.it.state == "waiting")
             self.it.pass_time(SECOND_DELAY + 1)
         self.it.watchdog()
         self.it.check()
@@ -347,7 +348,7 @@ class Machine(RuleBasedStateMachine):
             return
         try:
             if self.stage.sound:
-                self.p.finish()
+                ending.finish(self.p)
         finally:
             self.p.end()
 
