@@ -40,7 +40,7 @@ CARRIER_SECONDS = Histogram(
 )
 PACE_USED = Counter(
     "broadsheet_pace_used_seconds_total",
-    "Seconds of the allowance that started texts used, by the limit that was tightest: its rate is the share in use",
+    "Seconds of each allowance that started texts used, by the limit that gives it: its rate is the share in use",
     ["limit"],
 )
 EVENTS = Counter("broadsheet_events_total", "Events recorded, by type", ["type"])

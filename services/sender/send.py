@@ -118,11 +118,10 @@ class Sender:
         """Start text after text, each in its slot, until none is left, time is up, or the batch must stop."""
         settings = self._settings
         rates = limits(settings, run.batch.sending_number_id)
-        spacing = max(limit.interval for limit in rates)
+        allowances = [limit for limit in rates if limit.interval]
+        spacing = max(limit.interval for limit in allowances)
         # A slot further off than all lanes can be waiting for means that everybody is held back.
         longest = max(SLOT_WAIT, 2 * LANES * self._block * spacing)
-        # Of equals the one that other numbers use, too, so that what they use together adds up.
-        tightest = max(reversed(rates), key=lambda limit: round(limit.interval, 9)).key
         # No slot is taken that the batch has no text for: it would be lost to the others.
         while run.left and not self._must_stop(run):
             count = min(self._block, run.left)
@@ -140,7 +139,8 @@ class Sender:
                 starting = await self._start(run, len(held))
                 if not starting:
                     return
-                telemetry.PACE_USED.labels(tightest).inc(len(starting) * spacing * pace.UTILISATION)
+                for limit in allowances:
+                    telemetry.PACE_USED.labels(limit.key).inc(len(starting) * limit.interval * pace.UTILISATION)
                 for position, started in enumerate(starting):
                     request = self._request(run, started, held.pop(), after=position * spacing, until=until)
                     task = asyncio.create_task(request)
