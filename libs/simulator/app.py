@@ -40,9 +40,9 @@ Control, under `/_simulator`, JSON, without authentication:
                                              "statuses": {status: n}}, "duplicates": [{"to", "from", "body", "count",
                                              "accepted_at": […]}…]}    texts=false leaves out texts and inbound
     GET    /requests?kind=missive_send       {"requests": [{"n", "kind", "method", "path", "to", "at", "answered_at",
-                                             "concurrent", "status", "fault", "violation"}…], "totals": {"requests",
-                                             "violations", "kinds": {kind: n}, "statuses": {status: n},
-                                             "peak": {"concurrent", "1s", "60s", "900s"}}}
+                                             "concurrent", "status", "code" (Twilio's, of an error), "fault",
+                                             "violation"}…], "totals": {"requests", "violations", "kinds": {kind: n},
+                                             "statuses": {status: n}, "peak": {"concurrent", "1s", "60s", "900s"}}}
                                              kinds: missive_send missive_message twilio_send twilio_log twilio_message
                                              other abandoned (the client left before the body was whole); `at` is
                                              epoch seconds that never go backwards; `peak` counts sends, but for

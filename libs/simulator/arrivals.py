@@ -23,6 +23,8 @@ class Arrival:
     answered_at: float | None = None
     #: None: never answered, since the connection was cut or the client left.
     status: int | None = None
+    #: The carrier's own code for an error; Missive has none.
+    code: int | None = None
     fault: str | None = None
     #: Turned away by a limit (not by a fault).
     violation: bool = False

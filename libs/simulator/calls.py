@@ -49,6 +49,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Seconds before it is said.
     delay: float = 0.0
+    #: The carrier's own code for an error, for the record.
+    code: int | None = None
     #: Whether the connection breaks in the middle of it.
     is_cut: bool = False
     #: The fault that it met with, for the record.

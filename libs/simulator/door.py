@@ -71,7 +71,8 @@ class Door:
         query = scope["query_string"].decode("latin-1")
         call = Call(method=arrival.method, path=path, query=query, headers=headers, body=body)
         answer = self._carrier.answer(self._network, call, concurrent=arrival.concurrent)
-        arrival.to, arrival.fault, arrival.violation = answer.to, answer.fault, answer.is_violation
+        arrival.to, arrival.code = answer.to, answer.code
+        arrival.fault, arrival.violation = answer.fault, answer.is_violation
         if answer.delay and await _leaves(receive, within=answer.delay):
             return None
         if not answer.is_cut:

@@ -176,7 +176,7 @@ def _fetch(network: Network, sid: str) -> Answer:
 def refusal(code: int) -> Answer:
     """Write an error as Twilio does."""
     status, message = ERRORS[code]
-    return Answer(status=status, content=_error(code, message, status))
+    return Answer(status=status, content=_error(code, message, status), code=code)
 
 
 def fault_body(status: int) -> dict[str, Any]:

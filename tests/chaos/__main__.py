@@ -26,7 +26,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=60.0, help="texts a second a sending number; there are two")
     parser.add_argument("--recipients", type=int, default=150, help="recipients of a broadcast")
     parser.add_argument("--spacing", type=float, default=1.0, help="seconds between two faults, on average")
-    parser.add_argument("--windows", default="", help="the provider's windows, such as 300/10,1500/60")
+    parser.add_argument("--carrier", choices=("missive", "twilio"), default="missive", help="how texts leave")
+    parser.add_argument("--windows", default="", help="Missive's windows, such as 300/10,1500/60")
     parser.add_argument("--only", default="", help="kinds of faults with commas between them; all without it")
     parser.add_argument("--break", dest="broken", choices=sorted(rig.BROKEN), help="take a protection away")
     parser.add_argument(
@@ -34,14 +35,18 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--logs", type=Path, help="where the logs of the services stay, a folder a seed")
     parser.add_argument("--json", action="store_true", help="print the result of each run as a line of JSON")
-    return parser.parse_args(given)
+    read = parser.parse_args(given)
+    if read.windows and read.carrier != "missive":
+        parser.error("--windows are Missive's")
+    return read
 
 
 async def runs(given: argparse.Namespace, console: Console) -> list[Result]:
     """Do one run after the other, on the same servers."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _interrupt, asyncio.current_task())
+    kinds = plan.kinds_of(given.carrier)
     wanted = [name for name in given.only.split(",") if name]
-    kinds = {name: plan.KINDS[name] for name in wanted} or plan.KINDS
+    kinds = {name: kinds[name] for name in wanted} or kinds
     results = []
     stack = await asyncio.to_thread(local.start, ROOT, ephemeral=True)
     try:
@@ -55,6 +60,7 @@ async def runs(given: argparse.Namespace, console: Console) -> list[Result]:
                 rate=given.rate,
                 recipients=given.recipients,
                 broken=given.broken,
+                carrier=given.carrier,
                 windows=given.windows,
                 patience=given.patience,
             )

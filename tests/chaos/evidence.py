@@ -107,6 +107,11 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
     starts: dict[str, list[float]] = defaultdict(list)
     for row in attempts:
         starts[row["number"]].append(row["committed_at"])
+    refused = frozenset(
+        (request["to"], str(request["code"] or f"http_{request['status']}"))
+        for request in requests["requests"]
+        if request["kind"].endswith("_send") and request["status"] in FOR_GOOD
+    )
     return Evidence(
         sent=[
             Sent(
@@ -136,12 +141,9 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
             )
             for message in ledger["inbound"]
         ],
-        refused=frozenset(
-            (request["to"], f"http_{request['status']}")
-            for request in requests["requests"]
-            if request["kind"] == "missive_send" and request["status"] in FOR_GOOD
-        ),
-        unsubscribed=frozenset(text["to"] for text in ledger["texts"] if text["error_code"] == OPTED_OUT),
+        refused=refused,
+        unsubscribed=frozenset(text["to"] for text in ledger["texts"] if text["error_code"] == OPTED_OUT)
+        | {number for number, code in refused if code == str(OPTED_OUT)},
         steps=[Step(**row) for row in steps],
         ledgers={row["broadcast_id"]: row["ledger"] for row in ledgers},
         states={row["id"]: row["state"] for row in states},

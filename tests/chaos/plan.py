@@ -20,6 +20,8 @@ USERS: Mapping[str, tuple[str, ...]] = {
 }
 #: The longest that a link may swallow what is sent over it, in seconds.
 LONGEST_HOLE = {"database": 4.0, "broker": 5.0, "carrier": 1.2}
+#: What only one of the two carriers can do.
+MISSIVE_ONLY = frozenset({"never_handed_over"})
 BREATH = (0.5, 1.5)  # the least and the most between two faults, as shares of the spacing
 
 
@@ -116,6 +118,11 @@ KINDS: Mapping[str, Kind] = {
     "opt_out_by_staff": Kind(3, _requests(1, 10)),
     "change_of_mind": Kind(3, _requests(1, 4, 0.2, 2.0)),
 }
+
+
+def kinds_of(carrier: str) -> Mapping[str, Kind]:
+    """Give the kinds that may come where texts leave by way of this carrier."""
+    return {name: kind for name, kind in KINDS.items() if carrier == "missive" or name not in MISSIVE_ONLY}
 
 
 def plan(seed: int, count: int, *, spacing: float, kinds: Mapping[str, Kind] = KINDS) -> tuple[Fault, ...]:

@@ -95,7 +95,9 @@ class Conditions:
     overlap: int = 2
     #: The protection that is taken away.
     broken: str | None = None
-    #: The provider's windows, as in `MISSIVE_WINDOWS`; the simulator holds the services to them.
+    #: How texts leave: by way of `missive`, or straight to `twilio`.
+    carrier: str = "missive"
+    #: Missive's windows, as in `MISSIVE_WINDOWS`; the simulator holds the services to them.
     windows: str = ""
     #: Seconds within which every broadcast has to be over when there were enough faults and texts.
     patience: float = 150.0
@@ -360,6 +362,7 @@ def _environment(
     settings: dict[str, object] = {
         "DATABASE_URL": f"postgresql://postgres@{HOST}:{ports['database']}/{database}?sslmode=disable&gssencmode=disable",
         "AMQP_URL": f"amqp://guest:guest@{HOST}:{ports['broker']}/",
+        "CARRIER": conditions.carrier,
         "MISSIVE_URL": carrier,
         "TWILIO_URL": carrier,
         "TWILIO_ACCOUNT_SID": ACCOUNT,

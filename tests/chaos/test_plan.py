@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from tests.chaos.breaking import CARRIER, Breaker
-from tests.chaos.plan import KINDS, LONGEST_HOLE, SERVICES, USERS, Fault, more, plan
+from tests.chaos.plan import KINDS, LONGEST_HOLE, SERVICES, USERS, Fault, kinds_of, more, plan
 from tests.chaos.rig import LEASE, REQUEST_TIMEOUT, SETTINGS
 
 
@@ -23,6 +23,11 @@ def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
 def test_every_kind_occurs_where_there_are_faults_enough() -> None:
     assert {fault.kind for fault in plan(3, len(KINDS), spacing=1.0)} == set(KINDS)
     assert len(plan(3, 5, spacing=1.0)) == 5
+
+
+def test_twilio_is_not_told_to_do_what_only_missive_can() -> None:
+    assert set(KINDS) - set(kinds_of("twilio")) == {"never_handed_over"}
+    assert set(kinds_of("missive")) == set(KINDS)
 
 
 def test_faults_come_in_order_and_as_far_apart_as_asked() -> None:

@@ -81,6 +81,16 @@ async def test_the_requests_tell_the_pace() -> None:
     assert only_totals == {"totals": {**only_totals["totals"], "requests": 1, "kinds": {"twilio_log": 1}}}
 
 
+async def test_the_requests_tell_why_a_text_was_refused() -> None:
+    async with simulator(plan={"numbers": {ALICE: "invalid"}}) as sim:
+        await sim.missive(to=ALICE)
+        await sim.twilio(to=ALICE)
+        requests = (await sim.control("GET", "/requests"))["requests"]
+    assert [(item["to"], item["status"], item["code"]) for item in requests] == [
+        (ALICE, 400, None), (ALICE, 400, 21211)
+    ]  # fmt: skip
+
+
 def test_the_most_within_a_window_is_found_wherever_it_is() -> None:
     assert most_within([], 1.0) == 0
     assert most_within([0.0, 1.0, 2.0], 1.0) == 1
