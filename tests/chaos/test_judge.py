@@ -25,6 +25,15 @@ def skipped(why: str, text: Text = ANNS) -> Text:
     return replace(text, state="skipped", why=why)
 
 
+def test_one_that_was_kept_and_skipped_later_reached_nobody_and_one_that_left_did() -> None:
+    text = skipped("opted_out")
+    excuses = Excuses(opted_out=frozenset({text.number}))
+    [left] = sent(text)
+    assert judge.lost([replace(left, left=False)], [text], excuses) == []
+    [found] = judge.lost([left], [text], excuses)
+    assert "not on record as accepted, but as ['skipped opted_out']" in found
+
+
 def test_one_text_each_is_neither_twice_nor_lost() -> None:
     assert judge.twice(sent(ANNS, BENS), [ANNS, ANNS_SECOND, BENS]) == []
     assert judge.lost(sent(ANNS, BENS), [ANNS, ANNS_SECOND, BENS], ANN_REPLIED) == []
