@@ -118,10 +118,11 @@ def lost(sent: Sequence[Sent], texts: Sequence[Text], excuses: Excuses) -> list[
         we, they = ours[to, body], theirs[to, body]
         if they < we:
             found.append(f"{to}: {we} of {body[:40]!r} are on record as accepted, the carrier has {they}")
-        elif handed_over[to, body] and not we:
-            # One that was kept, and whose answer was lost, is in no log: it counts as never sent, and may be skipped.
+        elif they and not we:
             record = sorted({f"{x.state} {x.why or ''}".strip() for x in texts if (x.number, x.body) == (to, body)})
-            found.append(f"{to}: the carrier has {body[:40]!r}, not on record as accepted, but as {record}")
+            # One that was kept, and whose answer was lost, is in no log: it counts as never sent, and may be skipped.
+            if handed_over[to, body] or not all(state.startswith("skipped") for state in record) or not record:
+                found.append(f"{to}: the carrier has {body[:40]!r}, not on record as accepted, but as {record}")
     return found
 
 
