@@ -22,7 +22,7 @@ from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 from psycopg.errors import UndefinedTable
 
-from libs.common import database, delays, mending, messaging, nodes, serving, telemetry, topology, tracing
+from libs.common import database, delays, ending, mending, messaging, nodes, serving, telemetry, topology, tracing
 from libs.common.clock import Clock, utc_now
 from libs.common.database import Pool
 from libs.common.errors import SettingsError
@@ -93,9 +93,7 @@ def create(
             try:
                 yield
             finally:
-                for task in running:
-                    task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
+                await ending.end(running)
         tracing.shutdown()
         log.info("stopped")
 

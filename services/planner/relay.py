@@ -14,7 +14,7 @@ import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-from libs.common import database, delays, messaging, nodes, outbox, telemetry, topology
+from libs.common import database, delays, ending, messaging, nodes, outbox, telemetry, topology
 from libs.common.worker import Worker
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,7 +49,7 @@ async def run(worker: Worker) -> None:
             except TimeoutError:
                 pass
     finally:
-        listener.cancel()
+        await ending.end([listener])
 
 
 async def relay(worker: Worker, now: datetime) -> int:

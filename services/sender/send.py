@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from libs.common import database, messaging, pace, permits, telemetry, tracing, workdays
+from libs.common import database, ending, messaging, pace, permits, telemetry, tracing, workdays
 from libs.common.carriers import Carrier
 from libs.common.carriers.outcomes import Deferred, Outcome, Unknown
 from libs.common.commands import SendBatch
@@ -75,7 +75,8 @@ class Sender:
             async with database.transaction(self._worker.pool) as connection:
                 closed = await batches.close(connection, batch, started=run.started, now=self._worker.clock())
         finally:
-            heartbeat.cancel()
+            # A heartbeat that outlived this would keep everybody else from a batch that nobody works on.
+            await ending.end([heartbeat])
             # Whatever stopped the batch, an answer that is under way is worth having.
             await asyncio.gather(*run.requests, return_exceptions=True)
         log.info("batch_sent" if closed else "batch_lost", broadcast_id=batch.broadcast_id, started=run.started)

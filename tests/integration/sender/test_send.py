@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from libs.common import database, permits, texts
+from libs.common import database, ending, permits, texts
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
 from libs.common.clock import utc_now
 from libs.common.commands import SendBatch
 from libs.common.worker import Worker
 from services.planner import watchdog
+from services.sender import batches
 from services.sender.send import Sender
 from tests.support import outages
 from tests.support import world as worlds
@@ -241,6 +244,38 @@ async def test_a_worker_that_dies_in_a_request_leaves_a_text_that_is_not_sent_ag
     assert states.pop(started["id"]) == "uncertain"
     assert set(states.values()) == {"accepted"}
     assert Counter(item.to for item in carrier.requests).most_common(1)[0][1] == 1
+
+
+async def test_nothing_renews_the_lease_of_a_batch_that_has_failed(
+    fast: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool may let a cancellation go that comes together with a connection: the heartbeat went on for a minute."""
+    fast = quick(fast, lease=0.6)
+    broadcast = await fast.made(2)
+    renewing = asyncio.Event()
+    renewals: list[float] = []
+    renew = batches.renew
+
+    async def deaf_once(*args: Any, **kwargs: Any) -> bool:
+        renewals.append(time.monotonic())
+        if not renewing.is_set():
+            renewing.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+        return await renew(*args, **kwargs)
+
+    async def database_lost() -> Outcome:
+        await renewing.wait()
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(batches, "renew", deaf_once)
+    monkeypatch.setattr(ending, "AGAIN", 0.01)
+    step = await batch(fast, broadcast)
+    with pytest.raises(psycopg.OperationalError):
+        await Sender(fast.worker, fast.settings, ScriptedCarrier([database_lost])).send_batch(step)
+    failed = time.monotonic()
+    await asyncio.sleep(3 * fast.settings.lease)
+    assert [at for at in renewals if at > failed] == []
 
 
 async def test_a_started_text_becomes_uncertain_only_when_no_worker_can_still_wait_for_it(world: World) -> None:
