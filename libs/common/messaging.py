@@ -62,7 +62,7 @@ def message_id() -> UUID:
 
 
 def redelivered() -> bool:
-    """Tell whether the message handled now was given to a worker before, who did not finish with it."""
+    """Tell whether the message handled now was given to a worker before, maybe this one, who did not finish with it."""
     return _redelivered.get()
 
 
@@ -239,6 +239,8 @@ async def _patiently(call_next: Callable[[Any], Awaitable[Any]], msg: StreamMess
             return await call_next(msg)
         except TRANSIENT as error:
             log.warning("handler_waits", error=type(error).__name__, seconds=wait)
+            # What it had begun when it was stopped is its own to take up again: nobody else has to notice first.
+            _redelivered.set(True)
             await asyncio.sleep(wait)
     return await call_next(msg)
 

@@ -141,6 +141,30 @@ async def test_while_the_database_is_away_a_message_waits_with_its_handler(
     assert await dead_letters.browse(amqp_url) == []
 
 
+async def test_a_handler_that_is_tried_again_knows_that_it_did_not_finish_before(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds from its first try is its own: nobody need wait until that has run out."""
+    monkeypatch.setattr(messaging, "RETRIES", (0.05,))
+    seen: list[bool] = []
+
+    class Second(Handled):
+        async def handle(self, message: MakeBroadcast) -> None:
+            seen.append(messaging.redelivered())
+            await super().handle(message)
+
+    handled = Second(psycopg.OperationalError())
+    async with broker.consuming(amqp_url, handled.routes):
+        await send(amqp_url, envelope())
+        await send(amqp_url, envelope())
+
+        async def both() -> bool:
+            return len(handled.messages) == 2
+
+        await until(both, seconds=5)
+    assert sorted(seen) == [False, False, True]
+
+
 async def test_a_message_whose_handler_was_cut_off_is_delivered_again(amqp_url: str) -> None:
     begun = asyncio.Event()
 
