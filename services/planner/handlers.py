@@ -16,7 +16,13 @@ class Handlers:
         self._worker = worker
 
     async def event(self, message: e.Published) -> None:
-        """See what a broadcast needs next, now that something happened to it."""
+        """See what a broadcast needs next, now that something happened to it.
+
+        What follows from a schedule is `MakeBroadcast`, which is planned with it. By the time this message comes, the
+        broadcast may have been made by hand, and what that leads to is not the schedule's doing.
+        """
+        if isinstance(message, e.BroadcastScheduled | e.BroadcastEdited):
+            return
         await self._advance(message.broadcast_id, settle=isinstance(message, e.TextsUncertain))
 
     async def make_broadcast(self, message: MakeBroadcast) -> None:
