@@ -127,8 +127,9 @@ def answered(
 
     It is the one whose text, from the number that was written to, was the last to reach the person before they wrote.
     Where that was a follow-up, the one whose first text was the last to do so is as good: it may still have one to
-    send. One whose text began to leave after that one, and before the message was taken, cannot be told from it. To a
-    number that nothing came from, a message may be about anything that the person got.
+    send. One whose text began to leave after that one had begun to, and before the message was taken, cannot be told
+    from it: we know when texts begin to leave, not when they arrive. To a number that nothing came from, a message may
+    be about anything that the person got.
     """
     by_words = {(text.number, text.from_number, text.body): text for text in texts}
     planned = {text.id: text for text in texts}
@@ -152,12 +153,18 @@ def answered(
             found[message.sid] = {None, *(text.broadcast_id for _, text in under_way)}
             continue
         firsts = [entry for entry in before if not entry[2].is_second]
-        since = min(taken_at for _, taken_at, _ in (before[-1], *firsts[-1:]))
+        last = (before[-1], *firsts[-1:])
+        since = min(_began(text, taken_at, begun[message.number]) for _, taken_at, text in last)
         found[message.sid] = {
-            *(text.broadcast_id for _, _, text in (before[-1], *firsts[-1:])),
+            *(text.broadcast_id for _, _, text in last),
             *(text.broadcast_id for at, text in under_way if at > since and text.from_number == message.to),
         }
     return found
+
+
+def _began(text: Text, taken_at: float, begun: Iterable[tuple[float, Text]]) -> float:
+    """Give when the attempt began by which the carrier got a text."""
+    return max((at for at, other in begun if other.id == text.id and at <= taken_at), default=taken_at)
 
 
 def miscredited(may: Mapping[str, set[int | None]], replies: Iterable[Reply]) -> list[str]:

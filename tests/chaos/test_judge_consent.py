@@ -118,6 +118,14 @@ def test_a_broadcast_whose_text_is_on_its_way_meanwhile_may_be_the_one_that_is_m
     assert may(wrote(), reached(ANNS, at=10.0), begun={4: 19.0}) == {1}
 
 
+def test_which_of_two_texts_that_were_on_their_way_together_came_last_is_not_known_to_us() -> None:
+    """What began later may be taken earlier: a worker is stopped, a request is slow."""
+    sent = reached(LATER, at=10.0), reached(ANNS, at=12.0)
+    assert may(wrote(), *sent, begun={1: 9.0, 5: 9.5}) == {1, 3}
+    assert may(wrote(), *sent, begun={1: 9.0, 5: 8.5}) == {1}
+    assert may(wrote(), reached(ANNS, at=12.0), begun={1: 9.0, 5: 9.5}) == {1, 3}
+
+
 def test_a_message_to_a_number_that_sent_nothing_may_be_about_anything_that_was_sent() -> None:
     assert may(wrote(to=OUR_OTHER), reached(ANNS, at=10.0)) == {None}
     assert may(wrote(to=OUR_OTHER), reached(ANNS, at=10.0), begun={1: 9.0, 5: 30.0}) == {None, 1}
