@@ -42,6 +42,16 @@ SELECT id FROM outgoing_messages
 WHERE broadcast_id = %(broadcast_id)s AND state = 'claimed' ORDER BY id FOR NO KEY UPDATE
 """
 
+#: Which texts, as `m`, may be claimed, and in what order: that of the index of what is pending, whose columns are a
+#: range here. Were they equal to something, the primary key would give that order as well, and seem as cheap, past all
+#: that has left; so would the table itself without the order.
+CLAIMABLE = """
+(m.broadcast_id, m.is_second) >= (%(broadcast_id)s, %(is_second)s)
+AND (m.broadcast_id, m.is_second) <= (%(broadcast_id)s, %(is_second)s)
+AND m.state = 'pending' AND m.not_before <= %(now)s
+"""
+CLAIM_ORDER = "m.broadcast_id, m.is_second, m.id"
+
 #: Locks the texts of a broadcast that nobody has claimed, a bounded number at a time, in the order of the index of what
 #: is pending. Those that were skipped just now are still in that index: each call begins behind the last one.
 PENDING_OF = """

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from libs.common import pace, steps
+from libs.common import pace, steps, texts
 from libs.common.database import Connection
 from libs.common.settings import LANES, Settings
 from libs.common.workdays import quiet_until
@@ -19,11 +19,10 @@ FROM broadcasts b LEFT JOIN syncs s ON s.broadcast_id = b.id WHERE b.id = %(broa
 """
 
 #: What is left of a phase. The count stops at what all lanes can take.
-PHASE = """
+PHASE = f"""
 SELECT
-    (SELECT count(*) FROM (
-        SELECT FROM outgoing_messages WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s
-        AND state = 'pending' AND not_before <= %(now)s LIMIT %(enough)s) AS enough) AS claimable,
+    (SELECT count(*) FROM (SELECT FROM outgoing_messages m WHERE {texts.CLAIMABLE}
+                           ORDER BY {texts.CLAIM_ORDER} LIMIT %(enough)s) AS enough) AS claimable,
     EXISTS (SELECT FROM outgoing_messages WHERE broadcast_id = %(broadcast_id)s AND is_second = %(is_second)s
             AND state IN ('claimed', 'started')) AS in_flight,
     u.texts AS uncertain, u.newest AS newest_uncertain

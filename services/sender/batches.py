@@ -34,19 +34,15 @@ WHERE id = %(batch_id)s AND fence = %(fence)s AND closed_at IS NULL RETURNING id
 
 #: Claims texts until the batch holds `size` of them; other batches pass over those that this one looks at. They are
 #: found again one by one: a join would be planned for as many as a limit that is not known before might let through.
-#: The order is that of the index of pending texts, and its columns are a range: were they equal to something, the
-#: primary key would give that order as well, and seem as cheap, past all that has left.
-CLAIM = """
+CLAIM = f"""
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
     WHERE b.id = %(batch_id)s AND b.fence = %(fence)s AND b.closed_at IS NULL AND c.state = %(state)s
     FOR SHARE
 ), picked AS (
     SELECT m.id FROM outgoing_messages m
-    WHERE (m.broadcast_id, m.is_second) >= (%(broadcast_id)s, %(is_second)s)
-      AND (m.broadcast_id, m.is_second) <= (%(broadcast_id)s, %(is_second)s) AND m.state = 'pending'
-      AND m.not_before <= %(now)s AND EXISTS (SELECT FROM batch)
-    ORDER BY m.broadcast_id, m.is_second, m.id
+    WHERE {texts.CLAIMABLE} AND EXISTS (SELECT FROM batch)
+    ORDER BY {texts.CLAIM_ORDER}
     LIMIT greatest(0, %(size)s - (SELECT count(*) FROM outgoing_messages
                                   WHERE claimed_by = %(batch_id)s AND state = 'claimed'))
     FOR UPDATE SKIP LOCKED
