@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-#: Gives the time now as an aware datetime in UTC.
+#: A function that returns the time now as an aware datetime in UTC.
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Give the time now, aware, in UTC."""
+    """Return the time now, aware, in UTC."""
     return datetime.now(UTC)

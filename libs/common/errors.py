@@ -4,10 +4,15 @@
     ├── SettingsError             a setting is missing or cannot be read
     ├── ConcurrencyError          somebody else appended to the stream first
     ├── UnreadableMessage         a message that no codec can read
+    ├── Unpublishable             the broker does not take this one message
+    ├── BrokerUnfit               the broker answers and cannot be worked with
+    │   └── BrokerBlocked         it has an alarm and takes no messages
     └── Rejected                  the request makes no sense for what there is
         ├── NotFound
         ├── Conflict              not in this state
-        │   └── NotReconciled     the database was restored and is not settled yet
+        │   ├── NotReconciled     the database was restored and is not settled yet
+        │   ├── NotApproved       it takes two, and one has said so
+        │   └── AlreadySent       messages have left, and cannot be called back
         ├── Invalid               a field's value cannot be taken
         ├── NothingScheduled      no broadcast is scheduled for today
         ├── NoSegments            the broadcast has no audience
@@ -39,6 +44,18 @@ class UnreadableMessage(BroadsheetError):
     """A message cannot be read."""
 
 
+class Unpublishable(BroadsheetError):
+    """The broker does not take this message."""
+
+
+class BrokerUnfit(BroadsheetError):
+    """The broker answers and cannot be worked with."""
+
+
+class BrokerBlocked(BrokerUnfit):
+    """The broker takes no messages: it is short of memory or of disk space, and has an alarm."""
+
+
 class Rejected(BroadsheetError):
     """The request cannot be carried out."""
 
@@ -53,6 +70,14 @@ class Conflict(Rejected):
 
 class NotReconciled(Conflict):
     """The database was restored to a point in the past: nothing starts before `broadsheet reconcile`."""
+
+
+class NotApproved(Conflict):
+    """Nobody but its author has approved the broadcast yet."""
+
+
+class AlreadySent(Conflict):
+    """Messages of the broadcast have left: it cannot be called back any more."""
 
 
 class Invalid(Rejected):

@@ -1,106 +1,25 @@
-"""`broadsheet broadcast`, `segments` and `contacts`: the newsroom's work, over the API."""
+"""`broadsheet broadcast` and `stop-now`: the newsroom's work, over the API."""
 
-import json
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
-from libs.common.errors import SettingsError
-from libs.common.settings import Settings
+from libs.common.domain.states import BroadcastState
 from libs.console.client import LONG, PATIENCE, connect
-from libs.console.demo import progress
-from libs.console.running import named
+from libs.console.inputs import Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
+from libs.console.printing import Yes, after, agree, console, one_line, show, show_all
+from libs.console.report import outcomes, progress
 
-console = Console()
-broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and staff's levers.")
-segments = typer.Typer(no_args_is_help=True, help="The audience's segments.")
-contacts = typer.Typer(no_args_is_help=True, help="The people.")
-
-FINAL = ("completed", "cancelled", "missed")
+broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and what staff do to them.")
+FINAL = (BroadcastState.COMPLETED, BroadcastState.CANCELLED, BroadcastState.MISSED)
 PAUSE = 0.7  # seconds between two looks at a broadcast, at least
+SHOWN = 60  # characters of a message, in a question
 SHARE = 10  # times as long as a look takes, a watcher waits
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Id = Annotated[int, typer.Argument(help="The broadcast's id.")]
-
-
-def text_of(value: str) -> str:
-    """Give a text, or with `@` in front the content of the file that it names, to the byte. Raises BadParameter."""
-    if not value.startswith("@"):
-        return value
-    try:
-        return content_of(Path(value[1:])).decode()
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{value[1:]}: not UTF-8") from error
-
-
-def content_of(path: Path) -> bytes:
-    """Give the content of a file. Raises typer.BadParameter."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from error
-
-
-def zone() -> ZoneInfo:
-    """Give the organisation's time zone: this machine's may be another, and a container's is UTC."""
-    try:
-        return ZoneInfo(named("TIMEZONE") or Settings.model_fields["timezone"].default)
-    except (ValueError, OSError, KeyError) as error:
-        raise SettingsError("BROADSHEET_TIMEZONE: not a time zone of the IANA database") from error
-
-
-def time_of(value: str, now: datetime) -> datetime:
-    """Read `14:30` (today, in the zone of `now`) or an RFC 3339 time. Raises typer.BadParameter."""
-    try:
-        if "T" in value or " " in value:
-            given = datetime.fromisoformat(value)
-        else:
-            given = datetime.combine(now.date(), datetime.strptime(value, "%H:%M").time())  # noqa: DTZ007
-    except ValueError as error:
-        raise typer.BadParameter("give HH:MM or a time like 2026-03-04T14:30:00-05:00") from error
-    return given if given.tzinfo else given.replace(tzinfo=now.tzinfo)
-
-
-def share_of(value: str) -> dict[str, Any]:
-    """Read `ID:RATIO`. Raises typer.BadParameter."""
-    segment, _, ratio = value.partition(":")
-    try:
-        return {"segment_id": int(segment), "ratio": float(ratio or 100)}
-    except ValueError as error:
-        raise typer.BadParameter("give ID:PERCENT, such as 2:50") from error
-
-
-def show(item: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print one thing."""
-    if as_json:
-        print(json.dumps(item, indent=2, ensure_ascii=False))
-        return
-    table = Table(show_header=False)
-    for name, value in item.items():
-        if value is not None:
-            table.add_row(name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value))
-    console.print(table)
-
-
-def show_all(items: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
-    """Print a list."""
-    if as_json:
-        print(json.dumps(items, indent=2, ensure_ascii=False))
-        return
-    table = Table(*columns)
-    for item in items:
-        table.add_row(*("" if item.get(name) is None else str(item[name]) for name in columns))
-    console.print(table if items else "There is none.")
 
 
 @broadcasts.command()
@@ -109,33 +28,43 @@ def create(
         str, typer.Option(help="14:30 (today) or an RFC 3339 time; in BROADSHEET_TIMEZONE where it has no offset.")
     ],
     first: Annotated[str, typer.Option(help="The first message, or @file.")],
-    second: Annotated[str, typer.Option(help="The follow-up, or @file.")],
     segment: Annotated[list[str], typer.Option(help="ID:PERCENT of --max-recipients; may be repeated.")],
     max_recipients: Annotated[int, typer.Option(help="How many people get it at most.")],
+    second: Annotated[str | None, typer.Option(help="The follow-up, or @file; without it there is none.")] = None,
     second_delay: Annotated[int | None, typer.Option(help="Seconds from the last first message on.")] = None,
     from_number: Annotated[str | None, typer.Option(help="The number to send from.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Do not schedule it again for the next working day.")] = False,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="DAY=HH:MM, such as wed=14:00: it repeats on such weekdays alone, at these times."),
+    ] = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Schedule a broadcast."""
     body: dict[str, Any] = {
         "run_at": time_of(run_at, datetime.now(zone())).isoformat(),
         "first_message": text_of(first),
-        "second_message": text_of(second),
         "segments": [share_of(value) for value in segment],
         "max_recipients": max_recipients,
         "recurring": not once,
     }
+    if at:
+        body["week"] = dict(map(weekday_of, at))
+    if second is not None:
+        body["second_message"] = text_of(second)
     if second_delay is not None:
         body["second_delay"] = second_delay
     if from_number is not None:
         body["from_number"] = from_number
-    show(connect().call("POST", "/broadcasts", json=body, headers=_key()), as_json=as_json)
+    found = connect().call("POST", "/broadcasts", json=body, headers=key_header(key))
+    with after(f"Broadcast {found['id']} is scheduled."):
+        show(found, as_json=as_json)
 
 
 @broadcasts.command("list")
 def list_broadcasts(
-    state: Annotated[str | None, typer.Option(help="Only those in a state.")] = None, as_json: Json = False
+    state: Annotated[BroadcastState | None, typer.Option(help="Only those in a state.")] = None, as_json: Json = False
 ) -> None:
     """List the broadcasts, the newest first."""
     items = connect().all(f"/broadcasts?state={state}" if state else "/broadcasts")
@@ -150,18 +79,37 @@ def show_broadcast(broadcast_id: Id, as_json: Json = False) -> None:
 
 @broadcasts.command()
 def report(broadcast_id: Id, as_json: Json = False) -> None:
-    """Show what became of a broadcast's texts."""
+    """Show what became of a broadcast's messages."""
     found = connect().call("GET", f"/broadcasts/{broadcast_id}/report")
     if as_json:
         show(found, as_json=True)
     else:
         console.print(progress(found))
+        explained = connect().call("GET", f"/broadcasts/{broadcast_id}/outcomes")
+        for table in outcomes(explained, only_wrong=True):
+            console.print(table)
 
 
 @broadcasts.command()
-def make(as_json: Json = False) -> None:
+def explain(broadcast_id: Id, as_json: Json = False) -> None:
+    """Say in words what became of a broadcast's messages, and what to do about it."""
+    found = connect().call("GET", f"/broadcasts/{broadcast_id}/outcomes")
+    if as_json:
+        show(found, as_json=True)
+        return
+    tables = outcomes(found)
+    for table in tables:
+        console.print(table)
+    if not tables:
+        console.print("Nobody is drawn yet.")
+
+
+@broadcasts.command()
+def make(key: Key = None, as_json: Json = False) -> None:
     """Make the nearest scheduled broadcast of today now."""
-    show(connect().call("POST", "/make", headers=_key(), within=LONG), as_json=as_json)
+    found = connect().call("POST", "/make", headers=key_header(key), within=LONG)
+    with after(f"Broadcast {found['broadcast_id']} is made."):
+        show(found, as_json=as_json)
 
 
 @broadcasts.command()
@@ -179,27 +127,64 @@ def watch(broadcast_id: Id) -> None:
             time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
 
 
-def _lever(name: str, within: float) -> None:
-    def pull(broadcast_id: Id, as_json: Json = False) -> None:
-        path = f"/broadcasts/{broadcast_id}/{name}"
-        show(connect().call("POST", path, headers=_key(), within=within), as_json=as_json)
+def _command(name: str, within: float) -> None:
+    def run(broadcast_id: Id, key: Key = None, as_json: Json = False) -> None:
+        _act(name, broadcast_id, within, key, as_json=as_json)
 
-    pull.__doc__ = f"{name.capitalize().replace('-', ' ')} a broadcast; twice does no harm."
-    broadcasts.command(name)(pull)
+    run.__doc__ = f"{name.capitalize().replace('-', ' ')} a broadcast; twice does no harm."
+    broadcasts.command(name)(run)
 
 
-for lever, patience in (("pause", PATIENCE), ("resume", PATIENCE), ("cancel", LONG), ("send-now", LONG)):
-    _lever(lever, patience)
+for action, patience in (
+    ("pause", PATIENCE), ("resume", PATIENCE), ("skip", PATIENCE), ("stop-repeating", PATIENCE), ("send-now", LONG),
+    ("call-back", LONG),
+):  # fmt: skip
+    _command(action, patience)
+
+
+@broadcasts.command()
+def cancel(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+    """Cancel a broadcast for good, after asking; twice does no harm."""
+    if not yes:
+        found = connect().call("GET", f"/broadcasts/{broadcast_id}")
+        words = one_line(found["first_message"])
+        shown = words if len(words) <= SHOWN else f"{words[:SHOWN]}…"
+        agree(f"Cancel broadcast {broadcast_id} ({found['state']}, “{shown}”) for good?", yes=yes)
+    _act("cancel", broadcast_id, LONG, key, as_json=as_json)
+
+
+@broadcasts.command("send-again")
+def send_again(
+    broadcast_id: Id,
+    message_id: Annotated[int, typer.Argument(help="The message's id; `messages?state=uncertain` lists them.")],
+    by: Annotated[str, typer.Option(help="Who says so, by name; it is on record.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    yes: Yes = False,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Send a message again of which nobody can tell whether it was sent: it may come twice."""
+    agree(f"Send message {message_id} again, though it may have arrived?", yes=yes)
+    path = f"/broadcasts/{broadcast_id}/messages/{message_id}/send-again"
+    found = connect().call("POST", path, json={"by": by, "reason": reason}, headers=key_header(key))
+    with after(f"Message {message_id} will be sent again."):
+        show(found, as_json=as_json)
+
+
+def _act(name: str, broadcast_id: int, within: float, key: str | None, *, as_json: bool) -> None:
+    found = connect().call("POST", f"/broadcasts/{broadcast_id}/{name}", headers=key_header(key), within=within)
+    with after(f"Done: {name} broadcast {broadcast_id}."):
+        show(found, as_json=as_json)
 
 
 def stop_now(as_json: Json = False) -> None:
     """Pause every broadcast that sends or waits, at once. Exit status 1 if one could not be."""
     found = connect().call("POST", "/stop")
-    if as_json:
-        show(found, as_json=True)
-    else:
-        for line in stopped(found):
-            console.print(line, highlight=False)
+    with after(f"Paused: {found['paused']}. Not stopped: {found['not_stopped']}."):
+        if as_json:
+            show(found, as_json=True)
+        else:
+            console.print("\n".join(stopped(found)))
     if found["not_stopped"]:
         raise typer.Exit(1)
 
@@ -213,53 +198,3 @@ def stopped(found: Mapping[str, Any]) -> list[str]:
         begins = f"Begins at {each['run_at']}: broadcast {each['broadcast_id']}"
         lines.append(f"{begins} (broadsheet broadcast cancel {each['broadcast_id']})")
     return lines
-
-
-@segments.command("create")
-def create_segment(
-    name: str,
-    any_: Annotated[list[str] | None, typer.Option("--any", help="At least one of these tags.")] = None,
-    all_: Annotated[list[str] | None, typer.Option("--all", help="Every one of these tags.")] = None,
-    none: Annotated[list[str] | None, typer.Option("--none", help="None of these tags.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Create a segment: a filter over tags."""
-    body = {"name": name, "filter": {"any": any_ or [], "all": all_ or [], "none": none or []}}
-    show(connect().call("POST", "/segments", json=body, headers=_key()), as_json=as_json)
-
-
-@segments.command("list")
-def list_segments(as_json: Json = False) -> None:
-    """List the segments."""
-    show_all(connect().all("/segments"), ("id", "name", "filter"), as_json=as_json)
-
-
-@contacts.command("import")
-def import_contacts(
-    file: Annotated[Path, typer.Argument(help="CSV with phone_number, name, tags; - for standard input.")],
-    as_json: Json = False,
-) -> None:
-    """Import people from a CSV file; rows that cannot be taken are listed, the others are in."""
-    content = sys.stdin.buffer.read() if str(file) == "-" else content_of(file)
-    headers = {"Content-Type": "text/csv", **_key()}
-    found = connect().call("POST", "/contacts/import", content=content, headers=headers, within=LONG)
-    show({name: value for name, value in found.items() if as_json or name != "rejected"}, as_json=as_json)
-    for row in found["rejected"] if not as_json else ():
-        console.print(f"line {row['line']}: {row['reason']}", highlight=False)
-
-
-def erase(
-    number: Annotated[str, typer.Argument(help="The phone number of whoever asks to be forgotten.")],
-    opt_out: Annotated[
-        bool, typer.Option(help="Keep the number as an opt-out, so that no later import brings it back.")
-    ] = True,
-) -> None:
-    """Erase a person, contact or not: number, name, tags, replies. What has not left for them will not."""
-    connect().call("DELETE", "/contacts", params={"phone_number": number, "opt_out": opt_out})
-    kept = "; the number stays as an opt-out alone" if opt_out else ""
-    console.print(f"{number} is erased{kept}.", highlight=False)
-
-
-def _key() -> dict[str, str]:
-    """Give the header that makes a call that is tried again have its effect once."""
-    return {"Idempotency-Key": str(uuid4())}

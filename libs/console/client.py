@@ -1,14 +1,22 @@
 """The API as the command line calls it."""
 
+import time
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from libs.console.running import RUN_FILE, named, recorded
+from libs.console.local_stack import RUN_FILE, named, recorded, somebody
 
 PATIENCE = 60.0  # seconds for which an answer is awaited
 #: Seconds for calls that draw, import or skip what may be a million people: one of their statements may take 900.
 LONG = 960.0
+KEY_HEADER = "Idempotency-Key"
+#: Says who runs the command, for history.
+USER_HEADER = "Broadsheet-User"
+#: How often a call with a key is made whose connection broke before the answer came: it has its effect once.
+TRIES = 3
 
 
 class ApiError(Exception):
@@ -20,7 +28,7 @@ class NoApi(Exception):
 
 
 def connect() -> "Client":
-    """Give a client of the API that the environment names, or that `broadsheet up` runs in this folder."""
+    """Return a client of the API that the environment names, or that `broadsheet up` runs in this folder."""
     running = recorded()
     url = named("API_URL") or (running.api_url if running else "")
     keys = named("API_KEYS") or (running.api_key if running else "")
@@ -37,28 +45,64 @@ class Client:
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {key}", USER_HEADER: quote(somebody().name)}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     def call(self, method: str, path: str, *, within: float = PATIENCE, **options: Any) -> Any:
-        """Give the answer's JSON, or None where it has no content."""
-        try:
-            answer = self._http.request(method, path, timeout=httpx.Timeout(PATIENCE, read=within), **options)
-        except httpx.ReadTimeout as error:
-            raise NoApi(
-                f"{self.url} has not answered within {within:g} seconds; what was asked for may still be under way."
-            ) from error
-        except httpx.TransportError as error:
-            raise NoApi(f"{self.url} does not answer ({type(error).__name__}).") from error
+        """Return the answer's JSON, or None where it has no content."""
+        key = options.get("headers", {}).get(KEY_HEADER)
+        ends = time.monotonic() + within
+        while True:
+            answer = self._answer(TRIES if key else 1, key, method, path, within, options)
+            # Too much at once: the API has done nothing yet, and says when to come again.
+            pause = int(answer.headers.get("Retry-After", "")) if _is_to_come_again(answer) else None
+            if pause is None or time.monotonic() + pause > ends:
+                break
+            time.sleep(pause)
         if not answer.is_success:
             raise ApiError(explain(answer))
         return answer.json() if answer.content else None
 
+    def _answer(
+        self, tries: int, key: str | None, method: str, path: str, within: float, options: dict[str, Any]
+    ) -> httpx.Response:
+        again = f" To be told what became of it, and to do it if it is not done, run it again with --key {key}."
+        try:
+            return self._http.request(method, path, timeout=httpx.Timeout(PATIENCE, read=within), **options)
+        except httpx.ConnectError as error:
+            raise NoApi(f"{self.url} does not answer ({type(error).__name__}).") from error
+        except httpx.ReadTimeout as error:
+            raise NoApi(
+                f"{self.url} has not answered within {within:g} seconds; what was asked for may still be under way."
+                + (again if key else "")
+            ) from error
+        except httpx.TransportError as error:
+            if tries > 1:
+                return self._answer(tries - 1, key, method, path, within, options)
+            raise NoApi(f"{self.url} broke off ({type(error).__name__}).{again if key else ''}") from error
+
+    def download(self, path: str, file: Path, params: dict[str, Any]) -> None:
+        """Write what the API streams to a file, as it comes; a file that is half there is taken away again."""
+        try:
+            with self._http.stream("GET", path, params=params) as answer, file.open("wb") as written:
+                if not answer.is_success:
+                    answer.read()
+                    raise ApiError(explain(answer))
+                for part in answer.iter_bytes():
+                    written.write(part)
+        except httpx.TransportError as error:
+            file.unlink(missing_ok=True)
+            raise NoApi(f"{self.url} broke off ({type(error).__name__}).") from error
+        except ApiError:
+            file.unlink(missing_ok=True)
+            raise
+
     def all(self, path: str) -> list[dict[str, Any]]:
-        """Give every item of a list, page after page."""
+        """Return every item of a list, page after page."""
         items: list[dict[str, Any]] = []
         cursor = ""
         while True:
@@ -67,6 +111,10 @@ class Client:
             if page["next_cursor"] is None:
                 return items
             cursor = f"&cursor={page['next_cursor']}"
+
+
+def _is_to_come_again(answer: httpx.Response) -> bool:
+    return answer.status_code == httpx.codes.TOO_MANY_REQUESTS and answer.headers.get("Retry-After", "").isdecimal()
 
 
 def explain(answer: httpx.Response) -> str:

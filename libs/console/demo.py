@@ -2,35 +2,46 @@
 
 The flow is the real one; only settings are shorter. It runs everything itself, or uses what runs elsewhere
 (`--against`), where another demo may have run before. It ends with the two ledgers side by side and says what comparing
-them gives; the exit status is 0 only if nobody got a text twice, nobody is lost and nobody heard from us after STOP.
+them gives; the exit status is 0 only if nobody got a message twice, nobody is lost and nobody heard from us after STOP.
 """
 
 import asyncio
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from libs.common.domain.roles import Role
+from libs.common.domain.states import BroadcastState
 from libs.console.client import Client
-from libs.console.running import Running, everything
-from libs.console.verdict import Verdict, judge
-
-console = Console()
+from libs.console.ledger_check import Verdict, judge
+from libs.console.local_stack import Running
+from libs.console.printing import console, one_line, styled
+from libs.console.report import outcomes, progress
+from libs.console.running import everything, told_to_end
 
 PEOPLE = 300
+FIRST_NAMES = (
+    "Ana", "Ben", "Chidi", "Dolores", "Elena", "Farid", "Grace", "Hassan", "Imani", "Jorge", "Keisha", "Luis", "Mei",
+    "Nadia", "Omar", "Priya", "Rosa", "Samuel", "Tanya", "Walter",
+)  # fmt: skip
+LAST_NAMES = (
+    "Diaz", "Okafor", "Haddad", "Johnson", "Kowalski", "Lee", "Moreno", "Nguyen", "Patel", "Rahman", "Robinson",
+    "Sanders", "Torres", "Washington", "Young",
+)  # fmt: skip
 RECIPIENTS = 240
-RATE = 15  # texts a second
+RATE = 15  # messages a second
 PATIENCE = 150.0  # seconds from the start of the broadcast
 FIRST = (
     "Buenos días! It's the Detroit desk: how's your street lighting? 💡\n"
-    'Reply with "good", 50 % or {worse}. Reply STOP to hear no more.'
+    'Reply with "good", 50 % or {} worse. Reply STOP to hear no more.'
 )
 SECOND = "We'd still love to hear from you: ¿qué tal la luz en su calle? Path C:\\lamps, $$ or %s, it's all welcome 🙂"
 
@@ -38,19 +49,23 @@ SETTINGS = {
     "SEND_RATE": str(RATE),
     "MISSIVE_WINDOWS": "100/5",
     "SECOND_DELAY": "6",
+    "SEND_HOLD": "0",
     "LEASE": "3",
     "REQUEST_TIMEOUT": "2",
     "SETTLE_AFTER": "9",
     "SYNC_INTERVAL": "2",
+    "HANDOVER_AFTER": "12",
     "WATCHDOG_INTERVAL": "1",
     "QUIET_HOURS": "",
     "CARRIER": "missive",
 }
+#: Who signs in at the desk of a demo that stays.
+VISITOR = {"email": "demo@example.org", "name": "Demo", "role": Role.ADMIN}
 ZONES = ("America/Detroit", "Asia/Tokyo", "Europe/Paris")
 
 
 def simulated(seed: int) -> dict[str, object]:
-    """Give the simulator's configuration: what handsets do, and the windows that the settings keep."""
+    """Return the simulator's configuration: what handsets do, and the windows that the settings keep."""
     return {
         "limits": {"concurrent": 5, "windows": [[100, 5.0]]},
         "plan": {
@@ -66,7 +81,7 @@ def simulated(seed: int) -> dict[str, object]:
     }
 
 
-#: What goes wrong on the way: one refusal for now, and one connection that breaks after the text was taken.
+#: What goes wrong on the way: one refusal for now, and one connection that breaks after the message was taken.
 FAULTS = (
     {"kind": "rate_limited", "on": "send", "skip": 40, "count": 1, "retry_after": 2},
     {"kind": "cut_after", "on": "send", "skip": 90, "count": 1},
@@ -74,16 +89,17 @@ FAULTS = (
 
 
 def people() -> str:
-    """Give about 300 contacts as CSV, in three overlapping groups."""
+    """Return about 300 contacts as CSV, in three overlapping groups."""
     rows = ["phone_number,name,tags"]
     for n in range(PEOPLE):
         tags = [name for name, every in (("eastside", 2), ("tenants", 3), ("lights", 5)) if n % every == 0]
-        rows.append(f"+1313555{1000 + n},Reader {n},{';'.join(tags or ['eastside'])}")
+        name = f"{FIRST_NAMES[n % len(FIRST_NAMES)]} {LAST_NAMES[n // len(FIRST_NAMES)]}"
+        rows.append(f"+1313555{1000 + n},{name},{';'.join(tags or ['eastside'])}")
     return "\n".join(rows)
 
 
 def zone_of_today(now: datetime) -> str:
-    """Give a time zone in which it stays today for the next few minutes."""
+    """Return a time zone in which it stays today for the next few minutes."""
     later = now + timedelta(minutes=5)
     return next(
         name for name in ZONES if now.astimezone(ZoneInfo(name)).date() == later.astimezone(ZoneInfo(name)).date()
@@ -91,39 +107,55 @@ def zone_of_today(now: datetime) -> str:
 
 
 async def run_against(api_url: str, key: str, simulator_url: str) -> bool:
-    """Run the demo against an API and a simulator that run already; tell whether the verdict holds."""
+    """Run the demo against an API and a simulator that run already; return whether the verdict holds."""
     running = Running(
-        api_url=api_url, api_key=key, database_url="", amqp_url="", simulator_url=simulator_url, logs="the containers'"
-    )
+        api_url=api_url, api_key=key, database_url="", amqp_url="", simulator_url=simulator_url,
+        logs="the containers'", settings={},
+    )  # fmt: skip
     return await _broadcast(running, os.environ.get("BROADSHEET_TIMEZONE") or ZONES[0], datetime.now(UTC))
 
 
-async def run(seed: int) -> bool:
-    """Run the demo; tell whether the verdict holds."""
+async def run(seed: int, *, stay: bool = False) -> bool:
+    """Run the demo; return whether the verdict holds. With `stay` it returns only once it is told to end."""
     zone = os.environ.get("BROADSHEET_TIMEZONE") or zone_of_today(datetime.now(UTC))
     began = asyncio.get_running_loop().time()
     settings = {**SETTINGS, "TIMEZONE": zone}
     async with everything(settings=settings, simulator=simulated(seed), tell=_tell, fresh=True) as (running, _):
         took = asyncio.get_running_loop().time() - began
         _tell(f"api, planner, sender, twilio_sync and the carrier simulator run after {took:.0f} s")
-        return await _broadcast(running, zone, None)
+        if not stay:
+            return await _broadcast(running, zone, None)
+        link = await asyncio.to_thread(invite, running)
+        _tell(f"watch it at the desk, as {VISITOR['name']}, who may do everything: {link}")
+        holds = await _broadcast(running, zone, None)
+        _tell(f"the desk stays at {running.desk_url}")
+        _tell(f"if you have not chosen a password yet, sign in by {link}")
+        _tell("Ctrl-C ends it, and removes what it has written")
+        await told_to_end().wait()
+        return holds
+
+
+def invite(running: Running) -> str:
+    """Make the desk's first user; return the link behind which a password is chosen."""
+    with closing(Client(running.api_url, running.api_key)) as client:
+        return str(client.call("POST", "/users", json=VISITOR)["link"])
 
 
 async def _broadcast(running: Running, zone: str, began: datetime | None) -> bool:
-    """Send a broadcast and judge it. `began` sets its names and texts apart from those of a demo before it."""
+    """Send a broadcast and judge it. `began` sets its names and messages apart from those of a demo before it."""
     mark = f" ({began:%H:%M:%S.%f})" if began else ""
     bodies = (FIRST + mark, SECOND + mark)
-    client = Client(running.api_url, running.api_key)
-    broadcast_id = await asyncio.to_thread(_prepare, client, running, bodies, mark)
-    report = await _follow(client, broadcast_id)
-    return await asyncio.to_thread(_conclude, client, running, broadcast_id, report, bodies, mark, zone)
+    with closing(Client(running.api_url, running.api_key)) as client:
+        broadcast_id = await asyncio.to_thread(prepare, client, running, bodies, mark)
+        report = await follow(client, broadcast_id)
+        return await asyncio.to_thread(_conclude, client, running, broadcast_id, report, bodies, mark, zone)
 
 
-def _tell(text: str) -> None:
-    console.print(f"[dim]·[/] {text}", highlight=False)
+def _tell(message: str) -> None:
+    console.print(styled("·", "dim"), message, soft_wrap=True)  # an address stays in one piece
 
 
-def _prepare(client: Client, running: Running, bodies: tuple[str, str], mark: str) -> int:
+def prepare(client: Client, running: Running, bodies: tuple[str, str], mark: str) -> int:
     """Bring in the people, schedule a broadcast for a few seconds from now, and plan what goes wrong."""
     imported = client.call("POST", "/contacts/import", content=people(), headers={"Content-Type": "text/csv"})
     _tell(f"{imported['imported']} contacts imported, in three overlapping segments")
@@ -148,8 +180,8 @@ def _prepare(client: Client, running: Running, bodies: tuple[str, str], mark: st
     return int(broadcast["id"])
 
 
-async def _follow(client: Client, broadcast_id: int) -> dict[str, Any]:
-    """Show the broadcast go by; give the report it ends with, or the last one before patience ran out."""
+async def follow(client: Client, broadcast_id: int) -> dict[str, Any]:
+    """Show the broadcast go by; return the report it ends with, or the last one before patience ran out."""
     ends = asyncio.get_running_loop().time() + PATIENCE
     shown = ""
     with Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
@@ -160,24 +192,9 @@ async def _follow(client: Client, broadcast_id: int) -> dict[str, Any]:
             elif report["state"] != shown:
                 shown = report["state"]
                 _tell(f"{shown}: {report['ledger']['accepted']} sent, {report['replies']} replies")
-            if report["state"] == "completed" or asyncio.get_running_loop().time() > ends:
+            if report["state"] == BroadcastState.COMPLETED or asyncio.get_running_loop().time() > ends:
                 return report
             await asyncio.sleep(0.4)
-
-
-def progress(report: Mapping[str, Any]) -> Table:
-    """Draw where a broadcast is."""
-    table = Table(title=f"{report['state']}", title_justify="left")
-    for column in ("", "planned", "sent", "refused", "skipped", "uncertain", "left", "texts a second"):
-        table.add_column(column, justify="right" if column else "left")
-    for name in ("first", "second"):
-        ledger, pace = report[name]["ledger"], report[name]["pace"]
-        refused, skipped = sum(ledger["refused"].values()), sum(ledger["skipped"].values())
-        rate = "" if not pace["rate"] else f"{pace['rate']:.1f} of {report['allowed_rate']:g}"
-        cells = (ledger["planned"], ledger["accepted"], refused, skipped, ledger["uncertain"], ledger["undecided"])
-        table.add_row(f"{name} message", *map(str, cells), rate)
-    table.caption = f"{report['replies']} replies, {report['opt_outs']} said STOP, {report['delivered']} delivered"
-    return table
 
 
 def _conclude(
@@ -189,26 +206,28 @@ def _conclude(
     mark: str,
     zone: str,
 ) -> bool:
-    """Show the report, the history and both ledgers; tell whether the verdict holds."""
+    """Show the report, the history and both ledgers; return whether the verdict holds."""
     console.print(progress(report))
+    for table in outcomes(client.call("GET", f"/broadcasts/{broadcast_id}/outcomes"), only_wrong=True):
+        console.print(table)
     ledger = report["ledger"]
     _show_segments(report)
     _show_history(f"broadcast-{broadcast_id}", client.all(f"/broadcasts/{broadcast_id}/events"))
     theirs = httpx.get(f"{running.simulator_url}/_simulator/ledger").raise_for_status().json()
-    # Without a mark every text is this broadcast's, also one whose body arrived garbled.
-    theirs["texts"] = [text for text in theirs["texts"] if mark in text["body"]]
+    # Without a mark every message is this broadcast's, also one whose body arrived garbled.
+    theirs["messages"] = [message for message in theirs["messages"] if mark in message["body"]]
     planned = client.all(f"/broadcasts/{broadcast_id}/messages")
     verdict = judge(planned, bodies, theirs)
-    _show_ledgers(ledger, theirs["texts"], verdict)
+    _show_ledgers(ledger, theirs["messages"], verdict)
     following = client.call("GET", f"/broadcasts/{report['next_broadcast_id']}")
     run_at = datetime.fromisoformat(following["run_at"]).astimezone(ZoneInfo(zone))
     console.print(f"The next broadcast, {following['id']}, runs on {run_at:%A %d %B at %H:%M:%S} ({zone}).")
-    completed = report["state"] == "completed"
+    completed = report["state"] == BroadcastState.COMPLETED
     colour = "green" if verdict.holds and completed else "red"
-    console.print(
-        f"[bold {colour}]{verdict.texts} texts, {verdict.twice} twice, {verdict.lost} lost, "
-        f"{verdict.after_stop} after STOP[/]" + ("" if completed else f" [red](still {report['state']})[/]")
-    )
+    words = f"{verdict.messages} messages, {verdict.twice} twice, {verdict.lost} lost, {verdict.after_stop} after STOP"
+    if not completed:
+        words += f" (still {report['state']})"
+    console.print(styled(words, f"bold {colour}"))
     if not (verdict.holds and completed):
         console.print(f"The logs are in {running.logs}.")
     return verdict.holds and completed
@@ -223,7 +242,7 @@ def _show_segments(report: Mapping[str, Any]) -> None:
 
 def _show_history(own: str, events: list[dict[str, Any]]) -> None:
     """Print the events of the broadcast's own stream one by one, the others by their number."""
-    table = Table("time", "event", "what", title="history", title_justify="left")
+    table = Table("time", "event", "who", "what", title="history", title_justify="left")
     others: dict[str, int] = {}
     for event in events:
         if event["stream"] != own:
@@ -231,9 +250,10 @@ def _show_history(own: str, events: list[dict[str, Any]]) -> None:
             continue
         named = ("run_at", "recipients", "second_due_at", "next_broadcast_id", "unsettled")
         what = ", ".join(f"{name} {event['data'][name]}" for name in named if event["data"].get(name) is not None)
-        table.add_row(event["occurred_at"][11:23], event["type"], what)
+        who = event["actor_name"] or event["actor"]
+        table.add_row(event["occurred_at"][11:23], event["type"], one_line(who), what)
     for name, count in sorted(others.items()):
-        table.add_row("", name, f"{count} of them", style="dim")
+        table.add_row("", name, "", f"{count} of them", style="dim")
     console.print(table)
 
 
@@ -246,7 +266,8 @@ def _show_ledgers(ours: Mapping[str, Any], theirs: Sequence[Mapping[str, Any]], 
     for reason, count in ours["skipped"].items():
         table.add_row(f"skipped: {reason}", str(count), "")
     table.add_row("uncertain", str(ours["uncertain"]), "")
-    for status, count in sorted(Counter(text["status"] for text in theirs).items()):
+    table.add_row("not handed over", str(ours["not_handed_over"]), "")
+    for status, count in sorted(Counter(message["status"] for message in theirs).items()):
         table.add_row(f"… {status}", "", str(count))
     table.add_row("twice", "", str(verdict.twice))
     console.print(table)

@@ -3,46 +3,47 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 
-import httpx
-import psycopg
-from rich.console import Console
 from rich.table import Table
+from sqlalchemy import text
 
-from libs.common import carriers, database, delays, nodes, restored
-from libs.common.carriers.errors import CarrierUnreadable
+from libs.common import database
+from libs.common.broadcasts import restore_hold
+from libs.common.domain.calendar import next_holidays
 from libs.common.errors import SettingsError
 from libs.common.settings import ApiSettings, CarrierSettings, Settings, load
-from libs.console.running import recorded
-
-console = Console()
+from libs.console import broker_checks, carrier_checks, local_stack
+from libs.console.carrier_checks import Found
+from libs.console.printing import console, styled
 
 SKEW = 2.0  # seconds that this machine's clock and the database's may differ
-Found = tuple[str, bool, str]
+HOLIDAYS = 5  # that are printed
 
 
 async def examine() -> bool:
     """Look at everything, print what was found, and tell whether all is well."""
     found: list[Found] = []
-    running = recorded()
-    brought = {} if running is None else {"database_url": running.database_url, "amqp_url": running.amqp_url}
+    runs_here = bool(local_stack.running_settings())
     for cls in (ApiSettings, CarrierSettings):
         try:
-            load(cls, **brought)
+            local_stack.load(cls)
         except SettingsError as error:
             found += [("settings", False, problem) for problem in str(error).split("; ")]
         else:
             found.append((f"settings of {'the API' if cls is ApiSettings else 'the workers'}", True, "all there"))
     found = list(dict.fromkeys(found))
     try:
-        settings = load(CarrierSettings, **brought)
+        settings = local_stack.load(CarrierSettings)
     except SettingsError:
         settings = None
     if settings is not None:
+        found += calendar(settings, datetime.now(UTC))
         checks: list[tuple[str, Callable[[CarrierSettings], Awaitable[Found]]]] = [
-            ("database", database_check), *broker_checks(settings), ("Twilio", _twilio), ("Missive", _missive),
+            ("database", database_check), *broker_checks.checks(settings), ("Twilio", carrier_checks.twilio),
+            ("Twilio's signatures", carrier_checks.twilio_signatures),
+            ("our numbers", carrier_checks.numbers), ("Missive", carrier_checks.missive),
+            ("public address", carrier_checks.public_url),
         ]  # fmt: skip
         for name, check in checks:
             try:
@@ -50,28 +51,28 @@ async def examine() -> bool:
                     found.append(await check(settings))
             except TimeoutError:
                 found.append((name, False, "no answer within 20 s"))
-    if running is None:
+    if not runs_here:
         found.append(_port())
     _print(found)
     return all(well for _, well, _ in found)
 
 
 async def database_check(settings: Settings) -> Found:
-    """Tell whether the database answers, fits this release and may be worked with."""
+    """Return whether the database answers, fits this release and may be worked with."""
+    engine = database.create_engine(settings.database_url.get_secret_value(), size=1, pooler=settings.database_pooler)
     try:
-        async with await database.connect(settings.database_url) as connection:
-            row = await (await connection.execute("SELECT clock_timestamp() AS now, version()")).fetchone()
-            assert row is not None
-            skew = abs((row["now"] - datetime.now(UTC)).total_seconds())
+        async with database.disposing(engine), database.transaction(engine) as connection:
+            now, version = (await connection.execute(text("SELECT clock_timestamp(), version()"))).one()
+            skew = abs((now - datetime.now(UTC)).total_seconds())
             try:
-                revision = await (await connection.execute(database.REVISION)).fetchone()
-                mark = await restored.read(connection)
-            except psycopg.errors.UndefinedTable:
+                revision = await database.read_version(connection)
+                mark = await restore_hold.read(connection)
+            except database.SchemaMissing:
                 revision = mark = None
-    except psycopg.Error as error:
-        return "database", False, f"{type(error).__name__}: start it, or mend BROADSHEET_DATABASE_URL"
-    version = str(row["version"]).partition(" on ")[0]
-    if problem := database.misfit(revision):
+    except database.DatabaseError as error:
+        return "database", False, f"{type(error).__name__}: start it, or correct BROADSHEET_DATABASE_URL"
+    version = str(version).partition(" on ")[0]
+    if problem := database.schema_mismatch(revision):
         return "database", False, f"{version}, but {problem}"
     assert revision is not None
     if mark is not None and mark.reconciled_at is None:
@@ -79,53 +80,20 @@ async def database_check(settings: Settings) -> Found:
         return "database", False, f"{version}, restored and not settled: `broadsheet reconcile --since {since}`"
     if skew > SKEW:
         return "database", False, f"{version}, but its clock differs by {skew:.1f} s: set both by NTP"
-    return "database", True, f"{version}, schema {revision['revision']}"
+    return "database", True, f"{version}, schema {revision.revision}"
 
 
-def broker_checks(settings: Settings) -> list[tuple[str, Callable[[Settings], Awaitable[Found]]]]:
-    """Give a check for each node of the broker: one that answers does not speak for the others."""
-    urls = nodes.addresses(settings.amqp_url)
-    named = ["broker"] if len(urls) == 1 else [f"broker {url.host}:{url.port or 5672}" for url in urls]
-    return [(name, partial(_broker, name, str(url))) for name, url in zip(named, urls, strict=True)]
-
-
-async def _broker(name: str, url: str, settings: Settings) -> Found:
-    try:
-        connection = await nodes.connect(url)
-        properties = getattr(connection.transport and connection.transport.connection, "server_properties", None) or {}
-        version = str(properties.get("version", ""))
-        await connection.close()
-        mode = await delays.probe(url, settings.delays)
-    except nodes.AWAY as error:
-        return name, False, f"{type(error).__name__}: start it, or mend BROADSHEET_AMQP_URL"
-    return name, True, f"RabbitMQ {version}; steps are delayed by the {mode}".replace("  ", " ")
-
-
-async def _twilio(settings: CarrierSettings) -> Found:
-    client = carriers.create_twilio(settings)
-    try:
-        since = datetime.now(UTC) - timedelta(minutes=1)
-        await client.messages(from_number=settings.from_number, since=since, page_size=1)
-    except CarrierUnreadable as error:
-        return "Twilio", False, f"{error}: look at BROADSHEET_TWILIO_ACCOUNT_SID and _AUTH_TOKEN"
-    else:
-        return "Twilio", True, "the log can be read"
-    finally:
-        await client.aclose()
-
-
-async def _missive(settings: CarrierSettings) -> Found:
-    if settings.carrier != "missive":
-        return "Missive", True, "not used"
-    headers = {"Authorization": f"Bearer {settings.missive_token}"}
-    async with httpx.AsyncClient(timeout=10) as client:
-        try:
-            answer = await client.get(f"{settings.missive_url}/v1/messages/doctor", headers=headers)
-        except httpx.TransportError as error:
-            return "Missive", False, f"{type(error).__name__}: look at BROADSHEET_MISSIVE_URL"
-    if answer.status_code in (401, 403):
-        return "Missive", False, "the token is not accepted: look at BROADSHEET_MISSIVE_TOKEN"
-    return "Missive", True, "the token is accepted"
+def calendar(settings: Settings, now: datetime) -> list[Found]:
+    """Return when messages are sent: a wrong zone or calendar is otherwise noticed months later."""
+    here = now.astimezone(settings.zone)
+    hours = "quiet hours OFF: messages are sent at any hour"
+    if settings.quiet is not None:
+        hours = f"nothing is sent from {settings.quiet[0]:%H:%M} to {settings.quiet[1]:%H:%M}"
+    coming = next_holidays(here.date(), settings.calendar, HOLIDAYS)
+    days = "none: a broadcast goes out on every weekday"
+    if coming:
+        days = f"{settings.holidays or 'our own'}; " + ", ".join(f"{day:%a %d %b %Y} ({name})" for day, name in coming)
+    return [("time", True, f"{settings.timezone}, now {here:%a %H:%M}; {hours}"), ("holidays", True, days)]
 
 
 def _port() -> Found:
@@ -142,5 +110,5 @@ def _port() -> Found:
 def _print(found: list[Found]) -> None:
     table = Table("", "what", "how it is, or what to do")
     for name, well, words in found:
-        table.add_row("[green]✓[/]" if well else "[red]✗[/]", name, words)
+        table.add_row(styled("✓", "green") if well else styled("✗", "red"), name, words)
     console.print(table)

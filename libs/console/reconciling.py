@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from libs.common import carriers, clock, database, making, reconcile, restored
+from libs.common import carriers, clock, database
+from libs.common.broadcasts import making, restore_hold
+from libs.common.broadcasts.restore_hold import Mark
 from libs.common.carriers.errors import CarrierUnreadable
-from libs.common.database import Pool
-from libs.common.reconcile import Report
-from libs.common.restored import Mark
-from libs.common.settings import CarrierSettings, load
-from libs.console.running import servers
-
-console = Console()
-errors = Console(stderr=True)
+from libs.common.carriers.log_evidence import arrives_within
+from libs.common.database import Engine
+from libs.common.operations import reconcile
+from libs.common.operations.reconcile import Report
+from libs.common.settings import CarrierSettings
+from libs.console import local_stack
+from libs.console.printing import console, errors
 
 
 def moment(value: str) -> datetime:
-    """Read a time with its offset, `2026-11-23T14:05:00Z` or `2026-11-23 14:05:00+00`. Raises typer.BadParameter."""
+    """Read a time with its offset, `2026-11-23T14:05:00Z` or `2026-11-23 14:05:00+00`. Raise typer.BadParameter."""
     try:
         read = datetime.fromisoformat(value)
     except ValueError as error:
@@ -38,14 +38,16 @@ Time = Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="A t
 
 
 def mark_restored(to: Time) -> None:
-    """Say that this database was restored to a time: nothing is sent from it before `broadsheet reconcile`."""
-    database_url = servers()["database_url"]
+    """Record that this database was restored to a time: nothing is sent from it before `broadsheet reconcile`."""
+    database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
 
     async def run() -> Mark | None:
-        async with database.create_pool(database_url, size=1) as pool:
-            async with database.transaction(pool) as connection:
-                await restored.hold(connection, to, clock.utc_now())
-            return await _mark(pool)
+        async with database.disposing(
+            database.create_engine(database_url, size=1, pooler=pooler, actor=local_stack.somebody())
+        ) as engine:
+            async with database.transaction(engine) as connection:
+                await restore_hold.hold(connection, to, clock.utc_now())
+            return await _mark(engine)
 
     mark = asyncio.run(run())
     assert mark is not None
@@ -54,12 +56,12 @@ def mark_restored(to: Time) -> None:
 
 def settle_restored(since: Time) -> None:
     """Settle everything since a time against the carrier's log, and let broadcasts go on; safe to run again."""
-    settings = load(CarrierSettings, **servers())
+    settings = local_stack.load(CarrierSettings)
     try:
         report = asyncio.run(_settle(settings, since, clock.utc_now))
     except CarrierUnreadable as error:
-        errors.print(f"The log cannot be read ({error.code}): {error}", highlight=False)
-        errors.print("Nothing is sent yet. Run this again.", highlight=False)
+        errors.print(f"The log cannot be believed or read ({error.code}): {error}.")
+        errors.print("Nothing is sent yet. Run this again.")
         raise typer.Exit(1) from error
     _show(report)
 
@@ -67,39 +69,49 @@ def settle_restored(since: Time) -> None:
 async def _settle(settings: CarrierSettings, since: datetime, now: Callable[[], datetime]) -> Report:
     twilio = carriers.create_twilio(settings)
     try:
-        async with database.create_pool(settings.database_url, size=2) as pool:
-            mark = await _held(pool, since, now)
+        async with database.disposing(
+            database.create_engine(
+                settings.database_url.get_secret_value(),
+                size=2,
+                pooler=settings.database_pooler,
+                longest=database.LONG_WORK,
+                actor=local_stack.somebody(),
+            )
+        ) as engine:
+            mark = await _held(engine, since, now)
             if mark.reconciled_at is None:
                 await _let_the_log_catch_up(mark, settings.settle_after, now)
-            schedule = making.Schedule(zone=settings.zone, holidays=settings.holidays)
-            return await reconcile.reconcile(pool, twilio, schedule, now)
+            schedule = making.Schedule(zone=settings.zone, calendar=settings.calendar)
+            return await reconcile.reconcile(
+                engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings)
+            )
     finally:
         await twilio.aclose()
 
 
-async def _held(pool: Pool, since: datetime, now: Callable[[], datetime]) -> Mark:
+async def _held(engine: Engine, since: datetime, now: Callable[[], datetime]) -> Mark:
     """Set the mark and give it. One that was lifted after `since` stays lifted, so that twice is once."""
-    mark = await _mark(pool)
+    mark = await _mark(engine)
     if mark is None or not mark.since <= since <= (mark.reconciled_at or mark.since):
-        async with database.transaction(pool) as connection:
-            await restored.hold(connection, since, now())
-        mark = await _mark(pool)
+        async with database.transaction(engine) as connection:
+            await restore_hold.hold(connection, since, now())
+        mark = await _mark(engine)
         assert mark is not None
     if mark.since < since:
         errors.print(f"It is marked as restored to {mark.since.isoformat()}: the log is read since then.")
     return mark
 
 
-async def _mark(pool: Pool) -> Mark | None:
-    async with pool.connection() as connection:
-        return await restored.read(connection)
+async def _mark(engine: Engine) -> Mark | None:
+    async with database.transaction(engine) as connection:
+        return await restore_hold.read(connection)
 
 
 async def _let_the_log_catch_up(mark: Mark, settle_after: float, now: Callable[[], datetime]) -> None:
-    """Wait until what left before the mark was set must be in the log."""
+    """Wait until what was sent before the mark was set must be in the log."""
     wait = (mark.held_at + timedelta(seconds=settle_after) - now()).total_seconds()
     if wait > 0:
-        console.print(f"Waiting {wait:.0f} s: what left until now may not be in the log yet.")
+        console.print(f"Waiting {wait:.0f} s: what was sent until now may not be in the log yet.")
         await asyncio.sleep(wait)
 
 
@@ -114,12 +126,12 @@ def _show(report: Report) -> None:
         early = "; its time has not come: it is PAUSED, resume or cancel it" if broadcast_id in report.paused else ""
         console.print(f"Broadcast {broadcast_id} was made again: {recipients:,} recipients{early}.")
     console.print(
-        f"{report.outbound:,} texts and {report.inbound:,} replies in the log. Recorded: {report.replies:,} replies"
+        f"{report.outbound:,} messages and {report.inbound:,} replies in the log. Recorded: {report.replies:,} replies"
         f" ({report.opted_out:,} STOP, {report.opted_in:,} START); {report.attributed:,} now answer their broadcast."
     )
     if report.strangers:
         console.print(
-            f"{report.strangers:,} texts in the log are none of this database's: typed by hand, to people a draw has"
+            f"{report.strangers:,} messages in the log are none of this database's: typed by hand, to people a draw has"
             " passed over, or of broadcasts created since then. Do not create such a broadcast anew."
         )
     console.print("Broadcasts go on." if report.lifted else "Nothing is sent yet.")

@@ -1,29 +1,42 @@
 """`broadsheet rebuild`, `prune` and `dead-letters`: what an operator does on the servers themselves."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
-from libs.common import clock, database, dead_letters, rebuild, retention
-from libs.console.running import servers
+from libs.common import clock, database
+from libs.common.domain.events.registers import DeadLettersDropped, DeadLettersSentBack
+from libs.common.eventstore import store
+from libs.common.messaging import dead_letters
+from libs.common.operations import rebuild, retention
+from libs.console import local_stack
+from libs.console.printing import Yes, agree, console, one_line
 
-console = Console()
+#: What is done to dead letters is in this stream of history.
+STREAM = "dead-letters"
+
+T = TypeVar("T")
+
 letters = typer.Typer(no_args_is_help=True, help="Messages that a service could not handle.")
 
 
-def rebuild_tables() -> None:
+def rebuild_tables(yes: Yes = False) -> None:
     """Empty the tables that come from events and fill them again, to the same rows; whoever sends meanwhile waits."""
-    database_url = servers()["database_url"]
+    database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
+    agree(f"Empty and refill {', '.join(rebuild.TABLES)} of {local_stack.place(database_url)}?", yes=yes)
 
     async def run() -> tuple[int, dict[str, tuple[int, str]], dict[str, tuple[int, str]]]:
         async with (
-            database.create_pool(database_url, size=1) as pool,
-            database.transaction(pool) as connection,
+            database.disposing(
+                database.create_engine(
+                    database_url, size=1, pooler=pooler, longest=rebuild.LONGEST, actor=local_stack.somebody()
+                )
+            ) as engine,
+            database.transaction(engine) as connection,
         ):
             await rebuild.lock(connection)
             before = await rebuild.fingerprints(connection)
@@ -45,12 +58,15 @@ def prune(
     older_than: Annotated[int, typer.Option(min=7, help="Days since a broadcast was completed, or a reply came.")],
 ) -> None:
     """Forget numbers and words of old broadcasts and replies; figures, history and opt-outs stay."""
-    database_url = servers()["database_url"]
+    database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
 
     async def run() -> retention.Forgotten:
-        async with database.create_pool(database_url, size=1) as pool:
+        long_work = database.create_engine(
+            database_url, size=1, pooler=pooler, longest=database.LONG_WORK, actor=local_stack.somebody()
+        )
+        async with database.disposing(long_work) as engine:
             now = clock.utc_now()
-            return await retention.prune(pool, now - timedelta(days=older_than), now)
+            return await retention.prune(engine, now - timedelta(days=older_than), now)
 
     forgotten = asyncio.run(run())
     console.print(
@@ -61,12 +77,12 @@ def prune(
 @letters.command("list")
 def list_letters() -> None:
     """List the dead letters; they stay where they are."""
-    found = asyncio.run(dead_letters.browse(servers()["amqp_url"]))
+    found = asyncio.run(dead_letters.browse(local_stack.amqp_url()))
     table = Table("service", Column("id", no_wrap=True), "type", "broadcast", "queue", "reason")
     for letter in found:
         broadcast = "" if letter.broadcast_id is None else str(letter.broadcast_id)
         # What could not be read may say anything.
-        table.add_row(*map(escape, (letter.service, letter.id, letter.type, broadcast, letter.queue, letter.reason)))
+        table.add_row(*map(one_line, (letter.service, letter.id, letter.type, broadcast, letter.queue, letter.reason)))
     console.print(table if found else "No dead letters.")
 
 
@@ -75,8 +91,55 @@ def retry_letters(
     message_id: Annotated[str | None, typer.Argument(help="The message's id; all of them without one.")] = None,
 ) -> None:
     """Send dead letters back to the queues they came from."""
-    sent = asyncio.run(dead_letters.send_back(servers()["amqp_url"], message_id))
+
+    async def run(connection: database.Connection) -> int:
+        sent = await dead_letters.send_back(local_stack.amqp_url(), message_id)
+        if sent:
+            event = DeadLettersSentBack(letters=sent)
+            await store.append(connection, STREAM, [event], now=clock.utc_now())
+        return sent
+
+    sent = asyncio.run(_in_a_transaction(run))
     console.print(f"{sent} sent back.")
     if message_id is not None and sent == 0:
         console.print(f"There is no dead letter {message_id}.")
         raise typer.Exit(1)
+
+
+@letters.command("drop")
+def drop_letters(
+    message_id: Annotated[str | None, typer.Argument(help="The message's id.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Remove dead letters for good: what will never be handled. The step itself comes again if it is still due."""
+    if (message_id is None) == (not everything):
+        console.print("Name the message's id, or say --all.")
+        raise typer.Exit(2)
+    agree("Drop all dead letters for good?" if everything else f"Drop {message_id} for good?", yes=yes)
+
+    async def run(connection: database.Connection) -> list[dead_letters.DeadLetter]:
+        dropped = await dead_letters.drop(local_stack.amqp_url(), message_id)
+        if dropped:
+            event = DeadLettersDropped(letters=len(dropped))
+            await store.append(connection, STREAM, [event], now=clock.utc_now())
+        return dropped
+
+    dropped = asyncio.run(_in_a_transaction(run))
+    for letter in dropped:
+        what = " ".join(filter(None, (letter.id, letter.type, letter.queue, letter.reason)))
+        console.print(one_line(f"dropped: {what}"), soft_wrap=True)
+    console.print(f"{len(dropped)} dropped.")
+    if message_id is not None and not dropped:
+        console.print(f"There is no dead letter {message_id}.")
+        raise typer.Exit(1)
+
+
+async def _in_a_transaction(work: Callable[[database.Connection], Awaitable[T]]) -> T:
+    """Do `work` in a transaction whose actor is whoever runs the command. Nothing is done if the database is away."""
+    engine = database.create_engine(
+        local_stack.database_url(), size=1, pooler=local_stack.database_pooler(), actor=local_stack.somebody()
+    )
+    async with database.disposing(engine), database.transaction(engine) as connection:
+        return await work(connection)

@@ -2,76 +2,23 @@
 
 import asyncio
 import json
-import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
-import psycopg
-from dotenv import dotenv_values
-from psycopg import sql
-
+from libs.common.database.engine import connect
+from libs.common.database.migrate import migrate
 from libs.common.errors import SettingsError
-from libs.common.migrate import migrate
-from libs.common.settings import amqp_url, from_file, postgres_url
+from libs.common.settings import PREFIX
+from libs.console import local_stack
+from libs.console.local_stack import FOLDER, Running, named
 from libs.console.supervisor import DidNotStart, Supervisor, free_port
 
-FOLDER = Path(".broadsheet")
-RUN_FILE = FOLDER / "running.json"
-
-PREFIX = "BROADSHEET_"
 SIMULATED_ACCOUNT = "AC" + "0" * 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Where what runs can be reached."""
-
-    api_url: str
-    api_key: str
-    database_url: str
-    amqp_url: str
-    simulator_url: str | None
-    logs: str
-
-
-def named(name: str) -> str:
-    """Give a setting as the environment, a file that it names, or `.env` has it; empty if none does."""
-    return from_file(name) or os.environ.get(f"{PREFIX}{name}") or dotenv_values(".env").get(f"{PREFIX}{name}") or ""
-
-
-def recorded(folder: Path = FOLDER) -> Running | None:
-    """Give what `broadsheet up` wrote down in this folder, if it runs."""
-    try:
-        running = Running(**json.loads((folder / RUN_FILE.name).read_text()))
-        httpx.get(f"{running.api_url}/health/live", timeout=2).raise_for_status()
-    except (OSError, ValueError, TypeError, httpx.HTTPError):
-        return None
-    return running
-
-
-def servers() -> dict[str, str]:
-    """Give the URLs of the servers as settings: those that are named, or those that `broadsheet up` runs here.
-
-    Raises SettingsError if there are none, or one that cannot be read.
-    """
-    running = recorded()
-    found = {
-        "database_url": named("DATABASE_URL") or (running.database_url if running else ""),
-        "amqp_url": named("AMQP_URL") or (running.amqp_url if running else ""),
-    }
-    missing = [f"{PREFIX}{name.upper()}" for name, url in found.items() if not url]
-    if missing:
-        raise SettingsError(f"{' and '.join(missing)} not set, and `broadsheet up` does not run in this folder")
-    for name, check in (("database_url", postgres_url), ("amqp_url", amqp_url)):
-        try:
-            check(found[name])
-        except ValueError as error:  # a driver would repeat it, password and all
-            raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
-    return found
+USUAL_PORT = 8000
 
 
 @asynccontextmanager
@@ -82,20 +29,20 @@ async def everything(
     tell: Callable[[str], None],
     senders: int = 1,
     fresh: bool = False,
-    api_port: int = 8000,
 ) -> AsyncIterator[tuple[Running, Supervisor]]:
     """Run all of it for the time of the block.
 
     `settings` are added to the environment, without their prefix. `simulator` is its configuration; with it the
-    carriers' addresses and keys are the simulator's. `fresh` takes a database of its own, dropped at the end.
+    carriers' addresses and keys are the simulator's. `fresh` takes a database and a port of its own, and drops the
+    database at the end.
     """
     async with AsyncExitStack() as stack:
         database_url, amqp_url = await _servers(stack, tell, fresh=fresh)
         if fresh:
             database_url = await _fresh_database(stack, database_url)
         await asyncio.to_thread(migrate, database_url)
-        port = free_port(api_port)
-        api_url, key = f"http://127.0.0.1:{port}", _key()
+        port = free_port(USUAL_PORT) if fresh else _api_port()
+        api_url = f"http://127.0.0.1:{port}"
         logs = FOLDER / ("demo-logs" if fresh else "logs")
         supervisor = Supervisor(logs, tell)
         stack.push_async_callback(supervisor.stop)
@@ -103,7 +50,7 @@ async def everything(
             "DATABASE_URL": database_url,
             "AMQP_URL": amqp_url,
             "API_PORT": str(port),
-            "API_KEYS": named("API_KEYS") or key,
+            "API_KEYS": named("API_KEYS") or _key(),
             "PUBLIC_URL": api_url if simulator is not None else (named("PUBLIC_URL") or api_url),
             **settings,
         }
@@ -112,8 +59,12 @@ async def everything(
             simulator_url = f"http://127.0.0.1:{free_port(8090)}"
             environment |= await _simulate(supervisor, simulator_url, api_url, simulator, logs)
         prefixed = {f"{PREFIX}{name}": value for name, value in environment.items()}
+        # A file that names a setting comes before the setting: these are to be what they are.
+        prefixed |= {f"{PREFIX}{name}_FILE": "" for name in environment}
         ready = f"{api_url}/health/ready"
-        await supervisor.start("api", "services.api", environment=prefixed, ready_url=ready)
+        # The API has no business with the broker, and so no way to it, not even from this process's environment.
+        for_api = {**prefixed, f"{PREFIX}AMQP_URL": ""}
+        await supervisor.start("api", "services.api", environment=for_api, ready_url=ready)
         for name in ("planner", "twilio_sync", *(f"sender{n + 1}" for n in range(senders))):
             health = free_port()
             await supervisor.start(
@@ -130,15 +81,23 @@ async def everything(
             amqp_url=amqp_url,
             simulator_url=simulator_url,
             logs=str(logs),
+            settings=local_stack.all_given() | environment,
         )
         if not fresh:
-            _record(running)
-            stack.callback(RUN_FILE.unlink, missing_ok=True)
+            stack.enter_context(local_stack.record(running))
         yield running, supervisor
 
 
+def told_to_end() -> asyncio.Event:
+    """Return what is set once this process is told to end, by Ctrl-C or by a signal."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    return ended
+
+
 async def _servers(stack: AsyncExitStack, tell: Callable[[str], None], *, fresh: bool) -> tuple[str, str]:
-    """Give the URLs of both servers; those that are not named are started."""
+    """Return the URLs of both servers; those that are not named are started."""
     database_url, amqp_url = named("DATABASE_URL"), named("AMQP_URL")
     if database_url and amqp_url:
         return database_url, amqp_url
@@ -165,19 +124,21 @@ async def _fresh_database(stack: AsyncExitStack, server_url: str) -> str:
     """Create a database that nothing else uses, and drop it at the end."""
     name = f"broadsheet_demo_{secrets.token_hex(4)}"
 
-    def administer(statement: sql.Composed) -> None:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(statement)
+    await _administer(server_url, f'CREATE DATABASE "{name}"')
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    stack.push_async_callback(_administer, server_url, drop)
+    parts = urlsplit(server_url)
+    if not parts.netloc.rpartition("@")[2]:  # a socket: urlunsplit would drop the empty host
+        return server_url.replace(f"{parts.path}?", f"/{name}?", 1)
+    return str(parts._replace(path=f"/{name}").geturl())
 
-    await asyncio.to_thread(administer, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    stack.push_async_callback(asyncio.to_thread, administer, drop)
-    given = psycopg.conninfo.conninfo_to_dict(server_url)
-    host = str(given.get("host", "localhost"))
-    if host.startswith("/"):
-        return f"postgresql://{given.get('user', 'postgres')}@/{name}?host={host}&port={given.get('port', 5432)}"
-    before, _, query = server_url.partition("?")
-    return f"{before.rsplit('/', 1)[0]}/{name}{'?' + query if query else ''}"
+
+async def _administer(server_url: str, statement: str) -> None:
+    connection = await connect(server_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _simulate(
@@ -213,8 +174,20 @@ async def _simulate(
     }
 
 
+def _api_port() -> int:
+    """Return the port of the settings, else a free one. Raise SettingsError or DidNotStart."""
+    given = named("API_PORT")
+    if not given:
+        return free_port(USUAL_PORT)
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65536):
+        raise SettingsError(f"{PREFIX}API_PORT is not a port: 1 to 65535")
+    if free_port(int(given)) != int(given):
+        raise DidNotStart(f"{PREFIX}API_PORT is {given}, and that port is taken: choose another, or leave it out")
+    return int(given)
+
+
 def _key() -> str:
-    """Give the key of this folder, made once."""
+    """Return the key of this folder, made once."""
     path = FOLDER / "api_key"
     FOLDER.mkdir(exist_ok=True)
     with suppress(FileNotFoundError):
@@ -222,8 +195,3 @@ def _key() -> str:
     path.touch(mode=0o600)
     path.write_text(secrets.token_urlsafe(24))
     return path.read_text().strip()
-
-
-def _record(running: Running) -> None:
-    RUN_FILE.touch(mode=0o600)
-    RUN_FILE.write_text(json.dumps(asdict(running)))

@@ -37,7 +37,7 @@ class Child:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Give `preferred` if nobody listens there, else any free port."""
+    """Return `preferred` if nobody listens there, else any free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             try:
@@ -92,7 +92,7 @@ class Supervisor:
             await self._launch(child)
 
     async def ready(self) -> None:
-        """Wait until every process is ready. Raises DidNotStart with the end of the log of one that is not."""
+        """Wait until every process is ready. Raise DidNotStart with the end of the log of one that is not."""
         await asyncio.gather(*(self._ready(child) for child in self._children.values()))
 
     async def _ready(self, child: Child) -> None:
@@ -109,12 +109,12 @@ class Supervisor:
                 await asyncio.sleep(0.1)
 
     def last_lines(self, name: str, count: int = 12) -> str:
-        """Give the end of a process's log."""
+        """Return the end of a process's log."""
         lines = self._children[name].log.read_text(errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-count:])
 
     def pid(self, name: str) -> int:
-        """Give the process id that a name has now."""
+        """Return the process id that a name has now."""
         process = self._children[name].process
         assert process is not None
         return process.pid

@@ -60,7 +60,7 @@ class Lease:
         return True
 
     def alone(self) -> bool:
-        """Tell whether nobody else has a share."""
+        """Return whether nobody else has a share."""
         assert self._descriptor is not None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,7 +71,7 @@ class Lease:
         return True
 
     def give_back(self) -> None:
-        """Give the share back; a second time does nothing."""
+        """Release the share; a second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

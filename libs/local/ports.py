@@ -29,7 +29,7 @@ class Ports:
     names: int
 
     def free(self) -> bool:
-        """Tell whether all of them can be had."""
+        """Return whether all of them can be had."""
         return all(is_free(port) for port in asdict(self).values())
 
     def write(self, path: Path) -> None:
@@ -63,7 +63,7 @@ def choose(seed: int, *, demanded: int | None, last: Ports | None) -> Ports:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port: neither on this address nor, where that can be hidden, on all of them."""
+    """Return whether nobody listens on a port: on this address or, where that can be hidden, on all."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,6 +5,7 @@ its programs are used. PostgreSQL refuses to run as root: for root it runs as th
 and where that user cannot get at the checkout, programs and data stand in `/var/lib/broadsheet`.
 """
 
+import asyncio
 import contextlib
 import importlib.metadata
 import importlib.util
@@ -14,11 +15,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-from psycopg import sql
+import asyncpg
 
 from libs.local import folders, processes
 from libs.local.errors import NotInstalled, NotOurs, StartFailed
@@ -70,7 +71,7 @@ class Postgres:
         return self._log
 
     def running(self) -> bool:
-        """Tell whether this folder's server runs, whoever started it."""
+        """Return whether this folder's server runs, whoever started it."""
         return bool(processes.marked(self._mark))
 
     def start(self) -> None:
@@ -163,16 +164,19 @@ class Postgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self._url("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
+            self._execute("SELECT 1")
+        except (OSError, TimeoutError, asyncpg.exceptions.PostgresError):
             return False
         return True
 
     def _create_database(self) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-            if found is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        with contextlib.suppress(asyncpg.exceptions.DuplicateDatabaseError):
+            self._execute(f'CREATE DATABASE "{DATABASE}"')
+
+    def _execute(self, statement: str) -> None:
+        """Run a statement in a thread of its own: the caller's may run a loop already."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, execute(self._url("postgres"), statement)).result()
 
     def _end_leftovers(self) -> None:
         """End what a killed server may have left: its children, and a pid that another program has by now.
@@ -227,7 +231,7 @@ def _account(folder: Path) -> pwd.struct_passwd | None:
 
 
 def _may_enter(account: pwd.struct_passwd | None, folder: Path) -> bool:
-    """Tell whether a user gets into a folder, or into where it will be made."""
+    """Return whether a user gets into a folder, or into where it will be made."""
     if account is None:
         return True
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -245,6 +249,15 @@ def _may_enter(account: pwd.struct_passwd | None, folder: Path) -> bool:
 def _make_for_root() -> None:
     FOR_ROOT.mkdir(parents=True, exist_ok=True)
     FOR_ROOT.chmod(0o755)  # whatever root's umask is
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run a statement outside any transaction. Raise what asyncpg raises."""
+    connection = await asyncpg.connect(url, timeout=2)  # type: ignore[no-untyped-call]
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def _libraries(package: Path) -> list[Path]:

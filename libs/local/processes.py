@@ -87,7 +87,7 @@ def wait_until(
 
 
 def end(pids: Sequence[int], *, ask: signal.Signals, patience: float) -> None:
-    """Ask servers to end; kill what is left of them when the patience is over."""
+    """Ask servers to end; kill what remains of them when the patience is over."""
     processes = family(pids)
     for pid in pids:
         _send(pid, ask)
@@ -103,11 +103,11 @@ def kill(processes: Sequence[psutil.Process]) -> None:
     _spawned[:] = [process for process in _spawned if process.poll() is None]
 
 
-def last_words(log: Path, *, telling: Sequence[str] = ("FATAL", "PANIC", "[error]", "rror:", "ERROR")) -> str:
+def last_words(log: Path, *, with_words: Sequence[str] = ("FATAL", "PANIC", "[error]", "rror:", "ERROR")) -> str:
     """Return the line of a log that most likely says why its server ended."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-200:] if line.strip()]
-    told = [line for line in lines if any(word in line for word in telling)]
-    return (told or lines or ["it said nothing"])[-1][:300]
+    found = [line for line in lines if any(word in line for word in with_words)]
+    return (found or lines or ["it said nothing"])[-1][:300]
 
 
 def _send(pid: int, number: signal.Signals) -> None:

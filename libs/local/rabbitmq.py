@@ -9,13 +9,16 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from libs.local import folders, ports, processes
 from libs.local.errors import LocalServerError, NotInstalled, StartFailed
 
 START_PATIENCE = 120.0  # seconds; a node alone takes 5 to 10
+CONTROL_PATIENCE = 60.0  # seconds for rabbitmqctl, which starts a machine of its own
 STOP_PATIENCE = 5.0  # seconds; stores are closed within the first, the rest is plugins that end one by one
 START_ATTEMPTS = 3  # another program may take a port between the look and the start
 AMQP_GREETING = b"AMQP\x00\x00\x09\x01"
@@ -43,8 +46,23 @@ LAUNCH = 'ulimit -n 65536 2>/dev/null || ulimit -n 8192 2>/dev/null; exec "$0"'
 class RabbitMQ:
     """One RabbitMQ node with its folder."""
 
-    def __init__(self, folder: Path, *, management: bool = True, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        management: bool = True,
+        port: int | None = None,
+        plugins: Sequence[str] = (),
+        plugins_folder: str = "",
+        configuration: str = "",
+    ) -> None:
         self.folder = folder
+        #: What is enabled besides; it may be changed between two starts.
+        self.plugins = tuple(plugins)
+        #: Where there are more plugins than the installed ones.
+        self._plugins_folder = plugins_folder
+        #: Lines that are added to the node's configuration.
+        self._configuration = configuration
         self.lease = folders.Lease(folder.with_name(f"{folder.name}.users"))
         self._identity = folders.identity(folder)
         self._node = f"broadsheet-{self._identity}@localhost"
@@ -71,7 +89,7 @@ class RabbitMQ:
         return self._log
 
     def running(self) -> bool:
-        """Tell whether this folder's node runs, whoever started it."""
+        """Return whether this folder's node runs, whoever started it."""
         return bool(processes.marked(self._mark))
 
     def start(self) -> None:
@@ -102,6 +120,21 @@ class RabbitMQ:
         last = ports.read(self._record)
         if last is not None:
             _end_name_server(last.names)
+
+    def control(self, *arguments: str) -> str:
+        """Run `rabbitmqctl` on the node and return what it prints. Raise LocalServerError if it fails."""
+        script = find_script().with_name("rabbitmqctl")
+        done = subprocess.run(  # noqa: S603 - a script that was found, with arguments of our own
+            [str(script), *arguments],
+            env=self._environment(script, self._ports()),
+            capture_output=True,
+            text=True,
+            timeout=CONTROL_PATIENCE,
+            check=False,
+        )
+        if done.returncode:
+            raise LocalServerError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}".strip())
+        return done.stdout.strip()
 
     def kill(self) -> None:
         """End the node as a power cut would."""
@@ -142,10 +175,11 @@ class RabbitMQ:
         for folder in (self.folder / "home", settings / "conf.d"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         template = CONFIGURATION + (MANAGEMENT if self._management else "")
-        (settings / "rabbitmq.conf").write_text(template.format(host=ports.HOST, ports=chosen))
+        (settings / "rabbitmq.conf").write_text(template.format(host=ports.HOST, ports=chosen) + self._configuration)
         (settings / "advanced.config").write_text("[].\n")
         (settings / "environment").write_text("")
-        (settings / "enabled_plugins").write_text("[rabbitmq_management].\n" if self._management else "[].\n")
+        enabled = [*(["rabbitmq_management"] if self._management else []), *self.plugins]
+        (settings / "enabled_plugins").write_text(f"[{', '.join(enabled)}].\n")
         self._log.write_text("")
         chosen.write(self._record)
 
@@ -153,7 +187,9 @@ class RabbitMQ:
         """Return all that the scripts may see, so that nothing is taken from the machine's configuration."""
         settings, data = self.folder / "etc", self.folder / "data"
         homebrew = str(script.parents[3] / "bin") + ":" if script.parts[-4:-2] == ("opt", "rabbitmq") else ""
+        more = {"RABBITMQ_PLUGINS_DIR": f"{installed_plugins()}:{self._plugins_folder}"}
         return {
+            **(more if self._plugins_folder else {}),
             "PATH": f"{homebrew}/usr/bin:/bin:/usr/sbin:/sbin:{os.environ.get('PATH', '')}",
             "LANG": "C.UTF-8",
             "HOME": str(self.folder / "home"),
@@ -210,8 +246,13 @@ def find_script() -> Path:
     )
 
 
+def installed_plugins() -> Path:
+    """Return the folder of the plugins that were installed with the server."""
+    return find_script().resolve().parents[1] / "plugins"
+
+
 def _accepts(port: int) -> bool:
-    """Tell whether a broker answers the greeting: it does so only when it takes connections."""
+    """Return whether a broker answers the greeting: it does so only when it takes connections."""
     try:
         with socket.create_connection((ports.HOST, port), timeout=5.0) as connection:
             connection.sendall(AMQP_GREETING)

@@ -1,11 +1,14 @@
 #!/bin/sh
-# Sets a checkout up: the locked packages in .venv, and RabbitMQ where no broker is named. Run by `make`; safe to run at any
-# time; costs nothing when there is nothing to do. Wants: Python 3.11 or later, on Debian, its kin, or macOS.
+# Sets a checkout up: the locked packages in .venv, the desk's script and style, and RabbitMQ where no broker is named. Run by
+# `make`; safe to run at any time; costs nothing when there is nothing to do. Wants: Python 3.11 or later, on Debian, its kin, or
+# macOS.
 # What it takes from the environment: PYTHON (which Python), BROADSHEET_AMQP_URL (then no broker is installed), and pip's own.
 set -eu
 
 cd "$(dirname "$0")/../.."
 STAMP=.venv/.set-up
+ASSETS=services/api/desk/assets
+BUILT=services/api/desk/static/.built
 POLICY=/usr/sbin/policy-rc.d
 
 say() { printf '%s\n' "$*" >&2; }
@@ -46,6 +49,17 @@ install_packages() {
         fail "pip could not install requirements/dev.txt (see above): is a package index within reach?"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
     locks >"$STAMP"
+}
+
+# --- The desk's script and style ----------------------------------------------------------------------------------------
+
+sources() { cat "$ASSETS"/*.js* "$ASSETS"/*.mjs "$ASSETS"/*.css "$ASSETS"/.npmrc | cksum; }
+
+build_assets() {
+    say "set-up: the desk's script and style"
+    .venv/bin/python -m libs.local.desk_assets ||
+        fail "the desk's script and style could not be built (see above): is the npm registry within reach?"
+    sources >"$BUILT"
 }
 
 # --- RabbitMQ -----------------------------------------------------------------------------------------------------------
@@ -100,4 +114,5 @@ install_broker() {
 }
 
 if [ ! -x .venv/bin/python ] || [ "$(locks)" != "$(cat "$STAMP" 2>/dev/null)" ]; then install_packages; fi
+if [ "$(sources)" != "$(cat "$BUILT" 2>/dev/null)" ]; then build_assets; fi
 if ! broker_is_named && ! broker_is_installed; then install_broker; fi

@@ -64,18 +64,19 @@ class Stack:
                         _check_visible(server)
                 _side_by_side([server.start for server in self.parts()])
             except BaseException:
-                self._leave(remove=False)
+                self.leave(remove=False)
                 raise
 
     def stop(self, *, remove: bool = False) -> None:
         """End the servers that nobody else uses; remove their data where that is said or they are ephemeral."""
         with folders.exclusively(self._lock()):
-            self._leave(remove=remove or self._slot is not None)
+            self.leave(remove=remove or self._slot is not None)
         if self._slot is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._slot.give_back()
 
-    def _leave(self, *, remove: bool) -> None:
+    def leave(self, *, remove: bool) -> None:
+        """Stop the servers that nobody else uses, and give back what is held of the others."""
         ours = [server for server in self.parts() if server.lease.held and server.lease.alone()]
         try:
             _side_by_side([server.remove if remove else server.stop for server in ours])
@@ -141,7 +142,7 @@ def end_all(root: Path, *, remove: bool = False) -> None:
         for server in stack.parts():
             if not server.lease.take_whole():
                 raise NotOurs(f"{server.folder} is in use: end `broadsheet up` (or demo, or the tests) first.")
-        stack._leave(remove=remove)
+        stack.leave(remove=remove)
     _free_slot(folder / "ephemeral")[1].give_back()
     if remove:
         shutil.rmtree(folder)

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from libs.simulator import config as configuration
 from libs.simulator.app import create_app
-from libs.simulator.door import CutsAreMeant
+from libs.simulator.carrier_app import IgnoreCutResponses
+from libs.simulator.config import Config, load, merged
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,9 +23,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, help="the plan's seed")
     given = parser.parse_args(arguments)
     try:
-        config = configuration.load(given.config)
+        config = load(given.config)
         if given.seed is not None:
-            config = configuration.merged(config, {"plan": {"seed": given.seed}})
+            config = merged(config, {"plan": {"seed": given.seed}})
     except (msgspec.MsgspecError, OSError) as problem:
         sys.exit(f"simulator: the configuration cannot be read: {problem}")
     # uvicorn ends in order and then raises the signal again, for whoever ran it: that is here.
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     create_server(config, host=given.host, port=given.port).run()
 
 
-def create_server(config: configuration.Config, *, host: str, port: int) -> uvicorn.Server:
+def create_server(config: Config, *, host: str, port: int) -> uvicorn.Server:
     """Build the server, which can cut connections without remark."""
     server = uvicorn.Server(
         uvicorn.Config(
@@ -43,12 +43,15 @@ def create_server(config: configuration.Config, *, host: str, port: int) -> uvic
             port=port,
             log_level="warning",
             access_log=False,
+            # Each answer has the date by the clock of whoever gives it: a carrier's may be wrong.
+            date_header=False,
             http="h11",
+            loop="asyncio",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
         )
     )
-    logging.getLogger("uvicorn.error").addFilter(CutsAreMeant())
+    logging.getLogger("uvicorn.error").addFilter(IgnoreCutResponses())
     return server
 
 

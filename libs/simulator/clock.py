@@ -1,8 +1,11 @@
-"""Time that never goes backwards, and what happens later."""
+"""Time that never goes backwards, what happens later, and carriers whose own clocks are wrong."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 
 class Clock:
@@ -13,7 +16,7 @@ class Clock:
         self._timers: set[asyncio.TimerHandle] = set()
 
     def now(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self._offset + time.monotonic()
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
@@ -34,3 +37,33 @@ class Clock:
         for handle in self._timers:
             handle.cancel()
         self._timers.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How far a clock is off from some moment on: by `offset` seconds, and by `drift` more with each second."""
+
+    since: float
+    offset: float
+    drift: float
+
+
+class CarrierClock:
+    """A carrier's clock. What it said of a moment stays so when it is set to something else later."""
+
+    def __init__(self) -> None:
+        self._settings = [Setting(float("-inf"), 0.0, 0.0)]
+
+    def set(self, *, offset: float, drift: float, at: float) -> None:
+        """Have it be off from a moment on, which does not lie before the last one."""
+        self._settings.append(Setting(at, offset, drift))
+
+    def read(self, at: float) -> float:
+        """Return what it says, or said, at a moment of true time."""
+        setting = next(item for item in reversed(self._settings) if item.since <= at)
+        return at + setting.offset + (setting.drift * (at - setting.since) if setting.drift else 0.0)
+
+
+def http_date(at: float) -> str:
+    """Write a time as the `Date` header has it."""
+    return format_datetime(datetime.fromtimestamp(int(at), UTC), usegmt=True)

@@ -10,7 +10,7 @@ import msgspec
 
 ENVIRONMENT_PREFIX = "SIMULATOR_"
 #: The keys under which a patch is merged, not replaced.
-NESTED = ("plan", "limits")
+NESTED = ("plan", "limits", "clocks")
 
 Behaviour = Literal["reply", "stop", "unreachable", "invalid", "landline", "silent"]
 Range = tuple[float, float]
@@ -25,7 +25,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     unreachable: float = 0.03
     invalid: float = 0.02
     landline: float = 0.0
-    #: The share of texts that Missive takes and never hands over.
+    #: The share of messages that Missive takes and never hands over.
     never_handed_over: float = 0.0
     hand_over_delay: Range = (0.2, 1.0)
     #: From the hand-over to the last status.
@@ -33,7 +33,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     #: From the delivery on.
     reply_delay: Range = (5.0, 60.0)
     reply_via: Literal["missive", "twilio", "both"] = "both"
-    #: A handset that replied replies again after so many seconds without a text.
+    #: A handset that replied replies again after so many seconds without a message.
     conversation_gap: float = 21600.0
     numbers: dict[str, Behaviour] = {}
 
@@ -47,15 +47,32 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     twilio_concurrent: int = 0
 
 
+class Skew(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """How wrong a clock is: seconds ahead (behind, if negative), and how many more with each second from then on."""
+
+    offset: float = 0.0
+    drift: float = 0.0
+
+
+class Clocks(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The carriers' clocks."""
+
+    missive: Skew = Skew()
+    twilio: Skew = Skew()
+
+
 class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Everything that can be set. The meaning of each key stands in `libs.simulator.app`."""
 
     missive_token: str = ""
     missive_webhook_url: str = ""
     missive_webhook_secret: str = ""
-    missive_rule_type: str = "incoming_twilio_message"
+    missive_rule_type: str = "incoming_sms_message"
+    missive_preview: int = 100  # characters of a reply that the rule's webhook holds
     twilio_account_sid: str = "AC" + "0" * 32
     twilio_auth_token: str = ""
+    twilio_api_key: str = ""
+    twilio_api_key_secret: str = ""
     twilio_sms_webhook_url: str = ""
     twilio_status_callback_url: str = ""
     from_numbers: tuple[str, ...] = ()
@@ -64,10 +81,11 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     webhook_backoff: float = 0.5  # seconds, doubled after each attempt
     webhook_timeout: float = 15.0  # seconds
     limits: Limits = Limits()
+    clocks: Clocks = Clocks()
     plan: Plan = Plan()
 
     def owns(self, number: str) -> bool:
-        """Tell whether a number is the account's, so that texts may go out from it."""
+        """Return whether a number is the account's, so that messages may go out from it."""
         return is_phone_number(number) and (not self.from_numbers or number in self.from_numbers)
 
     def __post_init__(self) -> None:
@@ -80,7 +98,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
 
 
 def merged(config: Config, patch: Mapping[str, Any]) -> Config:
-    """Give the configuration with a part of it replaced. Raises msgspec.ValidationError."""
+    """Return the configuration with a part of it replaced. Raise msgspec.ValidationError."""
     whole: dict[str, Any] = msgspec.to_builtins(config)
     for key, value in patch.items():
         nested = key in NESTED and isinstance(value, Mapping)
@@ -89,7 +107,7 @@ def merged(config: Config, patch: Mapping[str, Any]) -> Config:
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the configuration from a file and the environment. Raises msgspec.MsgspecError."""
+    """Read the configuration from a file and the environment. Raise msgspec.MsgspecError."""
     config = Config()
     if path is not None:
         config = merged(config, msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
@@ -106,5 +124,5 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def is_phone_number(value: object) -> bool:
-    """Tell whether a value is a plus and digits only, as both carriers want it."""
+    """Return whether a value is a plus and digits only, as both carriers want it."""
     return isinstance(value, str) and re.fullmatch(r"\+[1-9][0-9]{6,14}", value, re.ASCII) is not None

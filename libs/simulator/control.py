@@ -8,9 +8,8 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from libs.simulator import config as configuration
 from libs.simulator import ledger
-from libs.simulator.config import Config, is_phone_number
+from libs.simulator.config import Config, is_phone_number, merged
 from libs.simulator.faults import Fault
 from libs.simulator.network import Network
 
@@ -18,7 +17,7 @@ PATH = "/_simulator"
 
 
 class Note(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A text that comes from somebody's fingers."""
+    """A message that comes from somebody's fingers."""
 
     from_number: str = msgspec.field(name="from")
     to: str
@@ -31,13 +30,13 @@ class Note(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @get(["/health/live", PATH + "/health/live"])
 async def live() -> dict[str, str]:
-    """Tell that the process answers."""
+    """Return that the process is alive."""
     return {"status": "live"}
 
 
 @get(PATH + "/config")
 async def read_config(network: NamedDependency[Network]) -> Config:
-    """Give the configuration."""
+    """Return the configuration."""
     return network.config
 
 
@@ -45,7 +44,7 @@ async def read_config(network: NamedDependency[Network]) -> Config:
 async def change_config(network: NamedDependency[Network], data: JSONBody[dict[str, Any]]) -> Config:
     """Change a part of the configuration."""
     try:
-        network.config = configuration.merged(network.config, data)
+        network.configure(merged(network.config, data))
     except msgspec.ValidationError as problem:
         raise ValidationException(str(problem)) from problem
     return network.config
@@ -59,7 +58,7 @@ async def add_faults(network: NamedDependency[Network], data: JSONBody[Fault | l
 
 @get(PATH + "/faults")
 async def read_faults(network: NamedDependency[Network]) -> list[dict[str, object]]:
-    """Give the faults in force and what they did."""
+    """Return the faults in force and what they did."""
     return network.faults.report()
 
 
@@ -70,9 +69,9 @@ async def end_faults(network: NamedDependency[Network]) -> None:
 
 
 @get(PATH + "/ledger")
-async def read_ledger(network: NamedDependency[Network], *, texts: FromQuery[bool] = True) -> dict[str, Any]:
-    """Give every text there was."""
-    return network.ledger.report(texts=texts, equal_by_design=network.config.equal_by_design)
+async def read_ledger(network: NamedDependency[Network], *, messages: FromQuery[bool] = True) -> dict[str, Any]:
+    """Return every message there was."""
+    return network.ledger.report(messages=messages, equal_by_design=network.config.equal_by_design)
 
 
 @get(PATH + "/requests")
@@ -82,13 +81,13 @@ async def read_requests(
     *,
     listed: Annotated[bool, QueryParameter(name="list")] = True,
 ) -> dict[str, Any]:
-    """Give every request there was."""
-    return network.arrivals.report(kind=kind, listed=listed)
+    """Return every request there was."""
+    return network.request_log.report(kind=kind, listed=listed)
 
 
 @get(PATH + "/webhooks")
 async def read_webhooks(network: NamedDependency[Network]) -> list[dict[str, Any]]:
-    """Give every webhook there was."""
+    """Return every webhook there was."""
     return network.webhooks.report()
 
 

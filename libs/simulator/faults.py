@@ -48,6 +48,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     seconds: float = 1.0
     status: int = 500
     entries: int = 1
+    #: Whether errors are a gateway's page, not the carrier's JSON.
+    html: bool = False
     #: When it was put in force; whoever asks for one need not say.
     at: float = 0.0
 
@@ -96,7 +98,7 @@ class Faults:
         self._armed.clear()
 
     def report(self) -> list[dict[str, object]]:
-        """Give each fault with how many requests it saw, how often it fired, and when first."""
+        """Return each fault with how many requests it saw, how often it fired, and when first."""
         return [
             {**msgspec.to_builtins(a.fault), "n": a.number, "seen": a.seen, "fired": a.fired, "fired_at": a.fired_at}
             for a in self._armed
@@ -111,7 +113,7 @@ class Faults:
         to: str | None = None,
         when: Callable[[Fault], bool] = lambda _: True,
     ) -> Fault | None:
-        """Give the fault that hits this request, if any does, and count it; `when` tells which can."""
+        """Return the fault that hits this request, if any does, and count it; `when` tells which can."""
         now = self._now()
         for armed in self._armed:
             fault = armed.fault

@@ -1,4 +1,4 @@
-"""What the people behind the numbers do. Pure: a number does the same whoever texts it, when, and in which order.
+"""What the people behind the numbers do. Pure: a number does the same whoever messages it, when, and in which order.
 
 Keywords are Twilio's defaults (https://support.twilio.com/hc/en-us/articles/223134027): the whole message, upper or
 lower case, white space around it aside. "Stop." with its full stop is none to Twilio, yet people write it, and so
@@ -43,7 +43,7 @@ def draw_between(bounds: Range, seed: int, *of: object) -> float:
 
 
 def behaviour(plan: Plan, number: str) -> Behaviour:
-    """Tell what the handset behind a number does."""
+    """Return what the handset behind a number does."""
     if number in plan.numbers:
         return plan.numbers[number]
     place = draw(plan.seed, "behaviour", number)
@@ -62,13 +62,13 @@ def behaviour(plan: Plan, number: str) -> Behaviour:
 
 
 def reply_body(plan: Plan, number: str) -> str | None:
-    """Give what a handset texts back; None if it says nothing."""
+    """Return what a handset texts back; None if it says nothing."""
     bodies = {"reply": REPLIES, "stop": STOPS}.get(behaviour(plan, number))
     return None if bodies is None else bodies[int(draw(plan.seed, "body", number) * len(bodies))]
 
 
 def delivery_error(plan: Plan, number: str) -> int | None:
-    """Give the code with which a text to a number ends; None if it arrives."""
+    """Return the code with which a message to a number ends; None if it arrives."""
     match behaviour(plan, number):
         case "unreachable":
             return UNREACHABLE_CODES[int(draw(plan.seed, "code", number) * len(UNREACHABLE_CODES))]
@@ -79,7 +79,7 @@ def delivery_error(plan: Plan, number: str) -> int | None:
 
 
 def keyword(body: str) -> str | None:
-    """Tell whether Twilio takes a text for `stop` or `start`; None if for neither."""
+    """Return whether Twilio takes a message for `stop` or `start`; None if for neither."""
     word = body.strip().upper()
     if word in STOP_WORDS:
         return "stop"
@@ -94,7 +94,7 @@ _GSM_EXTENDED = frozenset("^{}\\[~]|€\f")
 
 
 def segments(body: str) -> int:
-    """Count the parts that a text is sent in (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
+    """Count the parts that a message is sent in (https://www.twilio.com/docs/glossary/what-sms-character-limit)."""
     if set(body) <= _GSM | _GSM_EXTENDED:
         length, whole, part = len(body) + sum(character in _GSM_EXTENDED for character in body), 160, 153
     else:

@@ -1,7 +1,8 @@
-"""Every text there was: the account that tests are judged by.
+"""Every message there was: the account that tests are judged by.
 
-A text is entered the moment a carrier accepts it, whatever the client is told afterwards, and never leaves. `texts` is
-in the order of acceptance; `log` is Twilio's, in the order in which Twilio heard of each, replies included.
+A message is entered the moment a carrier accepts it, whatever the client is told afterwards, and never leaves.
+`messages` is in the order of acceptance; `log` is Twilio's, in the order in which Twilio heard of each, replies
+included.
 """
 
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-#: How far along a status is. A text never goes back, and a final status stays.
+#: How far along a status is. A message never goes back, and a final status stays.
 RANKS = {
     "accepted": 0,
     "queued": 1,
@@ -24,8 +25,8 @@ RANKS = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Text:
-    """One text, either way."""
+class Message:
+    """One message, either way."""
 
     n: int
     #: missive, twilio, staff (typed by hand), or handset (a reply).
@@ -55,8 +56,12 @@ class Text:
         """Whether a handset wrote it."""
         return self.carrier == "handset"
 
+    def status_at(self, at: float) -> tuple[str, float]:
+        """Return the status that the message had at a moment, and since when."""
+        return next((moved for moved in reversed(self.history) if moved[1] <= at), self.history[0])
+
     def move(self, status: str, at: float, *, error_code: int | None = None) -> bool:
-        """Give the text a status further along; tell whether it took it."""
+        """Move the message a status further along; return whether it took it."""
         if self.history and RANKS[status] <= RANKS[self.status]:
             return False
         self.status, self.error_code, self.updated_at = status, error_code, at
@@ -65,85 +70,87 @@ class Text:
 
 
 class Ledger:
-    """All texts, and what may be asked about them."""
+    """All messages, and what may be asked about them."""
 
     def __init__(self) -> None:
-        self.texts: list[Text] = []
-        self.inbound: list[Text] = []
-        self.log: list[Text] = []
+        self.messages: list[Message] = []
+        self.inbound: list[Message] = []
+        self.log: list[Message] = []
         self.refused: Counter[str] = Counter()
-        self._by_missive_id: dict[str, Text] = {}
-        self._by_number: dict[str, list[Text]] = {}
-        #: The place of a text in the log.
+        #: Posts in Missive: the conversation and the words.
+        self.posts: list[tuple[str, str]] = []
+        self._by_missive_id: dict[str, Message] = {}
+        self._by_number: dict[str, list[Message]] = {}
+        #: The place of a message in the log.
         self._place: dict[str, int] = {}
 
-    def accept(self, text: Text) -> None:
-        """Enter a text that a carrier took."""
-        self.texts.append(text)
-        if text.missive_id is not None:
-            self._by_missive_id[text.missive_id] = text
+    def accept(self, message: Message) -> None:
+        """Enter a message that a carrier took."""
+        self.messages.append(message)
+        if message.missive_id is not None:
+            self._by_missive_id[message.missive_id] = message
 
-    def receive(self, text: Text) -> None:
-        """Enter a text that a handset wrote."""
-        self.inbound.append(text)
-        if text.missive_id is not None:
-            self._by_missive_id[text.missive_id] = text
+    def receive(self, message: Message) -> None:
+        """Enter a message that a handset wrote."""
+        self.inbound.append(message)
+        if message.missive_id is not None:
+            self._by_missive_id[message.missive_id] = message
 
-    def enter_log(self, text: Text) -> None:
-        """Enter a text into Twilio's log, where it has its sid from now on."""
-        assert text.sid is not None
-        self._place[text.sid] = len(self.log)
-        self.log.append(text)
-        self._by_number.setdefault(text.to, []).append(text)
+    def enter_log(self, message: Message) -> None:
+        """Enter a message into Twilio's log, where it has its sid from now on."""
+        assert message.sid is not None
+        self._place[message.sid] = len(self.log)
+        self.log.append(message)
+        self._by_number.setdefault(message.to, []).append(message)
 
-    def by_missive_id(self, missive_id: str) -> Text | None:
-        """Find a text by Missive's id."""
+    def by_missive_id(self, missive_id: str) -> Message | None:
+        """Find a message by Missive's id."""
         return self._by_missive_id.get(missive_id)
 
-    def by_sid(self, sid: str) -> Text | None:
-        """Find a text by Twilio's sid."""
+    def by_sid(self, sid: str) -> Message | None:
+        """Find a message by Twilio's sid."""
         place = self._place.get(sid)
         return None if place is None else self.log[place]
 
-    def newest_first(self, to: str | None, *, before: int | None = None) -> Iterator[Text]:
-        """Go through the log, or what it has for one recipient; with `before`, from the texts behind that place on."""
+    def newest_first(self, to: str | None, *, before: int | None = None) -> Iterator[Message]:
+        """Go through the log, or what it has for one recipient; with `before`, what comes behind that place."""
         if to is not None:
-            texts = reversed(self._by_number.get(to, []))
-            return (text for text in texts if before is None or self.place(text) < before)
+            messages = reversed(self._by_number.get(to, []))
+            return (message for message in messages if before is None or self.place(message) < before)
         start = len(self.log) if before is None else before
         return (self.log[place] for place in range(start - 1, -1, -1))
 
-    def place(self, text: Text) -> int:
-        """Give the place of a text in the log: newer ones have greater places."""
-        assert text.sid is not None
-        return self._place[text.sid]
+    def place(self, message: Message) -> int:
+        """Return the place of a message in the log: newer ones have greater places."""
+        assert message.sid is not None
+        return self._place[message.sid]
 
-    def report(self, *, texts: bool, equal_by_design: Iterable[str]) -> dict[str, Any]:
-        """Give the whole account."""
-        statuses = Counter(text.status for text in self.texts)
+    def report(self, *, messages: bool, equal_by_design: Iterable[str]) -> dict[str, Any]:
+        """Return the whole account."""
+        statuses = Counter(message.status for message in self.messages)
         report: dict[str, Any] = {
             "totals": {
-                "accepted": len(self.texts),
-                "handed_over": sum(text.sid is not None for text in self.texts),
+                "accepted": len(self.messages),
+                "handed_over": sum(message.sid is not None for message in self.messages),
                 **{name: statuses[name] for name in ("delivered", "undelivered", "failed", "never_handed_over")},
                 "inbound": len(self.inbound),
-                "after_stop": sum(text.after_stop for text in self.texts),
+                "after_stop": sum(message.after_stop for message in self.messages),
                 "refused": dict(self.refused),
                 "statuses": dict(statuses),
             },
             "duplicates": self._duplicates(frozenset(equal_by_design)),
         }
-        if texts:
-            report["texts"] = [outbound(text) for text in self.texts]
-            report["inbound"] = [inbound(text) for text in self.inbound]
+        if messages:
+            report["messages"] = [outbound(message) for message in self.messages]
+            report["inbound"] = [inbound(message) for message in self.inbound]
         return report
 
     def _duplicates(self, equal_by_design: frozenset[str]) -> list[dict[str, Any]]:
-        """Give what one number was sent more than once, in the order of the first."""
+        """Return what one number was sent more than once, in the order of the first."""
         equal: dict[tuple[str, str, str], list[float]] = {}
-        for text in self.texts:
-            if text.carrier != "staff" and text.body not in equal_by_design:
-                equal.setdefault((text.to, text.from_number, text.body), []).append(text.accepted_at)
+        for message in self.messages:
+            if message.carrier != "staff" and message.body not in equal_by_design:
+                equal.setdefault((message.to, message.from_number, message.body), []).append(message.accepted_at)
         return [
             {"to": to, "from": from_number, "body": body, "count": len(times), "accepted_at": times}
             for (to, from_number, body), times in equal.items()
@@ -151,36 +158,36 @@ class Ledger:
         ]
 
 
-def outbound(text: Text) -> dict[str, Any]:
-    """Write a text that went out."""
+def outbound(message: Message) -> dict[str, Any]:
+    """Write a message that went out."""
     return {
-        "n": text.n,
-        "carrier": text.carrier,
-        "to": text.to,
-        "from": text.from_number,
-        "body": text.body,
-        "missive_id": text.missive_id,
-        "conversation": text.conversation,
-        "sid": text.sid,
-        "accepted_at": text.accepted_at,
-        "handed_over_at": text.handed_over_at,
-        "status": text.status,
-        "error_code": text.error_code,
-        "history": text.history,
-        "after_stop": text.after_stop,
+        "n": message.n,
+        "carrier": message.carrier,
+        "to": message.to,
+        "from": message.from_number,
+        "body": message.body,
+        "missive_id": message.missive_id,
+        "conversation": message.conversation,
+        "sid": message.sid,
+        "accepted_at": message.accepted_at,
+        "handed_over_at": message.handed_over_at,
+        "status": message.status,
+        "error_code": message.error_code,
+        "history": message.history,
+        "after_stop": message.after_stop,
     }
 
 
-def inbound(text: Text) -> dict[str, Any]:
-    """Write a text that a handset wrote."""
+def inbound(message: Message) -> dict[str, Any]:
+    """Write a message that a handset wrote."""
     return {
-        "n": text.n,
-        "from": text.from_number,
-        "to": text.to,
-        "body": text.body,
-        "sid": text.sid,
-        "missive_id": text.missive_id,
-        "conversation": text.conversation,
-        "at": text.accepted_at,
-        "acknowledged_at": text.acknowledged_at,
+        "n": message.n,
+        "from": message.from_number,
+        "to": message.to,
+        "body": message.body,
+        "sid": message.sid,
+        "missive_id": message.missive_id,
+        "conversation": message.conversation,
+        "at": message.accepted_at,
+        "acknowledged_at": message.acknowledged_at,
     }

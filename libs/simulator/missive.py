@@ -1,6 +1,7 @@
-"""Missive's REST API as far as texts go through it.
+"""Missive's REST API as far as messages go through it.
 
-`POST /v1/drafts` with `send: true`, and `GET /v1/messages/:id` (several ids with commas between them):
+`POST /v1/drafts` with `send: true`, `GET /v1/messages/:id` (several ids with commas between them), `POST /v1/posts` and
+`GET /v1/organizations`, by which a token is tried:
 https://missiveapp.com/docs/developers/rest-api/endpoints. Limits:
 https://missiveapp.com/docs/developers/rest-api/rate-limits. What the documentation leaves open is decided here: an
 error's body is `{"error": {"message": …}}`; a number that is none (the plan's `invalid`) is refused at once with 400.
@@ -12,20 +13,27 @@ from typing import Any
 import msgspec
 
 from libs.simulator import handsets
-from libs.simulator.calls import Answer, Call, answer_with_faults
+from libs.simulator.clock import CarrierClock
 from libs.simulator.config import is_phone_number
-from libs.simulator.ledger import Text
-from libs.simulator.network import Network, author
+from libs.simulator.ledger import Message
+from libs.simulator.network import Network, author, previewed
+from libs.simulator.requests import Answer, Call, answer_with_faults
 
 PREFIX = "/v1"
 DRAFTS = "/v1/drafts"
 MESSAGES = "/v1/messages/"
+POSTS = "/v1/posts"
+ORGANIZATIONS = "/v1/organizations"
 
 
 def kind_of(method: str, path: str) -> str:
     """Name a request for the record."""
     if path == DRAFTS and method == "POST":
         return "missive_send"
+    if path == POSTS and method == "POST":
+        return "missive_post"
+    if path == ORGANIZATIONS and method == "GET":
+        return "missive_organizations"
     return "missive_message" if path.startswith(MESSAGES) and method == "GET" else "other"
 
 
@@ -55,6 +63,10 @@ def _route(network: Network, call: Call) -> Answer:
                 carrier="missive",
                 error=lambda status: error(f"Error {status}"),
             )
+        case "missive_post":
+            return _post(network, call)
+        case "missive_organizations":
+            return Answer(status=200, content={"organizations": [{"id": "simulated", "name": "Simulated"}]})
         case _:
             return Answer(status=404, content=error("Not found"))
 
@@ -85,10 +97,10 @@ def _send(network: Network, draft: "_Draft") -> Answer:
         conversation = network.conversation(from_number, to)
         return _created(str(network.identity("draft", draft.body, to)), conversation, draft)
     is_lost = network.faults.find("send", ("never_handed_over",), carrier="missive", to=to) is not None
-    text = network.accept(carrier="missive", to=to, from_number=from_number, body=draft.body, is_lost=is_lost)
-    assert text.missive_id is not None
-    assert text.conversation is not None
-    return _created(text.missive_id, text.conversation, draft)
+    message = network.accept(carrier="missive", to=to, from_number=from_number, body=draft.body, is_lost=is_lost)
+    assert message.missive_id is not None
+    assert message.conversation is not None
+    return _created(message.missive_id, message.conversation, draft)
 
 
 def _problem(network: Network, draft: "_Draft") -> str | None:
@@ -114,30 +126,41 @@ def _created(missive_id: str, conversation: str, draft: "_Draft") -> Answer:
     return Answer(status=201, content={"drafts": content})
 
 
+def _post(network: Network, call: Call) -> Answer:
+    """Take a post: it needs a notification and words, and a conversation to stand in."""
+    try:
+        post = msgspec.json.decode(call.body, type=_PostEnvelope).posts
+    except msgspec.MsgspecError as problem:
+        return Answer(status=400, content=error(str(problem)))
+    identity = str(network.identity("post", post.conversation, post.text))
+    network.ledger.posts.append((post.conversation, post.text))
+    return Answer(status=201, content={"posts": {"id": identity, "conversation": post.conversation}})
+
+
 def _messages(network: Network, ids: str) -> Answer:
     asked = ids.split(",")
-    found = [text for text in map(network.ledger.by_missive_id, asked) if text is not None]
+    found = [message for message in map(network.ledger.by_missive_id, asked) if message is not None]
     if not found:
         return Answer(status=404, content=error("Not found"))
-    messages = [_message(text) for text in found]
+    messages = [_message(message, network.clocks["missive"], network.config.missive_preview) for message in found]
     return Answer(status=200, content={"messages": messages if len(asked) > 1 else messages[0]})
 
 
-def _message(text: Text) -> dict[str, Any]:
+def _message(message: Message, clock: CarrierClock, preview: int) -> dict[str, Any]:
     return {
-        "id": text.missive_id,
+        "id": message.missive_id,
         "subject": None,
-        "preview": " ".join(text.body.split()),
-        "body": text.body,
-        "type": "twilio",
-        "created_at": int(text.accepted_at),
-        "delivered_at": None if text.handed_over_at is None else int(text.handed_over_at),
-        "updated_at": int(text.updated_at),
-        "external_id": text.sid,
-        "from_field": author(text.from_number),
-        "to_fields": [author(text.to)],
+        "preview": previewed(message.body, preview),
+        "body": message.body,
+        "type": "sms",
+        "created_at": int(clock.read(message.accepted_at)),
+        "delivered_at": None if message.handed_over_at is None else int(clock.read(message.handed_over_at)),
+        "updated_at": int(clock.read(message.updated_at)),
+        "external_id": message.sid,
+        "from_field": author(message.from_number),
+        "to_fields": [author(message.to)],
         "attachments": [],
-        "conversation": {"id": text.conversation, "subject": None, "messages_count": 1},
+        "conversation": {"id": message.conversation, "subject": None, "messages_count": 1},
     }
 
 
@@ -160,3 +183,19 @@ class _Draft(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     drafts: _Draft
+
+
+class _Notification(msgspec.Struct):
+    title: str
+    body: str
+
+
+class _Post(msgspec.Struct):
+    conversation: str
+    notification: _Notification
+    text: str
+    username: str | None = None
+
+
+class _PostEnvelope(msgspec.Struct):
+    posts: _Post

@@ -1,25 +1,27 @@
 """Twilio's Messages resource: sending, and the log (https://www.twilio.com/docs/messaging/api/message-resource).
 
-`POST` and `GET /2010-04-01/Accounts/{sid}/Messages.json`, `GET …/Messages/{sid}.json`, HTTP basic authentication,
+`POST` and `GET /2010-04-01/Accounts/{sid}/Messages.json`, `GET …/Messages/{sid}.json`, `GET
+…/IncomingPhoneNumbers.json` (which numbers are the account's), HTTP basic authentication,
 errors as `{"code", "message", "more_info", "status"}` (https://www.twilio.com/docs/usage/twilios-response). The shape
 is what the `twilio` package reads: see its `rest/api/v2010/account/message` and `base/page`.
 """
 
 import re
-from itertools import islice, takewhile
 from typing import Any
 from urllib.parse import parse_qsl
 
+from libs.common.domain.message_parts import utf16_units
 from libs.simulator import handsets, twilio_log
-from libs.simulator.calls import Answer, Call, answer_with_faults
 from libs.simulator.config import is_phone_number
 from libs.simulator.faults import Fault
 from libs.simulator.network import OPTED_OUT, Network
+from libs.simulator.requests import Answer, Call, answer_with_faults
 
 PREFIX = "/2010-04-01"
-LONGEST = 1600  # characters
+LONGEST = 1600  # units of UTF-16
 
 _LIST = re.compile(r"/2010-04-01/Accounts/([^/]+)/Messages\.json")
+_NUMBERS = re.compile(r"/2010-04-01/Accounts/([^/]+)/IncomingPhoneNumbers\.json")
 _ONE = re.compile(r"/2010-04-01/Accounts/([^/]+)/Messages/([^/]+)\.json")
 
 ERRORS = {
@@ -44,16 +46,20 @@ def kind_of(method: str, path: str) -> str:
     """Name a request for the record."""
     if _LIST.fullmatch(path):
         return {"POST": "twilio_send", "GET": "twilio_log"}.get(method, "other")
+    if method == "GET" and _NUMBERS.fullmatch(path):
+        return "twilio_numbers"
     return "twilio_message" if method == "GET" and _ONE.fullmatch(path) else "other"
 
 
 def answer(network: Network, call: Call, *, concurrent: int) -> Answer:
     """Answer a request."""
     config = network.config
-    match = _LIST.fullmatch(call.path) or _ONE.fullmatch(call.path)
+    match = _LIST.fullmatch(call.path) or _ONE.fullmatch(call.path) or _NUMBERS.fullmatch(call.path)
     account = match[1] if match is not None else ""
     if config.twilio_auth_token:
-        if call.basic_credentials() != (config.twilio_account_sid, config.twilio_auth_token):
+        given = call.basic_credentials()
+        keys = (config.twilio_api_key, config.twilio_api_key_secret)
+        if given != (config.twilio_account_sid, config.twilio_auth_token) and (not all(keys) or given != keys):
             return refusal(20003)
         if account and account != config.twilio_account_sid:
             return refusal(20404)
@@ -89,8 +95,17 @@ def answer(network: Network, call: Call, *, concurrent: int) -> Answer:
                 carrier="twilio",
                 error=fault_body,
             )
+        case "twilio_numbers":
+            return _numbers(network, dict(parse_qsl(call.query)).get("PhoneNumber", ""))
         case _:
             return refusal(20404)
+
+
+def _numbers(network: Network, asked: str) -> Answer:
+    """List the account's numbers, or the one that is asked for; where any number is the account's, that one."""
+    owned = network.config.from_numbers or ((asked,) if network.config.owns(asked) else ())
+    found = [{"phone_number": number} for number in owned if asked in ("", number)]
+    return Answer(status=200, content={"incoming_phone_numbers": found, "next_page_uri": None})
 
 
 def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
@@ -99,7 +114,7 @@ def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
     if code is not None:
         network.ledger.refused[str(code)] += 1
         return refusal(code)
-    text = network.accept(
+    message = network.accept(
         carrier="twilio",
         to=to,
         from_number=from_number,
@@ -107,7 +122,7 @@ def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
         account_sid=account,
         status_callback=form.get("StatusCallback", ""),
     )
-    return Answer(status=201, content=twilio_log.resource(text, is_new=True))
+    return Answer(status=201, content=twilio_log.resource(message, _view(network), is_new=True))
 
 
 def _refusal_code(network: Network, to: str, from_number: str, body: str) -> int | None:
@@ -117,7 +132,7 @@ def _refusal_code(network: Network, to: str, from_number: str, body: str) -> int
         return 21603
     if not body:
         return 21602
-    if len(body) > LONGEST:
+    if utf16_units(body) > LONGEST:
         return 21617
     if not is_phone_number(from_number):
         return 21212
@@ -146,31 +161,26 @@ def _list(network: Network, call: Call) -> Answer:
         "log",
         ("log_lag", "log_frozen"),
         carrier="twilio",
-        when=lambda fault: fault.kind == "log_lag" or _freezes(network, query, fault),
+        when=lambda fault: twilio_log.hides(network.ledger, query, _view(network, fault)),
     )
     shift = faults.find("log", ("shift_pages", "skip_entries"), carrier="twilio") if query.after else None
     entries = 0 if shift is None else shift.entries if shift.kind == "skip_entries" else -shift.entries
-    newest = None if lag is None else lag.at if lag.kind == "log_frozen" else network.clock.now() - lag.seconds
-    content = twilio_log.page(network.ledger, call.path, query, newest=newest, shift=entries)
+    content = twilio_log.page(network.ledger, call.path, query, view=_view(network, lag), shift=entries)
     hit = shift or lag
     return Answer(status=200, content=content, fault=None if hit is None else hit.kind)
 
 
-def _freezes(network: Network, query: twilio_log.Query, fault: Fault) -> bool:
-    """Tell whether a log that stands still since the fault came hides as many texts as that asks for."""
-    before = network.clock.now() - fault.seconds
-    texts = takewhile(lambda text: (text.handed_over_at or 0.0) > fault.at, network.ledger.newest_first(None))
-    hidden = (
-        text
-        for text in texts
-        if not text.is_inbound and text.accepted_at <= before and query.from_number in (None, text.from_number)
-    )
-    return len(list(islice(hidden, fault.entries))) == fault.entries
+def _view(network: Network, lag: Fault | None = None) -> twilio_log.View:
+    """Return how the log looks under a fault, or without one."""
+    as_of = None if lag is None else lag.at if lag.kind == "log_frozen" else network.clock.now() - lag.seconds
+    return twilio_log.View(clock=network.clocks["twilio"], as_of=as_of)
 
 
 def _fetch(network: Network, sid: str) -> Answer:
-    text = network.ledger.by_sid(sid)
-    return refusal(20404) if text is None else Answer(status=200, content=twilio_log.resource(text))
+    message = network.ledger.by_sid(sid)
+    return (
+        refusal(20404) if message is None else Answer(status=200, content=twilio_log.resource(message, _view(network)))
+    )
 
 
 def refusal(code: int) -> Answer:

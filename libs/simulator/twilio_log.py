@@ -1,9 +1,10 @@
 """Pages of Twilio's log, newest first.
 
-Filters, page size and order: https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources.
-A page token is the last entry of the page before (`PA` and its sid, as Twilio's are), so new texts at the head do not
-shift the pages after it; a fault can make them shift all the same. A date filter looks at the time of sending, or of
-creation while a text has not been sent.
+Filters, page size and order:
+https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources. A page token is the last
+entry of the page before (`PA` and its sid, as Twilio's are), so new messages at the head do not shift the pages after
+it; a fault can make them shift all the same. A date filter looks at the time of sending, or of creation while a message
+has not been sent.
 """
 
 from collections import deque
@@ -15,8 +16,9 @@ from itertools import chain, islice, takewhile
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from libs.simulator.clock import CarrierClock
 from libs.simulator.handsets import segments
-from libs.simulator.ledger import Ledger, Text
+from libs.simulator.ledger import Ledger, Message
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
 PRICE = 0.0079  # US dollars a segment
@@ -48,7 +50,7 @@ class Query:
 
 
 def parse(query: str) -> Query:
-    """Read a query string. Raises ValueError."""
+    """Read a query string. Raise ValueError."""
     given = dict(parse_qsl(query, keep_blank_values=False))
     since, before = None, None
     if "DateSent" in given:
@@ -81,17 +83,48 @@ def _moment(value: str) -> tuple[datetime, timedelta]:
     return (moment, timedelta(days=1)) if len(value) == len("2026-11-23") else (moment, timedelta(seconds=1))
 
 
-def page(ledger: Ledger, path: str, query: Query, *, newest: float | None, shift: int) -> dict[str, Any]:
-    """Give a page. `newest` hides what came later; `shift` moves its first entry towards older ones, or newer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How the log looks: by Twilio's clock, and as it was at a moment; as it is, without one."""
+
+    clock: CarrierClock
+    as_of: float | None = None
+
+    def shows(self, message: Message) -> bool:
+        """Whether a message was in the log by then."""
+        return self.as_of is None or (message.handed_over_at is not None and message.handed_over_at <= self.as_of)
+
+    def hides(self, message: Message) -> bool:
+        """Whether a message looks other than it is."""
+        return not self.shows(message) or (self.as_of is not None and message.updated_at > self.as_of)
+
+    def sent_at(self, message: Message) -> float | None:
+        """Return when a message was sent, as far as the log knows."""
+        is_known = message.sent_at is not None and (self.as_of is None or message.sent_at <= self.as_of)
+        return message.sent_at if is_known else None
+
+    def read(self, at: float | None) -> float | None:
+        """Return what Twilio's clock said at a moment."""
+        return None if at is None else self.clock.read(at)
+
+
+def hides(ledger: Ledger, query: Query, view: View) -> bool:
+    """Whether a view differs from the log as it is in what a request asks for."""
+    now = View(clock=view.clock)
+    return any(map(view.hides, _matching(query, ledger.newest_first(query.to), now)))
+
+
+def page(ledger: Ledger, path: str, query: Query, *, view: View, shift: int) -> dict[str, Any]:
+    """Return a page. `shift` moves its first entry towards older ones, or newer."""
     last = None if query.after is None else ledger.by_sid(query.after)
     if last is None:
-        entries: Iterator[Text] = _matching(query, ledger.newest_first(query.to), newest)
+        entries: Iterator[Message] = _matching(query, ledger.newest_first(query.to), view)
     else:
         place = ledger.place(last)
-        entries = islice(_matching(query, ledger.newest_first(query.to, before=place), newest), max(shift, 0), None)
+        entries = islice(_matching(query, ledger.newest_first(query.to, before=place), view), max(shift, 0), None)
         if shift < 0:
-            shown_before = takewhile(lambda text: ledger.place(text) >= place, ledger.newest_first(query.to))
-            entries = chain(deque(_matching(query, shown_before, newest), maxlen=-shift), entries)
+            shown_before = takewhile(lambda message: ledger.place(message) >= place, ledger.newest_first(query.to))
+            entries = chain(deque(_matching(query, shown_before, view), maxlen=-shift), entries)
     found = list(islice(entries, query.page_size + 1))
     shown = found[: query.page_size]
     following = shown[-1].sid if len(found) > query.page_size else None
@@ -100,7 +133,7 @@ def page(ledger: Ledger, path: str, query: Query, *, newest: float | None, shift
         "first_page_uri": _uri(path, query, 0, None),
         "end": start + max(len(shown) - 1, 0),
         "previous_page_uri": None,
-        "messages": [resource(text) for text in shown],
+        "messages": [resource(message, view) for message in shown],
         "uri": _uri(path, query, query.page, query.after),
         "page_size": query.page_size,
         "start": start,
@@ -109,17 +142,16 @@ def page(ledger: Ledger, path: str, query: Query, *, newest: float | None, shift
     }
 
 
-def _matching(query: Query, texts: Iterable[Text], newest: float | None) -> Iterator[Text]:
-    for text in texts:
-        created = text.handed_over_at or text.accepted_at
-        at = int(text.sent_at or created)
+def _matching(query: Query, messages: Iterable[Message], view: View) -> Iterator[Message]:
+    for message in messages:
+        at = int(view.clock.read(view.sent_at(message) or message.handed_over_at or message.accepted_at))
         if (
-            (query.from_number is None or text.from_number == query.from_number)
+            (query.from_number is None or message.from_number == query.from_number)
             and (query.since is None or at >= int(query.since))
             and (query.before is None or at < query.before)
-            and (newest is None or created <= newest)
+            and view.shows(message)
         ):
-            yield text
+            yield message
 
 
 def _uri(path: str, query: Query, number: int, after: str | None) -> str:
@@ -129,31 +161,35 @@ def _uri(path: str, query: Query, number: int, after: str | None) -> str:
     return f"{path}?{urlencode(parts)}"
 
 
-def resource(text: Text, *, is_new: bool = False) -> dict[str, Any]:
-    """Write a text as a Message; a new one as the answer to its creation has it."""
-    count = segments(text.body)
-    is_priced = not is_new and text.sent_at is not None
-    uri = f"/2010-04-01/Accounts/{text.account_sid}/Messages/{text.sid}"
+def resource(message: Message, view: View, *, is_new: bool = False) -> dict[str, Any]:
+    """Write a message as a resource of Twilio's; a new one as the answer to its creation has it."""
+    count = segments(message.body)
+    status, updated_at = ("queued", message.updated_at) if is_new else (message.status, message.updated_at)
+    if view.as_of is not None:
+        status, updated_at = message.status_at(view.as_of)
+    sent_at = None if is_new else view.sent_at(message)
+    error_code = message.error_code if status == message.status else None
+    uri = f"/2010-04-01/Accounts/{message.account_sid}/Messages/{message.sid}"
     return {
-        "account_sid": text.account_sid,
+        "account_sid": message.account_sid,
         "api_version": "2010-04-01",
-        "body": text.body,
-        "date_created": _date(text.handed_over_at),
-        "date_sent": None if is_new else _date(text.sent_at),
-        "date_updated": _date(text.updated_at),
-        "direction": "inbound" if text.is_inbound else "outbound-api",
-        "error_code": None if is_new else text.error_code,
-        "error_message": None if is_new or text.error_code is None else ERROR_MESSAGES.get(text.error_code),
-        "from": text.from_number,
+        "body": message.body,
+        "date_created": _date(view.read(message.handed_over_at)),
+        "date_sent": _date(view.read(sent_at)),
+        "date_updated": _date(view.read(updated_at)),
+        "direction": "inbound" if message.is_inbound else "outbound-api",
+        "error_code": error_code,
+        "error_message": None if error_code is None else ERROR_MESSAGES.get(error_code),
+        "from": message.from_number,
         "messaging_service_sid": None,
         "num_media": "0",
         "num_segments": str(count),
-        "price": f"{-PRICE * count:.5f}" if is_priced else None,
+        "price": f"{-PRICE * count:.5f}" if sent_at is not None else None,
         "price_unit": "USD",
-        "sid": text.sid,
-        "status": "queued" if is_new else text.status,
+        "sid": message.sid,
+        "status": status,
         "subresource_uris": {"media": f"{uri}/Media.json"},
-        "to": text.to,
+        "to": message.to,
         "uri": f"{uri}.json",
     }
 

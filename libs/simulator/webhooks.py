@@ -1,4 +1,4 @@
-"""What the carriers tell the application: signed, tried again when it is not taken.
+"""What the carriers report to the application: signed, tried again when it is not taken.
 
 Missive signs the raw body: `X-Hook-Signature: sha256=<HMAC-SHA256 under the rule's secret, hexadecimal>`
 (https://missiveapp.com/docs/developers/webhooks). Twilio signs the URL and the form's fields under the account's token:
@@ -84,7 +84,7 @@ class Webhooks:
         self.deliveries.clear()
 
     def report(self) -> list[dict[str, Any]]:
-        """Give all deliveries, in order."""
+        """Return all deliveries, in order."""
         return [asdict(delivery) for delivery in self.deliveries]
 
     def post_missive(

@@ -3,42 +3,59 @@
 It needs the database alone: what others are to do goes into the outbox, which the planner's relay publishes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.htmx import HTMXPlugin
 from litestar.plugins.prometheus import PrometheusConfig
 
-from libs.common import clock, database, settings, tracing
+from libs.common import clock, database, settings
+from libs.common.broadcasts import counters
+from libs.common.broadcasts.making import Schedule
+from libs.common.carriers.clock_records import Reader
 from libs.common.clock import Clock
-from libs.common.making import Schedule
+from libs.common.database.probe import Probe
+from libs.common.domain import actors
+from libs.common.observability import tracing
 from libs.common.settings import ApiSettings
-from services.api import (
-    bodies,
-    broadcasts,
-    contact_import,
-    contacts,
-    health,
-    levers,
-    problems,
-    reports,
-    segments,
-    stop,
-    stream,
-    webhooks,
-)
-from services.api.auth import SCHEMA, KeyGuard
+from services.api import health
+from services.api.accounts import routes as accounts
+from services.api.accounts import sessions
+from services.api.accounts.openid import Provider
+from services.api.audit import routes as audit
+from services.api.broadcasts import actions, reports, stop, stream, trying, uncertain_messages
+from services.api.broadcasts import routes as broadcasts
+from services.api.broadcasts.hub import Hub
+from services.api.contacts import import_undo, imports
+from services.api.contacts import routes as contacts
+from services.api.contacts.import_lane import Lane
 from services.api.context import Context
-from services.api.correlation import Correlation
-from services.api.shields import shield
+from services.api.desk import api_page, assets, rendering
+from services.api.desk import routes as desk
+from services.api.http import body_validation, failures, forgery, openapi, queries
+from services.api.http.auth import Access, current_user
+from services.api.http.correlation import Correlation, cause
+from services.api.http.front import Front, allow, check_ids
+from services.api.http.reading import Incoming
+from services.api.http.security_headers import add_security_headers
+from services.api.replies import routes as replies
+from services.api.segments import routes as segments
+from services.api.webhooks import routes as webhooks
 
+ACTOR = actors.service("api")
 LARGEST_BODY = 1024 * 1024  # bytes
 CONNECTIONS = 10
+LONG_WORK_CONNECTIONS = 4
+WEBHOOK_CONNECTIONS = 5
+IMPORTS = 2  # at once
+IMPORTS_IN_LINE = 20
+IMPORT_PATIENCE = 60.0  # seconds that one waits in line
 
 #: By the route's template: a path may hold what is personal, and there is no end of paths.
 METRICS = PrometheusConfig(
@@ -51,53 +68,113 @@ METRICS = PrometheusConfig(
 
 HANDLERS = (
     *health.HANDLERS,
-    *levers.HANDLERS,
+    *actions.HANDLERS,
     *stop.HANDLERS,
     *broadcasts.HANDLERS,
     *reports.HANDLERS,
+    *uncertain_messages.HANDLERS,
+    *trying.HANDLERS,
     *stream.HANDLERS,
     *segments.HANDLERS,
-    *contact_import.HANDLERS,
+    *imports.HANDLERS,
+    *import_undo.HANDLERS,
     *contacts.HANDLERS,
+    *replies.HANDLERS,
+    *accounts.HANDLERS,
+    *audit.HANDLERS,
     *webhooks.HANDLERS,
 )
+#: Pages for people. They have a session, and are not in the API's description.
+DESK = (desk.ROUTER,)
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Return what the API says of itself."""
+    return openapi.describe(HANDLERS)
+
+
+async def _check(request: Request[Any, Any, Any]) -> None:
+    """Check what was sent. One function, since Litestar copies the handler for each guard of a request."""
+    check_ids(request)
+    queries.check(request)
+    await body_validation.check(request)
 
 
 def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
-    """Build the API. Raises SettingsError. `app.state.context` is what its handlers work with."""
+    """Build the API. Raise SettingsError. `app.state.context` is what its handlers work with."""
     configuration = configuration or settings.load(ApiSettings)
+    counters.begin_at_zero()
+    webhooks.begin_at_zero()
+    url = configuration.database_url.get_secret_value()
+    pooler = configuration.database_pooler
+    webhooks_pool = database.create_engine(url, size=WEBHOOK_CONNECTIONS, pooler=pooler, actor=ACTOR)
+    engine = database.create_engine(url, size=CONNECTIONS, pooler=pooler, actor=ACTOR)
+    stopping = asyncio.Event()
     context = Context(
         settings=configuration,
-        pool=database.create_pool(configuration.database_url, size=CONNECTIONS),
+        engine=engine,
+        hub=Hub(engine, configuration, now, stopping),
+        stopping=stopping,
+        long_work=database.create_engine(
+            url, size=LONG_WORK_CONNECTIONS, pooler=pooler, longest=database.LONG_WORK, actor=ACTOR
+        ),
+        webhooks=webhooks_pool,
+        imports=database.create_engine(url, size=IMPORTS, pooler=pooler, actor=ACTOR),
+        probe=Probe(url, pooler=pooler),
+        import_lane=Lane(places=IMPORTS, line=IMPORTS_IN_LINE, patience=IMPORT_PATIENCE),
         clock=now,
-        schedule=Schedule(zone=configuration.zone, holidays=configuration.holidays),
+        schedule=Schedule(
+            zone=configuration.zone,
+            calendar=configuration.calendar,
+            needs_approval=configuration.approval_required,
+            hold=configuration.hold,
+            hold_at_its_time=configuration.hold_at_its_time,
+        ),
+        missive_clock=Reader(webhooks_pool, "missive", now),
+        provider=Provider(configuration) if configuration.oidc_issuer else None,
     )
 
     @asynccontextmanager
     async def connections(_app: Litestar) -> AsyncIterator[None]:
-        async with context.pool:
-            yield
+        async with (
+            database.disposing(context.engine),
+            database.disposing(context.long_work),
+            database.disposing(context.webhooks),
+            database.disposing(context.imports),
+        ):
+            try:
+                yield
+            finally:
+                await context.hub.close()
+                await context.background.close()
+        await context.probe.close()
         tracing.shutdown()
 
-    return Litestar(
-        route_handlers=HANDLERS,
+    # People's sessions, and what guards them, are the desk's alone.
+    pages = Router(
+        "/",
+        route_handlers=DESK,
+        middleware=[sessions.middleware(secure=configuration.is_public), forgery.middleware(configuration)],
+        dependencies={"user": Provide(current_user)},
+    )
+    return Front(
+        route_handlers=[*HANDLERS, *openapi.handlers(description), api_page.show, pages, assets.ROUTER],
+        plugins=[HTMXPlugin()],
+        template_config=rendering.configuration(),
         lifespan=[connections],
-        dependencies={"api": Provide(lambda: context, sync_to_thread=False)},
-        guards=[KeyGuard(configuration)],
-        before_request=bodies.check,
+        dependencies={
+            "api": Provide(lambda: context, sync_to_thread=False),
+            "cause": Provide(cause, sync_to_thread=False),
+        },
+        guards=[Access(context)],
+        request_class=Incoming,
+        before_request=_check,
         middleware=[METRICS.middleware, Correlation()],
-        before_send=[shield],
-        exception_handlers=problems.HANDLERS,
+        before_send=[add_security_headers, allow],
+        exception_handlers=failures.HANDLERS,
         request_max_body_size=LARGEST_BODY,
-        openapi_config=OpenAPIConfig(
-            title="Broadsheet",
-            version="1",
-            path=SCHEMA,
-            # No page: those that there are have the browser run scripts of others, where somebody types a key in.
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
-            components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
-            security=[{"key": []}],
-        ),
+        openapi_config=None,  # `openapi.py` has the description
         state=State({"context": context}),
         logging_config=None,
     )

@@ -6,15 +6,16 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from services.api.fields import Id, Name, Tag
+from libs.common.domain import message_bodies
+from libs.common.domain.states import BroadcastState, MessageState, Outcome, SkipReason
+from services.api.http.fields import NO_NUL, Id, Moment, Name, PhoneNumber, Tag, WallTime
 
 T = TypeVar("T")
 
-MessageText = Annotated[str, Meta(min_length=1, max_length=1600)]
-Aware = Annotated[datetime, Meta(tz=True)]
+MessageBody = Annotated[str, Meta(min_length=1, max_length=message_bodies.LONGEST)]
 Delay = Annotated[int, Meta(ge=0, le=86_400, description="seconds from the last first message to the follow-ups")]
 Recipients = Annotated[int, Meta(ge=1, le=5_000_000)]
-PhoneNumber = Annotated[str, Meta(min_length=1, max_length=40)]
+GivenNumber = Annotated[str, Meta(min_length=1, max_length=40, examples=["+13135550100"])]
 
 
 class Body(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -28,50 +29,6 @@ class Page(Struct, Generic[T], kw_only=True):
     next_cursor: str | None
 
 
-# --- segments
-
-
-class Filter(Body):
-    """Which contacts: at least one tag of `any` (or `any` is empty), every tag of `all`, no tag of `none`."""
-
-    any: Annotated[list[Tag], Meta(max_length=100)] = field(default_factory=list)
-    all: Annotated[list[Tag], Meta(max_length=100)] = field(default_factory=list)
-    none: Annotated[list[Tag], Meta(max_length=100)] = field(default_factory=list)
-
-
-class NewSegment(Body):
-    """An audience segment to be created."""
-
-    name: Annotated[Name, Meta(min_length=1)]
-    filter: Filter
-
-
-class Segment(Struct, kw_only=True):
-    """An audience segment."""
-
-    id: int
-    name: str
-    filter: Filter
-    created_at: datetime
-
-
-class Sample(Struct, kw_only=True):
-    """One member of a segment."""
-
-    contact_id: int
-    phone_number: str
-    name: str
-    tags: list[str]
-
-
-class Preview(Struct, kw_only=True):
-    """Who would be drawn from: how many, and some of them. Nobody who has opted out is among them."""
-
-    segment_id: int
-    count: int
-    sample: list[Sample]
-
-
 # --- broadcasts
 
 
@@ -82,30 +39,55 @@ class Share(Body):
     ratio: Annotated[float, Meta(gt=0, le=100)]
 
 
-class NewBroadcast(Body):
-    """A broadcast to be created. Without segments it is a draft: making it answers `no-segments`."""
+class Week(Body):
+    """When a broadcast that repeats goes out: the time of each weekday.
 
-    run_at: Aware
-    first_message: MessageText
-    second_message: MessageText
+    A day without a time is left out, and so are holidays. The times are those of the organisation's clocks.
+    """
+
+    monday: WallTime | None = None
+    tuesday: WallTime | None = None
+    wednesday: WallTime | None = None
+    thursday: WallTime | None = None
+    friday: WallTime | None = None
+    saturday: WallTime | None = None
+    sunday: WallTime | None = None
+
+
+class NewBroadcast(Body):
+    """A broadcast to be created. Without segments it is a draft: making it answers `no-segments`.
+
+    Without `second_message` it has no follow-up.
+    """
+
+    run_at: Moment
+    first_message: MessageBody
     segments: Annotated[list[Share], Meta(max_length=100)]
     max_recipients: Recipients
+    #: Left out, or null: nobody gets a follow-up.
+    second_message: MessageBody | None = None
     second_delay: Delay | UnsetType = UNSET
-    from_number: PhoneNumber | UnsetType = UNSET
+    from_number: GivenNumber | UnsetType = UNSET
     recurring: bool = True
+    #: Left out, or null: a broadcast that repeats goes out at the time of `run_at` on each working day.
+    week: Week | None = None
 
 
 class BroadcastChanges(Body):
-    """What is to change about a scheduled broadcast; what is left out stays."""
+    """What is to change about a scheduled broadcast; what is left out stays.
 
-    run_at: Aware | UnsetType = UNSET
-    first_message: MessageText | UnsetType = UNSET
-    second_message: MessageText | UnsetType = UNSET
+    With `second_message` null it has no follow-up.
+    """
+
+    run_at: Moment | UnsetType = UNSET
+    first_message: MessageBody | UnsetType = UNSET
+    second_message: MessageBody | UnsetType | None = UNSET
     segments: Annotated[list[Share], Meta(max_length=100)] | UnsetType = UNSET
     max_recipients: Recipients | UnsetType = UNSET
     second_delay: Delay | UnsetType = UNSET
-    from_number: PhoneNumber | UnsetType = UNSET
+    from_number: GivenNumber | UnsetType = UNSET
     recurring: bool | UnsetType = UNSET
+    week: Week | UnsetType | None = UNSET
 
 
 class BroadcastSegment(Struct, kw_only=True):
@@ -118,30 +100,43 @@ class BroadcastSegment(Struct, kw_only=True):
     drawn: int | None
 
 
-class Broadcast(Struct, kw_only=True):
+class Broadcast(Struct):
     """A broadcast."""
 
     id: int
-    state: str
-    run_at: datetime
+    state: BroadcastState
+    run_at: Moment
     #: The same moment in the organisation's time zone.
-    run_at_local: datetime
+    run_at_local: Moment
     first_message: str
-    second_message: str
+    #: None where there is no follow-up.
+    second_message: str | None
     second_delay: int
     segments: list[BroadcastSegment]
     max_recipients: int
-    from_number: str
+    from_number: PhoneNumber
     recurring: bool
+    #: None where it goes out once, or at the same time on each working day.
+    week: Week | None
+    #: Who wrote it, or changed it last, and who approved it as it is: `user:7`, `key:website`, `console:ana`.
+    author: str
+    approved_by: str | None
     recipients: int | None
-    made_at: datetime | None
-    second_due_at: datetime | None
+    made_at: Moment | None
+    #: No message leaves before this; until one has left, the broadcast can be called back.
+    hold_until: Moment | None
+    second_due_at: Moment | None
     next_broadcast_id: int | None
     previous_id: int | None
-    paused_from: str | None
+    paused_from: BroadcastState | None
     pause_reason: str | None
     missed_reason: str | None
-    completed_at: datetime | None
+    completed_at: Moment | None
+
+    @property
+    def began_at(self) -> datetime:
+        """When it began, or is to begin: one that is sent now does not wait for `run_at`."""
+        return self.made_at or self.run_at
 
 
 class Made(Struct, kw_only=True):
@@ -150,7 +145,7 @@ class Made(Struct, kw_only=True):
     broadcast_id: int
     recipients: int
     next_broadcast_id: int | None
-    next_run_at: datetime | None
+    next_run_at: Moment | None
 
 
 class Asked(Struct, kw_only=True):
@@ -159,23 +154,41 @@ class Asked(Struct, kw_only=True):
     broadcast_id: int
 
 
-class Message(Struct, kw_only=True):
-    """One text of one recipient."""
+class SendAgain(Body):
+    """Who says that an uncertain message is to be sent again, and why."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL, description="who says so, by name")]
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+
+
+class SentAgain(Struct, kw_only=True):
+    """An uncertain message waits to be sent again."""
+
+    broadcast_id: int
+    message_id: int
+    state: MessageState
+    by: str
+
+
+class Message(Struct):
+    """One message of one recipient."""
 
     id: int
     contact_id: int
-    phone_number: str | None
+    phone_number: PhoneNumber | None
     name: str
     segment_id: int
     is_second: bool
-    state: str
-    skip_reason: str | None
+    state: MessageState
+    skip_reason: SkipReason | None
     attempts: int
-    attempt_started_at: datetime | None
+    attempt_started_at: Moment | None
+    #: What the carrier did with it: `not_handed_over` if Missive took it and Twilio never got it.
+    outcome: Outcome | None
     missive_id: str | None
     missive_conversation_id: str | None
     twilio_id: str | None
-    twilio_sent_at: datetime | None
+    twilio_sent_at: Moment | None
     twilio_sent_status: str | None
     twilio_error_code: str | None
 
@@ -190,24 +203,46 @@ class RecordedEvent(Struct, kw_only=True):
     type: str
     schema_version: int
     data: dict[str, Any]
-    occurred_at: datetime
+    occurred_at: Moment
     correlation_id: UUID
     causation_id: UUID | None
+    #: Who did it: `user:7`, `key:website`, `carrier:twilio`, `service:planner` or `console:ana`.
+    actor: str
+    #: The user's name; null where it was no user.
+    actor_name: str | None
 
 
 # --- contacts
+
+
+class Unreachable(Struct, kw_only=True):
+    """Why a number is left out of every draw: its messages failed for its own sake in several broadcasts in a row."""
+
+    #: The carrier's code of the last failure, and what it means.
+    code: str
+    meaning: str
+    #: When the first of those messages began to leave.
+    since: Moment
+
+
+class Person(Body):
+    """Who says so."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
 
 
 class Contact(Struct, kw_only=True):
     """Somebody who may be texted, unless opted out. An erased contact has neither number nor name."""
 
     id: int
-    phone_number: str | None
+    phone_number: PhoneNumber | None
     name: str
     tags: list[str]
     opted_out: bool
-    created_at: datetime
-    erased_at: datetime | None
+    #: Null as long as the number may be drawn.
+    unreachable: Unreachable | None
+    created_at: Moment
+    erased_at: Moment | None
 
 
 class ContactChanges(Body):
@@ -216,6 +251,20 @@ class ContactChanges(Body):
     name: Name | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=100)] | UnsetType = UNSET
     opted_out: bool | UnsetType = UNSET
+    #: Why they are opted out, or in again: kept with `opted_out`.
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | UnsetType = UNSET
+
+
+class ImportUndone(Struct, kw_only=True):
+    """What became of the people whom an import had added or changed."""
+
+    import_id: int
+    #: They were new, and are erased again.
+    removed: int
+    #: They have the name and the tags that they had before.
+    restored: int
+    #: They stay as they are: somebody or something else has touched them since, or the file said that they opted out.
+    kept: int
 
 
 class RejectedLine(Struct, kw_only=True):
@@ -228,8 +277,14 @@ class RejectedLine(Struct, kw_only=True):
 class Imported(Struct, kw_only=True):
     """What became of a file of contacts, counted by distinct number; the first thousand rejected lines are listed."""
 
+    #: By which the import can be undone; null in an answer of before there was an undo, given again by its key.
+    import_id: int | None = None
     imported: int
     updated: int
     unchanged: int
     rejected: list[RejectedLine]
     rejected_count: int
+    #: Numbers that opted out by what the file says, and had not before.
+    opted_out: int = 0
+    #: Headings of the columns that were not read.
+    passed_over: list[str] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """`python -m services.planner` runs the planner."""
 
-from libs.common import worker
+from libs.common.runtime import worker
 from services.planner.app import create_app
 
 worker.run("planner", create_app)

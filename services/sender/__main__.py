@@ -1,6 +1,6 @@
 """`python -m services.sender` runs the sender."""
 
-from libs.common import worker
+from libs.common.runtime import worker
 from services.sender.app import create_app
 
 worker.run("sender", create_app)

@@ -1,32 +1,43 @@
-"""The sender: `SendBatch` in, texts out."""
+"""The sender: `SendBatch` in, messages out; and messages that are of no broadcast, as they are asked for."""
 
 from faststream.asgi import AsgiFastStream
 
-from libs.common import carriers, database, settings, topology, worker
-from libs.common.messaging import Route
+from libs.common import carriers, database, settings
+from libs.common.broadcasts import counters
+from libs.common.domain import actors
+from libs.common.messaging import topology
+from libs.common.messaging.consumer import Route
+from libs.common.runtime import worker
+from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
-from libs.common.worker import Worker
-from services.sender import deadman
-from services.sender.send import Sender
+from services.sender import dead_mans_switch, outcomes
+from services.sender.batch_sender import Sender
+from services.sender.single_sender import SingleSender
 
-PREFETCH = settings.LANES  # batches of one process at once
+PREFETCH = settings.BATCHES_IN_FLIGHT  # batches of one process at once
 
 
 def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastStream, Worker]:
-    """Build the sender. Raises SettingsError."""
+    """Build the sender. Raise SettingsError."""
     configuration = configuration or settings.load(CarrierSettings)
-    context = Worker(
-        settings=configuration,
-        # Each request under way may want to record its answer while both batches start texts and renew leases.
-        pool=database.create_pool(configuration.database_url, size=configuration.send_concurrency + 2 * PREFETCH + 2),
+    counters.begin_at_zero()
+    outcomes.begin_at_zero()
+    engine = database.create_engine(
+        configuration.database_url.get_secret_value(),
+        size=configuration.send_concurrency + 2 * PREFETCH + 2,
+        pooler=configuration.database_pooler,
+        actor=actors.service("sender"),
     )
-    sender = Sender(context, configuration, carriers.create(configuration))
-    routes = (Route(work=topology.SEND_BATCH, handler=sender.send_batch, description="Send a batch of texts"),)
+    context = Worker(settings=configuration, engine=engine, long_work=engine)
+    carrier = carriers.create(configuration)
+    sender = Sender(context, configuration, carrier)
+    singles = SingleSender(configuration, carrier)
+    routes = (Route(work=topology.SEND_BATCH, handler=sender.send_batch, description="Send a batch of messages"),)
     app = worker.create(
         "sender",
         context,
         routes,
-        tasks=(deadman.run,),
+        tasks=(dead_mans_switch.run, singles.run),
         prefetch=PREFETCH,
         # What was started gets its answer before the process ends.
         graceful_timeout=configuration.request_timeout + 10,

@@ -1,92 +1,118 @@
 """What a batch does to the database. Each step that matters is one statement, and names the fence.
 
 A batch is taken with a fence that is newer than any before; a worker whose fence is old finds that its statements
-change nothing, and stops. The statement that starts an attempt is the last look before a text leaves: it checks the
-fence, the broadcast's state, opt-outs, erasures, replies, quiet hours and whether a restore is settled
-(`restored.py`), and commits the attempt, all at once.
+change nothing, and stops. The statement that starts an attempt is the last look before a message leaves: it checks the
+fence, the broadcast's state, opt-outs, held numbers, erasures, replies, quiet hours and whether a restore is settled
+(`restore_hold.py`), and commits the attempt, all at once.
 """
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from libs.common import events as e
-from libs.common import lifecycle, outbox, restored, store, texts
-from libs.common.database import Connection
-from libs.common.texts import Attempt
+from sqlalchemy import text
+
+from libs.common import database
+from libs.common.broadcasts import messages, repository, restore_hold, unwanted_messages
+from libs.common.broadcasts.messages import Attempt
+from libs.common.broadcasts.suppression import may_start
+from libs.common.database import Connection, Engine, first_row
+from libs.common.domain import codec
+from libs.common.domain import events as e
+from libs.common.domain.cause import Cause
+from libs.common.domain.states import BroadcastState, MessageState
+from libs.common.eventstore import store
+from libs.common.messaging import outbox
 
 #: Takes a batch: planned, given back by a worker that did not finish, or left by one that went quiet.
-TAKE = """
-UPDATE batches b SET fence = b.fence + 1, lease_until = %(lease_until)s
+TAKE = text("""
+UPDATE batches b SET fence = b.fence + 1, lease_until = :lease_until
 FROM broadcasts c JOIN sending_numbers n ON n.id = c.sending_number_id
-WHERE b.id = %(batch_id)s AND c.id = b.broadcast_id AND b.closed_at IS NULL
-  AND (b.lease_until IS NULL OR b.lease_until < %(now)s OR %(redelivered)s)
-RETURNING b.fence, b.broadcast_id, b.is_second, c.sending_number_id, n.phone_number,
+WHERE b.id = :batch_id AND c.id = b.broadcast_id AND b.closed_at IS NULL
+  AND (b.lease_until IS NULL OR b.lease_until < :now OR :redelivered)
+RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.sending_number_id, n.phone_number AS from_number,
           CASE WHEN b.is_second THEN c.second_message ELSE c.first_message END AS body
-"""
+""")
 
 #: Keeps a batch; no row if it is somebody else's now.
-RENEW = """
-UPDATE batches SET lease_until = %(lease_until)s
-WHERE id = %(batch_id)s AND fence = %(fence)s AND closed_at IS NULL RETURNING id
-"""
+RENEW = text("""
+UPDATE batches SET lease_until = :lease_until
+WHERE id = :batch_id AND fence = :fence AND closed_at IS NULL RETURNING id
+""")
 
-#: Claims texts until the batch holds `size` of them; other batches pass over those that this one looks at. They are
+#: Claims messages until the batch holds `size` of them; other batches pass over those that this one looks at. They are
 #: found again one by one: a join would be planned for as many as a limit that is not known before might let through.
-CLAIM = f"""
+CLAIM = text(f"""
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
-    WHERE b.id = %(batch_id)s AND b.fence = %(fence)s AND b.closed_at IS NULL AND c.state = %(state)s
+    WHERE b.id = :batch_id AND b.fence = :fence AND b.closed_at IS NULL AND c.state = :state
+      AND (c.hold_until IS NULL OR c.hold_until <= :now)
     FOR SHARE
 ), picked AS (
     SELECT m.id FROM outgoing_messages m
-    WHERE {texts.CLAIMABLE} AND EXISTS (SELECT FROM batch)
-    ORDER BY {texts.CLAIM_ORDER}
-    LIMIT greatest(0, %(size)s - (SELECT count(*) FROM outgoing_messages
-                                  WHERE claimed_by = %(batch_id)s AND state = 'claimed'))
+    WHERE {messages.CLAIMABLE} AND EXISTS (SELECT FROM batch)
+    ORDER BY {messages.CLAIM_ORDER}
+    LIMIT greatest(0, :size - (SELECT count(*) FROM outgoing_messages
+                                  WHERE claimed_by = :batch_id AND state = '{MessageState.CLAIMED}'))
     FOR UPDATE SKIP LOCKED
 )
-UPDATE outgoing_messages m SET state = 'claimed', claimed_by = %(batch_id)s
+UPDATE outgoing_messages m SET state = '{MessageState.CLAIMED}', claimed_by = :batch_id
 WHERE m.id = ANY(ARRAY(SELECT id FROM picked)) RETURNING m.id
-"""
+""")
 
-#: How many claimed texts a batch holds.
-HELD = "SELECT count(*) AS texts FROM outgoing_messages WHERE claimed_by = %(batch_id)s AND state = 'claimed'"
+#: How many claimed messages a batch holds.
+HELD = text(f"SELECT count(*) FROM outgoing_messages WHERE claimed_by = :batch_id AND state = '{MessageState.CLAIMED}'")
 
-#: Starts the attempts of the next texts of a batch: after this has committed their requests may leave.
-START = f"""
+_STARTED = store.appended(
+    "start",
+    source="begun",
+    stream="CAST(:stream AS text)",
+    event=e.MessagesStarted,
+    data="CAST(CAST(:started_data AS text) AS jsonb) || jsonb_build_object('message_ids', to_jsonb(begun.ids))",
+)
+
+#: Starts the attempts of the next messages of a batch, with the event: after this has committed their requests may
+#: leave. One round trip, since messages wait for it.
+START = text(f"""
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
-    WHERE b.id = %(batch_id)s AND b.fence = %(fence)s AND b.closed_at IS NULL AND c.state = %(state)s
+    WHERE b.id = :batch_id AND b.fence = :fence AND b.closed_at IS NULL AND c.state = :state
     FOR SHARE
 ), next AS (
     SELECT m.id FROM outgoing_messages m
-    WHERE m.claimed_by = %(batch_id)s AND m.state = 'claimed' AND EXISTS (SELECT FROM batch) AND NOT %(quiet)s
-      AND NOT {restored.HOLDS}
-      AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)
-      AND NOT EXISTS (SELECT FROM contacts c WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL)
-      AND NOT (m.is_second AND EXISTS (
-          SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id))
-    ORDER BY m.id LIMIT %(count)s FOR UPDATE OF m
-)
-UPDATE outgoing_messages m SET state = 'started', attempts = m.attempts + 1, attempt_started_at = %(now)s
-FROM next WHERE m.id = next.id
-RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number
-"""
+    WHERE m.claimed_by = :batch_id AND m.state = '{MessageState.CLAIMED}' AND EXISTS (SELECT FROM batch) AND NOT :quiet
+      AND NOT {restore_hold.HOLDS}
+      AND {may_start("m")}
+    ORDER BY m.id LIMIT :count FOR UPDATE OF m
+), message AS (
+    UPDATE outgoing_messages m
+    SET state = '{MessageState.STARTED}', attempts = m.attempts + 1, attempt_started_at = :now
+    FROM next WHERE m.id = next.id
+    RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number
+), begun AS (
+    SELECT CAST(:broadcast_id AS bigint) AS broadcast_id, array_agg(id ORDER BY id) AS ids,
+           array_agg(attempts ORDER BY id) AS attempts, array_agg(failures ORDER BY id) AS failures,
+           array_agg(recipient_phone_number ORDER BY id) AS numbers
+    FROM message HAVING count(*) > 0
+), {_STARTED}
+SELECT ids, attempts, failures, numbers FROM begun
+""")
 
 #: Closes a batch; no row if it is somebody else's now.
-CLOSE = """
-UPDATE batches SET closed_at = %(now)s WHERE id = %(batch_id)s AND fence = %(fence)s AND closed_at IS NULL RETURNING id
-"""
+CLOSE = text("""
+UPDATE batches SET closed_at = :now WHERE id = :batch_id AND fence = :fence AND closed_at IS NULL RETURNING id
+""")
 
 #: Locks what a batch claimed and did not start.
-UNSTARTED = """
-SELECT id FROM outgoing_messages WHERE claimed_by = %(batch_id)s AND state = 'claimed' ORDER BY id FOR NO KEY UPDATE
-"""
+UNSTARTED = text(f"""
+SELECT id FROM outgoing_messages WHERE claimed_by = :batch_id AND state = '{MessageState.CLAIMED}'
+ORDER BY id FOR NO KEY UPDATE
+""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A batch as its worker holds it."""
 
@@ -99,18 +125,28 @@ class Batch:
     body: str
 
     @property
-    def state(self) -> str:
-        """The state that the broadcast has while texts of this batch may leave."""
-        return "sending_second" if self.is_second else "sending_first"
+    def state(self) -> BroadcastState:
+        """The state that the broadcast has while messages of this batch may leave."""
+        return BroadcastState.SENDING_SECOND if self.is_second else BroadcastState.SENDING_FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class StartedAttempt:
     """An attempt whose request may leave now."""
 
     attempt: Attempt
     #: Attempts before this one that count towards `MAX_ATTEMPTS`.
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The messages whose attempts were recorded by one statement, each list in their order."""
+
+    ids: list[int]
+    attempts: list[int]
+    failures: list[int]
+    numbers: list[str]
 
 
 async def take(
@@ -126,79 +162,108 @@ async def take(
             "redelivered": redelivered,
         },
     )
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    return Batch(
-        id=batch_id,
-        fence=row["fence"],
-        broadcast_id=row["broadcast_id"],
-        is_second=row["is_second"],
-        sending_number_id=row["sending_number_id"],
-        from_number=row["phone_number"],
-        body=row["body"],
-    )
+    return first_row(cursor, Batch)
 
 
 async def renew(connection: Connection, batch: Batch, *, lease: float, now: datetime) -> bool:
     """Keep the batch for `lease` seconds more; False if it is lost."""
     parameters = {"batch_id": batch.id, "fence": batch.fence, "lease_until": now + timedelta(seconds=lease)}
-    return await (await connection.execute(RENEW, parameters)).fetchone() is not None
+    return (await connection.execute(RENEW, parameters)).first() is not None
 
 
 async def claim(connection: Connection, batch: Batch, *, size: int, now: datetime) -> int:
-    """Claim texts until the batch holds `size`, less those that must not leave; give how many it holds then."""
+    """Claim messages until the batch holds `size`, less those that must not leave; return how many it holds then."""
     cursor = await connection.execute(CLAIM, {**_names(batch), "size": size, "now": now})
-    claimed = tuple(sorted(row["id"] for row in await cursor.fetchall()))
+    claimed = tuple(sorted(cursor.scalars()))
     if claimed:
-        event = e.BatchClaimed(broadcast_id=batch.broadcast_id, batch_id=batch.id, fence=batch.fence, texts=claimed)
-        await store.append(connection, texts.batch_stream(batch.broadcast_id, batch.id), [event], now=now)
-        await texts.skip_unwanted(connection, batch.broadcast_id, now, is_second=batch.is_second, texts=claimed)
-    row = await (await connection.execute(HELD, {"batch_id": batch.id})).fetchone()
-    assert row is not None
-    return int(row["texts"])
+        event = e.BatchClaimed(
+            broadcast_id=batch.broadcast_id, batch_id=batch.id, fence=batch.fence, message_ids=claimed
+        )
+        await store.append(connection, messages.batch_stream(batch.broadcast_id, batch.id), [event], now=now)
+        await unwanted_messages.skip_unwanted(
+            connection, batch.broadcast_id, now, is_second=batch.is_second, message_ids=claimed
+        )
+    return int((await connection.execute(HELD, {"batch_id": batch.id})).scalar_one())
 
 
-async def start(connection: Connection, batch: Batch, *, count: int, quiet: bool, now: datetime) -> list[Started]:
-    """Commit the attempts of the next texts, at most `count`; none if the batch must not go on, or has no more."""
-    cursor = await connection.execute(START, {**_names(batch), "count": count, "quiet": quiet, "now": now})
-    rows = sorted(await cursor.fetchall(), key=lambda row: row["id"])
-    if rows:
-        event = e.TextsStarted(
-            broadcast_id=batch.broadcast_id, batch_id=batch.id, texts=tuple(row["id"] for row in rows), at=now
-        )
-        await store.append(connection, texts.batch_stream(batch.broadcast_id, batch.id), [event], now=now)
-    return [
-        Started(
-            attempt=Attempt(
-                text=row["id"],
-                broadcast_id=batch.broadcast_id,
-                number=row["attempts"],
-                batch_id=batch.id,
-                to=row["recipient_phone_number"],
-            ),
-            failures=row["failures"],
-        )
-        for row in rows
-    ]
+async def start(
+    connection: Connection, batch: Batch, *, count: int, quiet: bool, now: datetime
+) -> list[StartedAttempt]:
+    """Record the attempts of the next messages, at most `count`; none if the batch must not go on, or has no more.
+
+    Their requests may leave once the caller's transaction has committed.
+    """
+    parameters = _start_parameters(batch, store.origin(connection, now), count=count, quiet=quiet, now=now)
+    begun = first_row(await connection.execute(START, parameters), Begun)
+    if begun is None:
+        return []
+    store.count(connection, e.MessagesStarted)
+    return _attempts_of(begun, batch)
+
+
+async def start_alone(
+    engine: Engine, cause: Cause, batch: Batch, *, count: int, quiet: bool, now: datetime
+) -> list[StartedAttempt]:
+    """Commit what `start` records, without a transaction around it: the requests may leave now."""
+    parameters = _start_parameters(
+        batch, store.origin_of(database.signed(engine, cause), now), count=count, quiet=quiet, now=now
+    )
+    begun = await database.execute_alone(engine, START, parameters, Begun)
+    if begun is None:
+        return []
+    store.count_committed([e.MessagesStarted])
+    return _attempts_of(begun, batch)
 
 
 async def close(connection: Connection, batch: Batch, *, started: int, now: datetime) -> bool:
-    """Give back what was not started and say that the batch is over; False if it is somebody else's."""
-    if await (await connection.execute(CLOSE, {**_names(batch), "now": now})).fetchone() is None:
+    """Release what was not started and record that the batch is over; False if it is somebody else's."""
+    if (await connection.execute(CLOSE, {**_names(batch), "now": now})).first() is None:
         return False
     cursor = await connection.execute(UNSTARTED, {"batch_id": batch.id})
-    returned: Sequence[int] = [row["id"] for row in await cursor.fetchall()]
+    returned = tuple(cursor.scalars())
     event = e.BatchSent(
         broadcast_id=batch.broadcast_id,
         batch_id=batch.id,
         is_second=batch.is_second,
         started=started,
-        returned=tuple(returned),
+        returned=returned,
     )
-    await lifecycle.note(connection, texts.batch_stream(batch.broadcast_id, batch.id), [event], now)
+    await repository.append_events(connection, messages.batch_stream(batch.broadcast_id, batch.id), [event], now)
     await outbox.write(connection, [event], now=now)
     return True
+
+
+def _attempts_of(begun: Begun, batch: Batch) -> list[StartedAttempt]:
+    return [
+        StartedAttempt(
+            attempt=Attempt(
+                message_id=message_id,
+                broadcast_id=batch.broadcast_id,
+                number=number,
+                batch_id=batch.id,
+                to=to,
+            ),
+            failures=failures,
+        )
+        for message_id, number, failures, to in zip(
+            begun.ids, begun.attempts, begun.failures, begun.numbers, strict=True
+        )
+    ]
+
+
+def _start_parameters(
+    batch: Batch, origin: dict[str, Any], *, count: int, quiet: bool, now: datetime
+) -> dict[str, object]:
+    event = e.MessagesStarted(broadcast_id=batch.broadcast_id, batch_id=batch.id, message_ids=(), at=now)
+    return {
+        **_names(batch),
+        "count": count,
+        "quiet": quiet,
+        "stream": messages.batch_stream(batch.broadcast_id, batch.id),
+        "started_data": json.dumps(codec.encode(event)),
+        **origin,
+        **store.identity("start", e.MessagesStarted),
+    }
 
 
 def _names(batch: Batch) -> dict[str, object]:

@@ -1,26 +1,42 @@
-"""twilio_sync: `SyncStatuses` and `SettleUncertain` in, statuses and settled texts out."""
+"""twilio_sync: `SyncStatuses` and `SettleUncertain` in, statuses and settled messages out."""
 
 from faststream.asgi import AsgiFastStream
 
-from libs.common import carriers, database, settings, topology, worker
+from libs.common import carriers, database, settings
+from libs.common.broadcasts import counters
 from libs.common.carriers.missive import Missive
-from libs.common.messaging import Route
+from libs.common.domain import actors
+from libs.common.messaging import topology
+from libs.common.messaging.consumer import Route
+from libs.common.runtime import worker
+from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
-from libs.common.worker import Worker
-from services.twilio_sync.settle import Settle
-from services.twilio_sync.sync import Sync
+from services.twilio_sync.settling import Settle
+from services.twilio_sync.single_settling import SettleSingles
+from services.twilio_sync.status_sync import Sync
+from services.twilio_sync.words import FullWords
 
 PREFETCH = 4  # steps at once: of several broadcasts, or a pass and a settling of one
 
 
 def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastStream, Worker]:
-    """Build twilio_sync. Raises SettingsError."""
+    """Build twilio_sync. Raise SettingsError."""
     configuration = configuration or settings.load(CarrierSettings)
-    context = Worker(settings=configuration, pool=database.create_pool(configuration.database_url))
+    counters.begin_at_zero()
+    engine = database.create_engine(
+        configuration.database_url.get_secret_value(),
+        pooler=configuration.database_pooler,
+        actor=actors.service("twilio_sync"),
+    )
+    context = Worker(settings=configuration, engine=engine, long_work=engine)
     twilio = carriers.create_twilio(configuration)
     missive = carriers.create(configuration)
     sync = Sync(context, configuration, twilio, missive if isinstance(missive, Missive) else None)
+    words = FullWords(
+        configuration, missive if isinstance(missive, Missive) else carriers.create_missive(configuration)
+    )
     settle = Settle(context, configuration, twilio)
+    singles = SettleSingles(configuration, twilio)
     routes = (
         Route(work=topology.SYNC_STATUSES, handler=sync.sync_statuses, description="Read a page of the log"),
         Route(work=topology.SETTLE_UNCERTAIN, handler=settle.settle_uncertain, description="Settle lost answers"),
@@ -29,6 +45,7 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
         "twilio_sync",
         context,
         routes,
+        tasks=(singles.run, words.run) if configuration.missive_token.get_secret_value() else (singles.run,),
         prefetch=PREFETCH,
         graceful_timeout=configuration.request_timeout + 10,
     )

@@ -16,7 +16,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Audit, or write the list of licences; give the exit status."""
+    """Audit, or write the list of licences; return the exit status."""
     parser = argparse.ArgumentParser(prog="make audit", description=__doc__)
     parser.add_argument("--tools", type=Path, required=True, help="the folder with pip-audit and pip-licenses")
     parser.add_argument("--write-licences", action="store_true", help="write docs/licences.md and do no more")
@@ -24,23 +24,24 @@ def main() -> int:
     asked = parser.parse_args()
     allowed = licences.policy()
     packages = licences.installed(str(asked.tools / "pip-licenses"), allowed)
+    scripts = licences.bundled(allowed)
     if asked.write_licences:
-        licences.LIST.write_text(licences.text(packages, allowed))
+        licences.LIST.write_text(licences.text(packages, scripts, allowed))
         return 0
-    return max(_licences(packages, allowed), _advisories(asked.tools / "pip-audit", asked.osv_url))
+    return max(_licences(packages, scripts, allowed), _advisories(asked.tools / "pip-audit", asked.osv_url))
 
 
-def _licences(packages: list[licences.Package], allowed: licences.Policy) -> int:
-    wrong = [each for each in packages if licences.refused(each, allowed)]
+def _licences(packages: list[licences.Package], scripts: list[licences.Package], allowed: licences.Policy) -> int:
+    wrong = [each for each in (*packages, *scripts) if licences.refused(each, allowed)]
     for each in wrong:
         console.print(
             f"licences: {each.name} {each.version} is under {each.licence!r}, which pyproject.toml does not allow"
         )
-    if licences.LIST.read_text() != licences.text(packages, allowed):
+    if licences.LIST.read_text() != licences.text(packages, scripts, allowed):
         console.print("licences: docs/licences.md is not what the locked packages say: run `make licences`")
         return 1
     if not wrong:
-        console.print(f"licences: {len(packages)} packages, all allowed")
+        console.print(f"licences: {len(packages) + len(scripts)} packages, all allowed")
     return 1 if wrong else 0
 
 

@@ -40,7 +40,7 @@ class Broken(Exception):
 
 
 def ask(pip_audit: str, lock: Path, service: str, *options: str) -> Answer:
-    """Have pip-audit ask a service about every package of a lock. Raises NobodyToAsk, Broken."""
+    """Have pip-audit ask a service about every package of a lock. Raise NobodyToAsk, Broken."""
     command = [pip_audit, "--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json"]
     command += ["--vulnerability-service", service, "--timeout", TIMEOUT, "--requirement", str(lock), *options]
     try:
@@ -51,7 +51,7 @@ def ask(pip_audit: str, lock: Path, service: str, *options: str) -> Answer:
 
 
 def read(output: str, complaint: str) -> Answer:
-    """Read what pip-audit printed. Raises NobodyToAsk, Broken."""
+    """Read what pip-audit printed. Raise NobodyToAsk, Broken."""
     last = next((line for line in reversed(complaint.splitlines()) if line.strip()), "")
     try:
         report: dict[str, Any] = json.loads(output)

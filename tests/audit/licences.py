@@ -1,7 +1,8 @@
 """Under which licence each package stands that runs in production, and whether we may ship it.
 
 Allowed is what `[tool.broadsheet.licences]` of pyproject.toml says: names of licences, and for a package the reason
-why another one will do. The list itself is docs/licences.md; pip-licenses reads it out of the installed packages.
+why another one will do. The list itself is docs/licences.md. Of Python's packages, pip-licenses reads the licences out
+of what is installed; of those in the desk's script, npm's lock says them.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from tests.audit.locks import ROOT, SERVICES, pins
+from tests.audit.locks import NPM, ROOT, SERVICES, pins
 
 LIST = ROOT / "docs" / "licences.md"
 HEAD = """\
@@ -22,6 +23,15 @@ HEAD = """\
 
 What runs in production beside Broadsheet itself (Apache 2.0), by `requirements/services.txt`. `make licences` wrote it;
 `make audit` fails on a licence that `[tool.broadsheet.licences]` in pyproject.toml does not allow.
+
+| package | version | licence |
+| --- | --- | --- |
+"""
+BUNDLED = """
+## In the desk's script
+
+npm's packages, which the build puts into the scripts that browsers load, by the lock
+`services/api/desk/assets/package-lock.json`. What only builds it is not shipped.
 
 | package | version | licence |
 | --- | --- | --- |
@@ -46,18 +56,18 @@ class Policy:
     allow: frozenset[str]
     #: Package to the reason why its licence, which is not among those, will do.
     because: dict[str, str]
-    #: Licences of packages that are installed on other systems only.
+    #: Licences of packages that are installed on other systems only, or whose description names none.
     elsewhere: dict[str, str]
 
 
 def policy() -> Policy:
     """Read what is allowed."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["broadsheet"]["licences"]
-    return Policy(allow=frozenset(table["allow"]), because=table["because"], elsewhere=table["elsewhere"])
+    return Policy(allow=frozenset(table["allow"]), because=table.get("because", {}), elsewhere=table["elsewhere"])
 
 
 def refused(package: Package, allowed: Policy) -> bool:
-    """Tell whether a package may not be shipped: a term that is not allowed, and no reason on record.
+    """Return whether a package may not be shipped: a term that is not allowed, and no reason on record.
 
     Of alternatives (`OR`) one is enough; of what holds together (`AND`, `;`) each has to be allowed.
     """
@@ -68,7 +78,7 @@ def refused(package: Package, allowed: Policy) -> bool:
 
 
 def installed(pip_licenses: str, allowed: Policy) -> list[Package]:
-    """Give the locked packages with the licences that the installed ones tell. Raises CalledProcessError."""
+    """Return the locked packages with the licences that the installed ones tell. Raise CalledProcessError."""
     told = subprocess.run(
         [pip_licenses, f"--python={sys.executable}", "--with-system", "--format=json"],
         capture_output=True,
@@ -80,21 +90,39 @@ def installed(pip_licenses: str, allowed: Policy) -> list[Package]:
     for pin in pins(SERVICES):
         name = canonicalize_name(pin.name)
         licence = licences.get(name) or allowed.elsewhere.get(name, "UNKNOWN")
-        # Some put the whole text there; its first line is the name.
+        # Some put the whole message there; its first line is the name.
         found.append(Package(name=name, version=pin.version, licence=licence.strip().partition("\n")[0].strip()))
     return sorted(found)
 
 
+def bundled(allowed: Policy) -> list[Package]:
+    """Return npm's packages that the desk's script is made of."""
+    locked = json.loads(NPM.read_text())["packages"]
+    found = {path.rpartition("node_modules/")[2]: each for path, each in locked.items() if path and not each.get("dev")}
+    return sorted(
+        Package(
+            name=name,
+            version=each["version"],
+            licence=each.get("license") or allowed.elsewhere.get(name, "UNKNOWN"),
+        )
+        for name, each in found.items()
+    )
+
+
 def written(path: Path = LIST) -> list[Package]:
-    """Give what the list says."""
+    """Return what the list says, of Python's packages and npm's."""
     rows = (_ROW.match(line) for line in path.read_text().splitlines())
     found = [Package(**row.groupdict()) for row in rows if row]
     return [each for each in found if each.name not in ("package", "---")]
 
 
-def text(packages: list[Package], allowed: Policy) -> str:
-    """Give the list as it is written."""
-    rows = [f"| {each.name} | {each.version} | {each.licence} |" for each in packages]
-    names = {each.name for each in packages}
+def text(packages: list[Package], scripts: list[Package], allowed: Policy) -> str:
+    """Return the list as it is written: Python's packages, and those in the desk's script."""
+    names = {each.name for each in (*packages, *scripts)}
     reasons = [f"- **{name}**: {why}" for name, why in sorted(allowed.because.items()) if name in names]
-    return HEAD + "\n".join(rows) + "\n\n## Allowed for a reason\n\n" + "\n".join(reasons) + "\n"
+    exceptions = ["", "## Allowed for a reason", "", *reasons] if reasons else []
+    return HEAD + _rows(packages) + BUNDLED + _rows(scripts) + "\n".join(exceptions) + ("\n" if exceptions else "")
+
+
+def _rows(packages: list[Package]) -> str:
+    return "".join(f"| {each.name} | {each.version} | {each.licence} |\n" for each in packages)

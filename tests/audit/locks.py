@@ -10,6 +10,8 @@ from packaging.markers import Marker
 ROOT = Path(__file__).parents[2]
 #: What runs in production; what develops, services included; what `make audit` itself uses.
 SERVICES, DEVELOPMENT, AUDIT = (ROOT / "requirements" / f"{name}.txt" for name in ("services", "dev", "audit"))
+#: What the desk's script is made of.
+NPM = ROOT / "services" / "api" / "desk" / "assets" / "package-lock.json"
 LOCKS = (SERVICES, DEVELOPMENT, AUDIT)
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[^\s;]+)(?:\s*;\s*(?P<marker>.+))?$")
@@ -27,7 +29,7 @@ class Pin:
 
 
 def pins(path: Path) -> list[Pin]:
-    """Give the packages of a lock. Raises ValueError for a line that is neither a pin, a hash nor a comment."""
+    """Return the packages of a lock. Raise ValueError for a line that is neither a pin, a hash nor a comment."""
     found = []
     for entry in _entries(path):
         requirement, *rest = re.split(r"\s+(?=--)", entry)
@@ -40,6 +42,6 @@ def pins(path: Path) -> list[Pin]:
 
 
 def _entries(path: Path) -> Iterator[str]:
-    """Give the lines with what continues them, without comments."""
+    """Yield the lines with what continues them, without comments."""
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
     yield from (entry.strip() for entry in re.sub(r"\s*\\\n\s*", " ", "\n".join(lines)).splitlines())

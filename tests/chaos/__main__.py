@@ -13,8 +13,8 @@ from rich.console import Console
 
 from libs import local
 from tests.chaos import plan, report, rig
-from tests.chaos.children import ROOT
 from tests.chaos.report import Result
+from tests.chaos.service_processes import ROOT
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -22,11 +22,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", "--seed", default="1", help="seeds with commas between them, one run each")
     parser.add_argument("--faults", type=int, default=200, help="faults that have to happen in a run")
-    parser.add_argument("--texts", type=int, default=3000, help="texts that are planned at least in a run")
-    parser.add_argument("--rate", type=float, default=60.0, help="texts a second a sending number; there are two")
+    parser.add_argument("--messages", type=int, default=3000, help="messages that are planned at least in a run")
+    parser.add_argument("--rate", type=float, default=60.0, help="messages a second a sending number; there are two")
     parser.add_argument("--recipients", type=int, default=150, help="recipients of a broadcast")
     parser.add_argument("--spacing", type=float, default=1.0, help="seconds between two faults, on average")
-    parser.add_argument("--carrier", choices=("missive", "twilio"), default="missive", help="how texts leave")
+    parser.add_argument("--carrier", choices=("missive", "twilio"), default="missive", help="how messages leave")
     parser.add_argument("--windows", default="", help="Missive's windows, such as 300/10,1500/60")
     parser.add_argument("--only", default="", help="kinds of faults with commas between them; all without it")
     parser.add_argument("--break", dest="broken", choices=sorted(rig.BROKEN), help="take a protection away")
@@ -54,7 +54,7 @@ async def runs(given: argparse.Namespace, console: Console) -> list[Result]:
             conditions = rig.Conditions(
                 seed=seed,
                 faults=plan.plan(seed, given.faults, spacing=given.spacing, kinds=kinds),
-                texts=given.texts,
+                messages=given.messages,
                 least=given.faults,
                 more=plan.more(seed, spacing=given.spacing, kinds=kinds),
                 rate=given.rate,

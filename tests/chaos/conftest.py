@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from libs import local
-from tests.chaos.children import ROOT
+from tests.chaos.service_processes import ROOT
 
 
 @pytest.fixture(scope="package")

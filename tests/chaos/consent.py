@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from libs.simulator import handsets
-from tests.chaos.judge import Attempt, Reply, Sent, Text
+from tests.chaos.judge import Attempt, Message, Reply, Sent
 
 EVER = float("inf")
-#: How much later than its text a reply may seem to be written: one carrier says when to the second, and its clock is
+#: How much later than its message a reply may seem to be written: one carrier says when to the second, and its clock is
 #: not ours.
 SKEW = 5.0  # seconds
 
@@ -43,7 +43,7 @@ class No:
 
 
 def wish(body: str) -> Literal["stop", "start"] | None:
-    """Tell what a message asks for: Twilio's keywords, with a full stop or without."""
+    """Return what a message asks for: Twilio's keywords, with a full stop or without."""
     match handsets.keyword(body.strip().rstrip(".")):
         case "stop":
             return "stop"
@@ -54,11 +54,11 @@ def wish(body: str) -> Literal["stop", "start"] | None:
 
 
 def noes(inbound: Iterable[Inbound]) -> list[No]:
-    """Give the times in which people want nothing: from the acknowledgement of a STOP to their next START."""
+    """Return the times in which people want nothing: from the acknowledgement of a STOP to their next START."""
     found = []
-    for number, messages in _by_number(inbound).items():
-        starts = [message for message in messages if wish(message.body) == "start"]
-        for stop in messages:
+    for number, written in _by_number(inbound).items():
+        starts = [incoming for incoming in written if wish(incoming.body) == "start"]
+        for stop in written:
             if wish(stop.body) != "stop" or stop.acknowledged_at is None:
                 continue
             since = stop.acknowledged_at
@@ -72,46 +72,46 @@ def noes(inbound: Iterable[Inbound]) -> list[No]:
 def after_no(
     attempts: Iterable[Attempt],
     sent: Iterable[Sent],
-    texts: Iterable[Text],
+    messages: Iterable[Message],
     wanted: Iterable[No],
     replied: Mapping[tuple[int, str], float],
     *,
     grace: float,
 ) -> list[str]:
-    """Give the texts that left after a no.
+    """Return the messages that left after a no.
 
     An attempt may not be committed after one, whatever the clocks say, since one database orders both; what was
     committed before may arrive up to `grace` seconds later. A second message is held to the first reply to its
     broadcast, whose time `replied` gives by broadcast and number, in the same way.
     """
-    planned = {text.id: text for text in texts}
+    planned = {message.id: message for message in messages}
     times: dict[str, list[No]] = defaultdict(list)
     for no in wanted:
         times[no.number].append(no)
     found = []
     for attempt in attempts:
-        text = planned[attempt.text]
-        if any(no.since < attempt.committed_at < no.until for no in times[text.number]):
-            found.append(f"text {text.id} was started after its recipient's opt-out")
-        elif text.is_second and attempt.committed_at > replied.get((text.broadcast_id, text.number), EVER):
-            found.append(f"second text {text.id} was started after its recipient's reply")
+        message = planned[attempt.message_id]
+        if any(no.since < attempt.committed_at < no.until for no in times[message.number]):
+            found.append(f"message {message.id} was started after its recipient's opt-out")
+        elif message.is_second and attempt.committed_at > replied.get((message.broadcast_id, message.number), EVER):
+            found.append(f"second message {message.id} was started after its recipient's reply")
     for item in sent:
         late = max((item.at - no.since for no in times[item.to] if no.since < item.at < no.until), default=0.0)
         if late > grace:
-            found.append(f"{item.to} got a text {late:.1f} s after the opt-out")
+            found.append(f"{item.to} got a message {late:.1f} s after the opt-out")
     return found
 
 
 def forgotten(inbound: Iterable[Inbound], opted_out: Iterable[str], replies: Iterable[Reply]) -> list[str]:
-    """Give what was acknowledged and is not on record: replies, and STOPs that no START has ended since."""
+    """Return what was acknowledged and is not on record: replies, and STOPs that no START has ended since."""
     known, no = {reply.sid for reply in replies}, set(opted_out)
-    messages = list(inbound)
+    written = list(inbound)
     found = [
-        f"reply {message.sid} was taken and is not on record"
-        for message in messages
-        if message.acknowledged_at is not None and message.sid not in known
+        f"reply {incoming.sid} was taken and is not on record"
+        for incoming in written
+        if incoming.acknowledged_at is not None and incoming.sid not in known
     ]
-    last = {item.number: item for item in sorted(noes(messages), key=lambda item: item.since)}
+    last = {item.number: item for item in sorted(noes(written), key=lambda item: item.since)}
     found += [
         f"the STOP of {number} was taken and is not on record"
         for number, item in last.items()
@@ -121,54 +121,54 @@ def forgotten(inbound: Iterable[Inbound], opted_out: Iterable[str], replies: Ite
 
 
 def answered(
-    inbound: Iterable[Inbound], texts: Sequence[Text], sent: Iterable[Sent], attempts: Iterable[Attempt]
+    inbound: Iterable[Inbound], messages: Sequence[Message], sent: Iterable[Sent], attempts: Iterable[Attempt]
 ) -> dict[str, set[int | None]]:
-    """Give the broadcasts that each message may be a reply to, by its sid; None among them if it may be to none.
+    """Return the broadcasts that each message may be a reply to, by its sid; None among them if it may be to none.
 
-    It is the one whose text, from the number that was written to, was the last to reach the person before they wrote.
-    Where that was a follow-up, the one whose first text was the last to do so is as good: it may still have one to
-    send. One whose text began to leave after that one had begun to, and before the message was taken, cannot be told
-    from it: we know when texts begin to leave, not when they arrive. To a number that nothing came from, a message may
-    be about anything that the person got.
+    It is the one whose message, from the number that was written to, was the last to reach the person before they
+    wrote. Where that was a follow-up, the one whose first message was the last to do so is as good: it may still have
+    one to send. One whose message began to leave after that one had begun to, and before the message was taken, cannot
+    be told from it: we know when messages begin to leave, not when they arrive. To a number that nothing came from, a
+    message may be about anything that the person got.
     """
-    by_words = {(text.number, text.from_number, text.body): text for text in texts}
-    planned = {text.id: text for text in texts}
-    begun: dict[str, list[tuple[float, Text]]] = defaultdict(list)
+    by_words = {(message.number, message.from_number, message.body): message for message in messages}
+    planned = {message.id: message for message in messages}
+    begun: dict[str, list[tuple[float, Message]]] = defaultdict(list)
     for attempt in attempts:
-        text = planned[attempt.text]
-        begun[text.number].append((attempt.committed_at, text))
-    reached: dict[tuple[str, str], list[tuple[float, float, Text]]] = defaultdict(list)
+        message = planned[attempt.message_id]
+        begun[message.number].append((attempt.committed_at, message))
+    reached: dict[tuple[str, str], list[tuple[float, float, Message]]] = defaultdict(list)
     for item in sent:
         known = by_words.get((item.to, item.from_number, item.body))
         if item.reached_at is not None and known is not None:
             reached[item.to, item.from_number].append((item.reached_at, item.at, known))
     found: dict[str, set[int | None]] = {}
-    for message in inbound:
-        latest = max(message.at + SKEW, message.acknowledged_at or message.at)
-        under_way = [(at, text) for at, text in begun[message.number] if at <= latest]
+    for incoming in inbound:
+        latest = max(incoming.at + SKEW, incoming.acknowledged_at or incoming.at)
+        under_way = [(at, message) for at, message in begun[incoming.number] if at <= latest]
         before = sorted(
-            (entry for entry in reached[message.number, message.to] if entry[0] <= message.at), key=lambda x: x[0]
+            (entry for entry in reached[incoming.number, incoming.to] if entry[0] <= incoming.at), key=lambda x: x[0]
         )
         if not before:
-            found[message.sid] = {None, *(text.broadcast_id for _, text in under_way)}
+            found[incoming.sid] = {None, *(message.broadcast_id for _, message in under_way)}
             continue
         firsts = [entry for entry in before if not entry[2].is_second]
         last = (before[-1], *firsts[-1:])
-        since = min(_began(text, taken_at, begun[message.number]) for _, taken_at, text in last)
-        found[message.sid] = {
-            *(text.broadcast_id for _, _, text in last),
-            *(text.broadcast_id for at, text in under_way if at > since and text.from_number == message.to),
+        since = min(_began(message, taken_at, begun[incoming.number]) for _, taken_at, message in last)
+        found[incoming.sid] = {
+            *(message.broadcast_id for _, _, message in last),
+            *(message.broadcast_id for at, message in under_way if at > since and message.from_number == incoming.to),
         }
     return found
 
 
-def _began(text: Text, taken_at: float, begun: Iterable[tuple[float, Text]]) -> float:
-    """Give when the attempt began by which the carrier got a text."""
-    return max((at for at, other in begun if other.id == text.id and at <= taken_at), default=taken_at)
+def _began(message: Message, taken_at: float, begun: Iterable[tuple[float, Message]]) -> float:
+    """Return when the attempt began by which the carrier got a message."""
+    return max((at for at, other in begun if other.id == message.id and at <= taken_at), default=taken_at)
 
 
 def miscredited(may: Mapping[str, set[int | None]], replies: Iterable[Reply]) -> list[str]:
-    """Give the replies that count for a broadcast that they cannot be to, and those that nobody wrote."""
+    """Return the replies that count for a broadcast that they cannot be to, and those that nobody wrote."""
     return [
         f"reply {reply.sid} counts for broadcast {reply.broadcast_id}, and is to {sorted(map(str, may[reply.sid]))}"
         if reply.sid in may
@@ -181,13 +181,13 @@ def miscredited(may: Mapping[str, set[int | None]], replies: Iterable[Reply]) ->
 def first_replies(
     inbound: Iterable[Inbound], may: Mapping[str, set[int | None]], replies: Iterable[Reply]
 ) -> dict[tuple[int, str], float]:
-    """Give when the first reply to a broadcast of each person held: it was recorded, or acknowledged."""
+    """Return when the first reply to a broadcast of each person held: it was recorded, or acknowledged."""
     found: dict[tuple[int, str], float] = {}
     held = [((reply.broadcast_id, reply.number), reply.committed_at) for reply in replies]
     held += [
-        ((next(iter(may[message.sid])), message.number), message.acknowledged_at)
-        for message in inbound
-        if message.acknowledged_at is not None and len(may[message.sid]) == 1
+        ((next(iter(may[incoming.sid])), incoming.number), incoming.acknowledged_at)
+        for incoming in inbound
+        if incoming.acknowledged_at is not None and len(may[incoming.sid]) == 1
     ]
     for (broadcast_id, number), at in held:
         if broadcast_id is not None:
@@ -197,6 +197,6 @@ def first_replies(
 
 def _by_number(inbound: Iterable[Inbound]) -> dict[str, list[Inbound]]:
     found: dict[str, list[Inbound]] = defaultdict(list)
-    for message in inbound:
-        found[message.number].append(message)
+    for incoming in inbound:
+        found[incoming.number].append(incoming)
     return found

@@ -10,13 +10,16 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from libs.common import database, rebuild
+from libs.common import database
+from libs.common.carriers.error_codes import UNREACHABLE
+from libs.common.operations import rebuild
 from libs.simulator.network import OPTED_OUT
 from tests.chaos.consent import Inbound, No
-from tests.chaos.judge import Attempt, Reply, Sent, Step, Text
+from tests.chaos.judge import Attempt, Message, Reply, Sent, Step
 
-TEXTS = """
-SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, n.phone_number AS from_number, m.state,
+MESSAGES = """
+SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, n.phone_number AS from_number,
+       CASE s.outcome WHEN 'not_handed_over' THEN s.outcome ELSE m.state END AS state,
        CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body,
        coalesce(m.skip_reason, CASE WHEN s.outcome = 'refused' THEN s.twilio_error_code END) AS why
 FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
@@ -25,11 +28,11 @@ LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id ORDER 
 
 #: Every attempt there was, with the time at which the server committed it.
 ATTEMPTS = """
-SELECT t.text::bigint AS text, n.phone_number AS number,
+SELECT t.id::bigint AS message_id, n.phone_number AS number,
        extract(epoch FROM pg_xact_commit_timestamp(e.xmin))::float8 AS committed_at
-FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'texts') AS t (text)
+FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'message_ids') AS t (id)
 JOIN broadcasts b ON b.id = e.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
-WHERE e.type = 'TextsStarted' ORDER BY 3
+WHERE e.type = 'MessagesStarted' ORDER BY 3
 """
 
 OPT_OUTS = """
@@ -45,11 +48,12 @@ FROM events e JOIN contacts c ON c.id = (e.data ->> 'contact_id')::bigint WHERE 
 REPLIES = """
 SELECT provider_id AS sid, phone_number AS number, broadcast_id,
        extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS committed_at FROM replies
+WHERE channel <> 'notice' -- a note of ours that a number is held back: nobody wrote it
 """
 
 LEDGERS = "SELECT broadcast_id, data -> 'ledger' AS ledger FROM events WHERE type = 'BroadcastCompleted'"
 
-#: How broadcasts moved on; reports of single texts, and looks at the newest page alone, have no number.
+#: How broadcasts moved on; reports of single messages, and looks at the newest page alone, have no number.
 STEPS = """
 SELECT broadcast_id, type, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at,
        coalesce((data ->> 'is_second')::boolean, false) AS is_second,
@@ -61,7 +65,7 @@ FROM events WHERE type IN ('BroadcastMade', 'PhaseFinished', 'SecondPhaseStarted
 
 STATES = "SELECT id, state, made_at IS NOT NULL AS made FROM broadcasts ORDER BY id"
 
-#: Statuses with which the carrier refuses a text for good.
+#: Statuses with which the carrier refuses a message for good.
 FOR_GOOD = frozenset({400, 403, 404, 422})
 
 #: Words in the services' logs that tell of something that no fault excuses.
@@ -73,7 +77,7 @@ class Evidence:
     """All of it."""
 
     sent: Sequence[Sent]
-    texts: Sequence[Text]
+    messages: Sequence[Message]
     attempts: Sequence[Attempt]
     #: Commit times of all attempts, by sending number.
     starts: dict[str, list[float]]
@@ -84,12 +88,16 @@ class Evidence:
     replies: Sequence[Reply]
     #: What people wrote.
     inbound: Sequence[Inbound]
-    #: (number, code) of what the carrier refused for good, and whom it turned away as opted out when it was too late.
+    #: (number, code) of what the carrier refused for good, and whom it turned away as opted out. Missive does not tell.
     refused: frozenset[tuple[str, str]]
     unsubscribed: frozenset[str]
+    #: Numbers of which the carrier said, at once or later, that they take no messages.
+    unreachable: frozenset[str]
     steps: Sequence[Step]
     ledgers: dict[int, dict[str, object]]
     states: dict[int, str]
+    #: When the newest entry of the log was made.
+    shown_until: float
     #: Arrivals of requests to send at the carrier.
     arrivals: Sequence[float]
     #: Requests that the carrier turned away for its published limits.
@@ -100,9 +108,9 @@ class Evidence:
 def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evidence:
     """Read the database, and put it beside what the simulator says."""
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        texts, attempts, opt_outs, told, replies, ledgers, steps, states = (
+        messages, attempts, opt_outs, told, replies, ledgers, steps, states = (
             connection.execute(query.encode()).fetchall()
-            for query in (TEXTS, ATTEMPTS, OPT_OUTS, TOLD, REPLIES, LEDGERS, STEPS, STATES)
+            for query in (MESSAGES, ATTEMPTS, OPT_OUTS, TOLD, REPLIES, LEDGERS, STEPS, STATES)
         )
     starts: dict[str, list[float]] = defaultdict(list)
     for row in attempts:
@@ -110,22 +118,25 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
     refused = frozenset(
         (request["to"], str(request["code"] or f"http_{request['status']}"))
         for request in requests["requests"]
-        if request["kind"].endswith("_send") and request["status"] in FOR_GOOD
+        # What a fault asks for is a gateway's word, not the carrier's.
+        if request["kind"].endswith("_send") and request["status"] in FOR_GOOD and request["fault"] is None
     )
+    undelivered = {(message["to"], str(message["error_code"])) for message in ledger["messages"]}
     return Evidence(
+        unreachable=frozenset(number for number, code in refused | undelivered if code in UNREACHABLE),
         sent=[
             Sent(
-                to=text["to"],
-                from_number=text["from"],
-                body=text["body"],
-                at=text["accepted_at"],
-                left=text["status"] != "never_handed_over",
-                reached_at=dict(text["history"]).get("delivered"),
+                to=message["to"],
+                from_number=message["from"],
+                body=message["body"],
+                at=message["accepted_at"],
+                left=message["status"] != "never_handed_over",
+                reached_at=dict(message["history"]).get("delivered"),
             )
-            for text in ledger["texts"]
+            for message in ledger["messages"]
         ],
-        texts=[Text(**row) for row in texts],
-        attempts=[Attempt(text=row["text"], committed_at=row["committed_at"]) for row in attempts],
+        messages=[Message(**row) for row in messages],
+        attempts=[Attempt(message_id=row["message_id"], committed_at=row["committed_at"]) for row in attempts],
         starts=dict(starts),
         opt_outs=[No(number=row["number"], since=row["committed_at"]) for row in opt_outs],
         told=frozenset((row["number"], row["source"]) for row in told),
@@ -142,11 +153,15 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
             for message in ledger["inbound"]
         ],
         refused=refused,
-        unsubscribed=frozenset(text["to"] for text in ledger["texts"] if text["error_code"] == OPTED_OUT)
-        | {number for number, code in refused if code == str(OPTED_OUT)},
+        unsubscribed=frozenset(number for number, code in refused if code == str(OPTED_OUT)),
         steps=[Step(**row) for row in steps],
         ledgers={row["broadcast_id"]: row["ledger"] for row in ledgers},
         states={row["id"]: row["state"] for row in states},
+        shown_until=max(
+            [message["handed_over_at"] or 0.0 for message in ledger["messages"]]
+            + [item["at"] for item in ledger["inbound"]],
+            default=0.0,
+        ),
         arrivals=[request["at"] for request in requests["requests"] if request["kind"].endswith("_send")],
         violations=requests["totals"]["violations"],
         most_at_once=requests["totals"]["peak"]["concurrent"],
@@ -155,14 +170,19 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
 
 async def not_rebuilt(url: str) -> list[str]:
     """Rebuild the tables from history, and give those that are other rows afterwards; then leave all as it was."""
-    async with await database.connect(url) as connection, connection.transaction(force_rollback=True):
+    async with (
+        database.disposing(database.create_engine(url, size=1)) as engine,
+        database.transaction(engine) as connection,
+    ):
         await rebuild.lock(connection)
         before = await rebuild.fingerprints(connection)
         try:
             await rebuild.rebuild(connection)
-        except psycopg.IntegrityError as error:
-            return [f"a row that cannot be stored ({error.diag.constraint_name})"]
+        except database.ConstraintViolated as error:
+            await connection.rollback()
+            return [f"a row that cannot be stored ({error.constraint})"]
         after = await rebuild.fingerprints(connection)
+        await connection.rollback()
     return [table for table in before if before[table] != after[table]]
 
 

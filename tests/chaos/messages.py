@@ -11,8 +11,9 @@ import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractChannel
 
-from libs.common import delays, nodes, topology
-from libs.common.commands import COMMANDS
+from libs.common.domain.commands import COMMANDS
+from libs.common.messaging import delays, topology
+from libs.common.messaging.connection import open_channel
 
 SHADOW = "chaos.shadow"
 KEPT = 300  # messages in the shadow queue
@@ -22,15 +23,15 @@ NAMES = frozenset(cls.__name__ for cls in COMMANDS)
 
 
 async def watch(amqp_url: str) -> None:
-    """Have copies of all messages kept, as far as there are exchanges. Raises what the broker raises."""
+    """Have copies of all messages kept, as far as there are exchanges. Raise what the broker raises."""
     async with await aio_pika.connect(amqp_url, timeout=5) as connection:
-        await _shadow(await nodes.open_channel(connection))
+        await _shadow(await open_channel(connection))
 
 
 async def publish_again(amqp_url: str, random: Random, *, count: int, copies: int, seconds: float) -> int:
-    """Publish messages that were seen, `copies` times each, in another order, over `seconds`; give how many."""
+    """Publish messages that were seen, `copies` times each, in another order, over `seconds`; return how many."""
     async with await aio_pika.connect(amqp_url, timeout=5) as connection:
-        channel = await nodes.open_channel(connection)
+        channel = await open_channel(connection)
         queue = await _shadow(channel)
         seen: list[aio_pika.abc.AbstractIncomingMessage] = []
         ends = asyncio.get_running_loop().time() + WAIT
@@ -62,7 +63,7 @@ async def publish_again(amqp_url: str, random: Random, *, count: int, copies: in
 async def publish_nonsense(amqp_url: str, random: Random, count: int) -> None:
     """Publish messages that nobody can read."""
     async with await aio_pika.connect(amqp_url, timeout=5) as connection:
-        channel = await nodes.open_channel(connection)
+        channel = await open_channel(connection)
         for _ in range(count):
             command = random.choice(sorted(NAMES))
             target = await channel.get_exchange(topology.COMMANDS.name, ensure=False)
@@ -71,7 +72,7 @@ async def publish_nonsense(amqp_url: str, random: Random, count: int) -> None:
 
 
 async def delete_queues(amqp_url: str) -> int:
-    """Delete every queue of Broadsheet's that is in working order, with all that is in it; give how many.
+    """Delete every queue of Broadsheet's that is in working order, with all that is in it; return how many.
 
     RabbitMQ 3.10 has a race of its own: a quorum queue that is deleted while it is being declared leaves a process
     behind, and no queue of that name can be declared until the node is restarted. Only a queue that answers is deleted.
@@ -82,7 +83,7 @@ async def delete_queues(amqp_url: str) -> int:
     deleted = 0
     async with await aio_pika.connect(amqp_url, timeout=5) as connection:
         for name in names:
-            channel = await nodes.open_channel(connection)
+            channel = await open_channel(connection)
             with suppress(aio_pika.exceptions.ChannelNotFoundEntity):
                 queue = await channel.get_queue(name)
                 await queue.get(fail=False, timeout=ANSWERS_WITHIN)

@@ -1,8 +1,8 @@
 """What goes wrong, and when: a pure function of the seed.
 
 Each kind of fault says how often it comes and draws its own measures. Measures stay within what the system promises
-(`docs/reliability.md`): a request may be held up on its way, but arrives, if at all, well before its text is settled;
-the log lags by little, or stands still and lacks what is known to have been taken.
+(`docs/reliability.md`): a request may be held up on its way, but arrives, if at all, well before its message is
+settled; the log may lag, or stand still, for as long as it likes, and the carriers' clocks may be off by seconds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,12 @@ USERS: Mapping[str, tuple[str, ...]] = {
 LONGEST_HOLE = {"database": 4.0, "broker": 5.0, "carrier": 1.2}
 #: What only one of the two carriers can do.
 MISSIVE_ONLY = frozenset({"never_handed_over"})
+#: Seconds before the services look up a message whose answer was lost.
+SETTLE_AFTER = 6.0
+#: Seconds for which the log shows nothing new when answers are lost: long enough to seem to say that they were never
+#: sent.
+SILENCE = (2 * SETTLE_AFTER, 10 * SETTLE_AFTER)
+CLOCKS = ("missive", "twilio")
 BREATH = (0.5, 1.5)  # the least and the most between two faults, as shares of the spacing
 
 
@@ -54,7 +60,7 @@ class Kind:
 
 
 def _service(random: Random) -> str:
-    """Choose a process, senders more often: they are where a text can be lost or doubled."""
+    """Choose a process, senders more often: they are where a message can be lost or doubled."""
     return random.choice(SENDERS if random.random() < 0.5 else SERVICES)
 
 
@@ -101,11 +107,18 @@ KINDS: Mapping[str, Kind] = {
     "error_after": Kind(5, _requests(1, 4)),
     "cut_before": Kind(3, _requests(1, 4)),
     "cut_after": Kind(6, _requests(1, 6)),
+    "gateway_refuses": Kind(3, _requests(1, 4)),
+    "gateway_fails": Kind(2, _requests(1, 4)),
     "slow": Kind(4, _requests(1, 3, 1.6, 3.0)),
     "never_handed_over": Kind(2, _requests(1, 3)),
     "log_unreadable": Kind(3, _requests(1, 6)),
     "log_lag": Kind(2, _requests(2, 20, 0.3, 1.0)),
     "log_stands_still": Kind(3, _requests(20, 60, 6.0, 15.0)),
+    "silence_at_the_start": Kind(1.5, _requests(1, 1, *SILENCE)),
+    "silence_in_the_middle": Kind(1.5, _requests(1, 1, *SILENCE)),
+    "silence_after_a_pause": Kind(1, _requests(1, 1, *SILENCE)),
+    "silence_in_the_second_phase": Kind(1, _requests(1, 1, *SILENCE)),
+    "clock_drifts": Kind(2, lambda random: (random.choice(CLOCKS), random.uniform(10.0, 40.0), 1)),
     "shift_pages": Kind(3, _requests(2, 10)),
     "skip_entries": Kind(2, _requests(2, 10)),
     "webhook_twice": Kind(3, _requests(5, 30)),
@@ -121,12 +134,12 @@ KINDS: Mapping[str, Kind] = {
 
 
 def kinds_of(carrier: str) -> Mapping[str, Kind]:
-    """Give the kinds that may come where texts leave by way of this carrier."""
+    """Return the kinds that may come where messages leave by way of this carrier."""
     return {name: kind for name, kind in KINDS.items() if carrier == "missive" or name not in MISSIVE_ONLY}
 
 
 def plan(seed: int, count: int, *, spacing: float, kinds: Mapping[str, Kind] = KINDS) -> tuple[Fault, ...]:
-    """Give `count` faults, `spacing` seconds apart on average; each kind occurs if there are faults enough."""
+    """Return `count` faults, `spacing` seconds apart on average; each kind occurs if there are faults enough."""
     random = Random(seed)
     names = list(kinds) if count >= len(kinds) else []
     names += random.choices(list(kinds), [kind.weight for kind in kinds.values()], k=count - len(names))
@@ -140,7 +153,7 @@ def plan(seed: int, count: int, *, spacing: float, kinds: Mapping[str, Kind] = K
 
 
 def more(seed: int, *, spacing: float, kinds: Mapping[str, Kind] = KINDS) -> Iterator[Fault]:
-    """Give faults without an end, for those of a plan that hit nothing; `at` counts from the fault before."""
+    """Yield faults without an end, for those of a plan that hit nothing; `at` counts from the fault before."""
     random = Random(f"more of {seed}")
     while True:
         name = random.choices(list(kinds), [kind.weight for kind in kinds.values()])[0]
@@ -149,7 +162,7 @@ def more(seed: int, *, spacing: float, kinds: Mapping[str, Kind] = KINDS) -> Ite
 
 
 def directed(*steps: tuple[float, str, str, float, int]) -> tuple[Fault, ...]:
-    """Give a plan that is written by hand, as (at, kind, target, seconds, count)."""
+    """Return a plan that is written by hand, as (at, kind, target, seconds, count)."""
     return tuple(
         Fault(at=at, kind=kind, target=to, seconds=seconds, count=count) for at, kind, to, seconds, count in steps
     )

@@ -48,11 +48,11 @@ class Link:
         return port
 
     def held_until(self, user: str) -> float:
-        """Give the time until which nothing passes."""
+        """Return the time until which nothing passes."""
         return self._held.get(user, 0.0)
 
     def latency(self, user: str, now: float) -> float:
-        """Give the seconds that everything takes longer now."""
+        """Return the seconds that everything takes longer now."""
         seconds, until = self._slow.get(user, (0.0, 0.0))
         return seconds if now < until else 0.0
 
@@ -61,7 +61,7 @@ class Link:
         return sum(self.hit[name] for name in self._users(user))
 
     def cut(self, user: str | None = None) -> int:
-        """Break the connections of a process, or of all; give how many there were."""
+        """Break the connections of a process, or of all; return how many there were."""
         sides = [side for side in self.sides if user in (None, side.user)]
         for side in sides:
             side.abort()
@@ -79,7 +79,7 @@ class Link:
         self._slow |= dict.fromkeys(self._users(user), (latency, until))
 
     async def refuse(self, seconds: float, user: str | None = None) -> int:
-        """Break the connections and take no new ones for a while; give how many were broken."""
+        """Break the connections and take no new ones for a while; return how many were broken."""
         users = [name for name in self._users(user) if name in self._listeners]
         broken = 0
         for name in users:

@@ -10,15 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.common import settings
-from libs.common.carriers.limits import Window
-from libs.common.serving import FAILED
-from libs.simulator.arrivals import most_within
+from libs.common.domain.rate_windows import Window
+from libs.common.rate_limits.rate import BLOCK_SECONDS
+from libs.common.runtime.server import FAILED
+from libs.simulator.request_log import most_within
 from services.sender.app import PREFETCH
-from services.sender.send import BLOCK_SECONDS
-from tests.chaos import consent, tempo
-from tests.chaos import judge as verdicts
+from tests.chaos import consent, pace_checks
 from tests.chaos.evidence import Evidence
-from tests.chaos.judge import Excuses
+from tests.chaos.judge import Excuses, ledger_faults, lost, twice
 from tests.chaos.plan import SENDERS
 
 SHOWN = 8  # findings of a kind that are printed
@@ -42,7 +41,7 @@ class Result:
     struck: dict[str, int]
     broadcasts: int
     planned: int
-    #: Texts that the carrier accepted, and attempts that were made for it.
+    #: Messages that the carrier accepted, and attempts that were made for it.
     accepted: int
     attempts: int
     outcomes: dict[str, int]
@@ -55,12 +54,12 @@ class Result:
     other: list[str]
     recover_median: float | None
     recover_worst: float | None
-    #: The worst while texts left, while the follow-ups were not due, and while the log was read.
+    #: The worst while messages left, while the follow-ups were not due, and while the log was read.
     recover: dict[str, float]
-    #: By how many texts the pace was ahead of its rate at most; so many may be late.
+    #: By how many messages the pace was ahead of its rate at most; so many may be late.
     ahead: float
     late: int
-    #: How many texts each of the provider's windows held at most.
+    #: How many messages each of the provider's windows held at most.
     fullest: dict[str, int]
     most_at_once: int
     #: How processes ended, by name and status.
@@ -73,7 +72,7 @@ class Result:
         return not (self.twice or self.lost or self.after_stop or self.over_pace or self.other)
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as plain values."""
+        """Return it as plain values."""
         return {**asdict(self), "is_clean": self.is_clean}
 
 
@@ -99,17 +98,17 @@ def judge(
 ) -> Result:
     """Judge the evidence."""
     struck = [at for at, kind in times if kind != "pause"]
-    recovered = {"sending": tempo.recovery(struck, sorted(item.at for item in found.sent), waiting)}
-    recovered |= tempo.lateness(struck, found.steps, interval=interval)
+    recovered = {"sending": pace_checks.recovery(struck, sorted(item.at for item in found.sent), waiting)}
+    recovered |= pace_checks.lateness(struck, found.steps, interval=interval)
     all_recovered = [value for values in recovered.values() for value in values]
     # Each batch that a sender has at hand may be late with one block.
     late = len(SENDERS) * PREFETCH * max(1, int(rate * BLOCK_SECONDS))
-    may = consent.answered(found.inbound, found.texts, found.sent, found.attempts)
+    may = consent.answered(found.inbound, found.messages, found.sent, found.attempts)
     states = Counter(state for state in found.states.values() if state not in ("completed", "cancelled"))
     other = [f"{count} broadcasts are {state}" for state, count in states.items()]
     other += [] if is_over else ["not every broadcast was over in time"]
     other += [] if done.total() >= least else [f"only {done.total()} faults happened, {least} were to"]
-    other += verdicts.ledger_faults(found.ledgers, found.texts)
+    other += ledger_faults(found.ledgers, found.messages)
     other += consent.miscredited(may, found.replies)
     other += [f"{table} is not what its history gives" for table in not_rebuilt]
     other += [
@@ -127,21 +126,21 @@ def judge(
         seconds=round(seconds, 1),
         faults=dict(sorted(done.items())),
         left_out=dict(left_out),
-        struck=dict(tempo.struck(struck, found.steps)),
+        struck=dict(pace_checks.struck(struck, found.steps)),
         broadcasts=len(found.states),
-        planned=len(found.texts),
+        planned=len(found.messages),
         accepted=len(found.sent),
         attempts=len(found.attempts),
-        outcomes=dict(Counter(f"{text.state} {text.why or ''}".strip() for text in found.texts)),
-        twice=verdicts.twice(found.sent, found.texts),
-        lost=verdicts.lost(found.sent, found.texts, _excuses(found)),
+        outcomes=dict(Counter(f"{message.state} {message.why or ''}".strip() for message in found.messages)),
+        twice=twice(found.sent, found.messages),
+        lost=lost(found.sent, found.messages, _excuses(found)),
         after_stop=_after_stop(found, may, grace),
         over_pace=_over_pace(found, rate, windows, late),
         other=other,
         recover_median=round(median(all_recovered), 2) if all_recovered else None,
         recover_worst=round(max(all_recovered), 2) if all_recovered else None,
         recover={state: round(max(values), 2) for state, values in recovered.items() if values},
-        ahead=round(max((tempo.rush(at, rate).ahead for at in found.starts.values()), default=0.0), 1),
+        ahead=round(max((pace_checks.rush(at, rate).ahead for at in found.starts.values()), default=0.0), 1),
         late=late,
         fullest={_name(window): most_within(sorted(found.arrivals), window.seconds) for window in windows},
         most_at_once=found.most_at_once,
@@ -151,14 +150,16 @@ def judge(
 
 
 def _excuses(found: Evidence) -> Excuses:
-    """Give for what texts may have ended unsent: an opt-out needs somebody who said so."""
+    """Return for what messages may have ended unsent: an opt-out needs somebody who said so."""
     said = {message.number for message in found.inbound if consent.wish(message.body) == "stop"}
     told = {number for number, source in found.told if source == "staff"}
     return Excuses(
         refused=found.refused,
         opted_out=frozenset(said | told | found.unsubscribed),
+        unreachable=frozenset(found.unreachable),
         replied=frozenset((r.broadcast_id, r.number) for r in found.replies if r.broadcast_id is not None),
-        begun={attempt.text: attempt.committed_at for attempt in found.attempts},
+        begun={attempt.message_id: attempt.committed_at for attempt in found.attempts},
+        shown_until=found.shown_until,
         ended={(step.broadcast_id, step.is_second): step.at for step in found.steps if step.type == "PhaseFinished"},
     )
 
@@ -166,19 +167,19 @@ def _excuses(found: Evidence) -> Excuses:
 def _after_stop(found: Evidence, may: Mapping[str, set[int | None]], grace: float) -> list[str]:
     wanted = [*found.opt_outs, *consent.noes(found.inbound)]
     replied = consent.first_replies(found.inbound, may, found.replies)
-    late = consent.after_no(found.attempts, found.sent, found.texts, wanted, replied, grace=grace)
+    late = consent.after_no(found.attempts, found.sent, found.messages, wanted, replied, grace=grace)
     return late + consent.forgotten(found.inbound, (no.number for no in found.opt_outs), found.replies)
 
 
 def _over_pace(found: Evidence, rate: float, windows: Sequence[Window], late: int) -> list[str]:
-    """Give what was too fast: texts of a number, of all numbers for a window, and requests on their way."""
+    """Return what was too fast: messages of a number, of all numbers for a window, and requests on their way."""
     all_starts = [at for starts in found.starts.values() for at in starts]
-    over = tempo.over_pace(found.starts, rate, late=late)
+    over = pace_checks.over_pace(found.starts, rate, late=late)
     # On their way requests may be held up once more, as many as there may be at once.
     arrivals = {"arrivals": found.arrivals}
-    over += tempo.over_pace(arrivals, rate * max(1, len(found.starts)), late=2 * late + found.most_at_once)
+    over += pace_checks.over_pace(arrivals, rate * max(1, len(found.starts)), late=2 * late + found.most_at_once)
     for window in windows:
-        over += tempo.over_pace({_name(window): all_starts}, window.requests / window.seconds, late=late)
+        over += pace_checks.over_pace({_name(window): all_starts}, window.requests / window.seconds, late=late)
     if found.violations:
         over.append(f"the carrier turned {found.violations} requests away for its limits")
     return over
@@ -212,8 +213,8 @@ def _figures(results: Sequence[Result]) -> dict[str, list[str]]:
         "faults that happened": [str(sum(result.faults.values())) for result in results],
         "that hit nothing": [str(sum(result.left_out.values())) for result in results],
         "broadcasts": [str(result.broadcasts) for result in results],
-        "texts planned": [str(result.planned) for result in results],
-        "texts accepted": [str(result.accepted) for result in results],
+        "messages planned": [str(result.planned) for result in results],
+        "messages accepted": [str(result.accepted) for result in results],
         "attempts": [str(result.attempts) for result in results],
         "twice": [str(len(result.twice)) for result in results],
         "lost": [str(len(result.lost)) for result in results],
@@ -226,7 +227,7 @@ def _figures(results: Sequence[Result]) -> dict[str, list[str]]:
             f"  {state}": [f"{result.recover.get(state)}" for result in results]
             for state in ("sending", "waiting", "syncing")
         },
-        "ahead of the pace, most texts": [f"{result.ahead} of {result.late}" for result in results],
+        "ahead of the pace, most messages": [f"{result.ahead} of {result.late}" for result in results],
         "fullest windows": [
             ", ".join(f"{most} of {name}" for name, most in result.fullest.items()) or "none" for result in results
         ],
@@ -234,4 +235,4 @@ def _figures(results: Sequence[Result]) -> dict[str, list[str]]:
     }
 
 
-assert settings.LANES == PREFETCH, "the allowance for late blocks counts on it"
+assert settings.BATCHES_IN_FLIGHT == PREFETCH, "the allowance for late blocks counts on it"

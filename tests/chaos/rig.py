@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate, islice
+from itertools import accumulate, count, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,15 +20,15 @@ import psycopg
 from psycopg import sql
 
 from libs import local
-from libs.common.carriers.limits import parse_windows
-from libs.common.migrate import migrate
+from libs.common.database.migrate import migrate
+from libs.common.domain.rate_windows import parse_windows
 from tests.chaos import evidence, messages
-from tests.chaos import plan as plans
-from tests.chaos.breaking import UNAVAILABLE, Breaker
-from tests.chaos.children import Children, clean_environment
-from tests.chaos.plan import SERVICES, Fault
+from tests.chaos.fault_injection import UNAVAILABLE, Breaker
+from tests.chaos.plan import SERVICES, SETTLE_AFTER, USERS, Fault
 from tests.chaos.proxy import Link, to_socket, to_tcp
 from tests.chaos.report import Result, judge
+from tests.chaos.service_processes import Children, clean_environment
+from tests.chaos.silences import Clocks
 from tests.chaos.traffic import KEY, NUMBERS, Api, NotAnswered, Situation, Traffic
 from tests.support.ports import HOST, free_port
 
@@ -42,12 +42,14 @@ SETTINGS = {
     "SEND_CONCURRENCY": CONCURRENT,
     "LEASE": LEASE,
     "REQUEST_TIMEOUT": REQUEST_TIMEOUT,
-    "SETTLE_AFTER": 6,
+    "SETTLE_AFTER": SETTLE_AFTER,
     "WATCHDOG_INTERVAL": 0.5,
     "SYNC_INTERVAL": SYNC_INTERVAL,
-    # What Missive took and never handed over is in no log.
+    # What Missive took and never handed over is in no log, nor is what it took and whose answer was lost.
+    "HANDOVER_AFTER": 8,
     "SYNC_DEADLINE": 20,
     "SECOND_DELAY": 3,
+    "SEND_HOLD": 0,
     "QUIET_HOURS": "",
     "HOLIDAYS": "",
     "TIMEZONE": "UTC",
@@ -70,10 +72,14 @@ WATCH_EVERY = 1.0  # seconds between two looks whether copies of messages are ke
 BROKEN = {
     "fence": ("sender",),
     "settling": ("twilio_sync",),
+    "witness": ("twilio_sync",),
+    "clocks": ("twilio_sync",),
     "outbox": ("planner",),
     "pace": ("sender",),
     "consent": ("sender", "planner", "api"),
 }
+STRANGER = "+13137999999"
+WRITES_EVERY = 2.0  # seconds
 ROUNDS = 10  # in which faults are made up for that hit nothing
 FIRES_WITHIN = 3.0  # seconds in which the carriers come to do what they were told last
 
@@ -84,22 +90,22 @@ class Conditions:
 
     seed: int
     faults: Sequence[Fault]
-    texts: int
+    messages: int
     #: How many faults have to happen, and where more come from when some of the plan's hit nothing.
     least: int = 0
     more: Iterator[Fault] = field(default_factory=lambda: iter(()))
-    #: Texts a second a sending number; there are two.
+    #: Messages a second a sending number; there are two.
     rate: float = 60.0
     recipients: int = 150
     #: Broadcasts under way at once.
     overlap: int = 2
     #: The protection that is taken away.
     broken: str | None = None
-    #: How texts leave: by way of `missive`, or straight to `twilio`.
+    #: How messages leave: by way of `missive`, or straight to `twilio`.
     carrier: str = "missive"
     #: Missive's windows, as in `MISSIVE_WINDOWS`; the simulator holds the services to them.
     windows: str = ""
-    #: Seconds within which every broadcast has to be over when there were enough faults and texts.
+    #: Seconds within which every broadcast has to be over when there were enough faults and messages.
     patience: float = 150.0
     #: Settings that replace those of the rig, and what its handsets do.
     settings: dict[str, object] = field(default_factory=dict)
@@ -114,7 +120,7 @@ async def run(
         logs = keep or Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="broadsheet-chaos-")))
         logs.mkdir(parents=True, exist_ok=True)
         rig = await cleaning.enter_async_context(_standing(stack, conditions, logs))
-        tell(f"seed {conditions.seed}: {len(conditions.faults)} faults, at least {conditions.texts} texts")
+        tell(f"seed {conditions.seed}: {len(conditions.faults)} faults, at least {conditions.messages} messages")
         began = time.monotonic()
         is_over = await rig.go(tell)
         await rig.calm()
@@ -126,7 +132,7 @@ async def _standing(stack: local.Stack, conditions: Conditions, logs: Path) -> A
     """Start everything, and end all that was started."""
     async with AsyncExitStack() as cleaning:
         direct = await asyncio.to_thread(_fresh_database, stack)
-        # What is left of the run before would speak of broadcasts that this database never had.
+        # What remains of the run before would speak of broadcasts that this database never had.
         await asyncio.to_thread(_fresh_broker, stack)
         links = {
             "database": Link("database", to_socket(_socket_of(direct))),
@@ -136,13 +142,14 @@ async def _standing(stack: local.Stack, conditions: Conditions, logs: Path) -> A
         links["carrier"] = Link("carrier", to_tcp(simulator_port))
         for link in links.values():
             cleaning.push_async_callback(link.close)
-            for user in plans.USERS[link.name]:
+            for user in USERS[link.name]:
                 await link.listen(user)
         children = Children(logs)
         cleaning.push_async_callback(children.stop)
         simulator, api_url = f"http://{HOST}:{simulator_port}", f"http://{HOST}:{api_port}"
         config = logs / "simulator.json"
-        config.write_text(json.dumps(_simulator(conditions, api_url)))
+        clocks = Clocks(Random(f"clocks of {conditions.seed}"), time.time)
+        config.write_text(json.dumps(_simulator(conditions, api_url, clocks)))
         await children.start(
             "simulator",
             ["-m", "libs.simulator", "--port", str(simulator_port), "--config", str(config)],
@@ -176,6 +183,7 @@ async def _standing(stack: local.Stack, conditions: Conditions, logs: Path) -> A
             api=api,
             traffic=traffic,
             random=random,
+            clocks=clocks,
         )
         cleaning.push_async_callback(breaker.settle)
         yield Rig(conditions, stack, breaker, traffic, direct)
@@ -192,7 +200,7 @@ class Rig:
     database_url: str
 
     async def go(self, tell: Callable[[str], None]) -> bool:
-        """Have broadcasts and faults go on until there were enough of both; tell whether all broadcasts ended."""
+        """Have broadcasts and faults go on until there were enough of both; return whether all broadcasts ended."""
         faults_over = asyncio.Event()
         background = [
             asyncio.create_task(self.traffic.sample(SAMPLE_EVERY)),
@@ -201,11 +209,13 @@ class Rig:
         ]
         work = [
             asyncio.create_task(self._faults(faults_over)),
-            asyncio.create_task(self.traffic.run(self.conditions.texts, faults_over, overlap=self.conditions.overlap)),
+            asyncio.create_task(
+                self.traffic.run(self.conditions.messages, faults_over, overlap=self.conditions.overlap)
+            ),
         ]
-        # More than twice the time that faults and texts take: what stands still then stands still for good.
+        # More than twice the time that faults and messages take: what stands still then stands still for good.
         last = max((fault.at for fault in self.conditions.faults), default=0.0)
-        longest = 60 + 2 * (last + self.conditions.texts / self.conditions.rate)
+        longest = 60 + 2 * (last + self.conditions.messages / self.conditions.rate)
         try:
             async with asyncio.timeout(longest + self.conditions.patience):
                 await asyncio.gather(*work)
@@ -233,7 +243,7 @@ class Rig:
         over.set()
 
     async def _make(self, faults: Iterable[Fault]) -> int:
-        """Make faults, and give how many there were. Raises RuntimeError if the phase of one does not come."""
+        """Make faults, and give how many there were. Raise RuntimeError if the phase of one does not come."""
         loop, made = asyncio.get_running_loop(), 0
         began = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -246,7 +256,7 @@ class Rig:
         return made
 
     async def _missing(self) -> int:
-        """Give how many faults have yet to happen, once the carriers have had time for theirs."""
+        """Return how many faults have yet to happen, once the carriers have had time for theirs."""
         ends = asyncio.get_running_loop().time() + FIRES_WITHIN
         while self.breaker.armed and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.2)
@@ -254,7 +264,27 @@ class Rig:
         return max(0, self.conditions.least - self.breaker.done.total())
 
     async def _over(self) -> bool:
-        """Wait until every broadcast has ended; what a fault left paused goes on."""
+        """Wait until every broadcast has ended; what a fault left paused goes on, and strangers write.
+
+        Where nobody wrote or was texted after a message whose answer was lost, the log could not tell that it was never
+        sent.
+        """
+        strangers = asyncio.create_task(self._strangers())
+        try:
+            return await self._ended()
+        finally:
+            strangers.cancel()
+            await asyncio.gather(strangers, return_exceptions=True)
+
+    async def _strangers(self) -> None:
+        """Have somebody whom nobody knows write now and then, to one number or the other."""
+        for place in count():
+            with suppress(httpx.HTTPError):
+                words = {"from": STRANGER, "to": NUMBERS[place % len(NUMBERS)], "body": f"Is this the paper? ({place})"}
+                await self.breaker.simulate("/inbound", words)
+            await asyncio.sleep(WRITES_EVERY)
+
+    async def _ended(self) -> bool:
         ends = asyncio.get_running_loop().time() + self.conditions.patience
         while asyncio.get_running_loop().time() < ends:
             if await self.traffic.until(lambda seen: not seen.open, seconds=5.0):
@@ -308,7 +338,7 @@ class Rig:
         while True:
             await asyncio.sleep(every)
             seen, done = self.traffic.situations[-1], self.breaker.done.total()
-            tell(f"  {done} faults, {seen.planned} texts planned, broadcasts under way: {seen.states or 'none'}")
+            tell(f"  {done} faults, {seen.planned} messages planned, broadcasts under way: {seen.states or 'none'}")
 
 
 def _after(before: Fault, fault: Fault) -> Fault:
@@ -320,7 +350,7 @@ def _is_in(phase: str, seen: Situation) -> bool:
 
 
 def _fresh_database(stack: local.Stack) -> str:
-    """Create and migrate a database, on a server that notes when each transaction was committed; give its URL."""
+    """Create and migrate a database, on a server that notes when each transaction was committed; return its URL."""
     assert stack.postgres is not None
     server = stack.servers.database_url
     with psycopg.connect(server, autocommit=True) as connection:
@@ -360,7 +390,7 @@ def _environment(
     ports = {name: link.ports.get(service, 9) for name, link in links.items()}
     carrier = f"http://{HOST}:{ports['carrier']}"
     settings: dict[str, object] = {
-        "DATABASE_URL": f"postgresql://postgres@{HOST}:{ports['database']}/{database}?sslmode=disable&gssencmode=disable",
+        "DATABASE_URL": f"postgresql://postgres@{HOST}:{ports['database']}/{database}?sslmode=disable",
         "AMQP_URL": f"amqp://guest:guest@{HOST}:{ports['broker']}/",
         "CARRIER": conditions.carrier,
         "MISSIVE_URL": carrier,
@@ -369,6 +399,7 @@ def _environment(
         "PUBLIC_URL": api_url,
         "API_KEYS": KEY,
         "FROM_NUMBER": NUMBERS[0],
+        "NUMBERS": ",".join(NUMBERS),
         "SEND_RATE": conditions.rate,
         "MISSIVE_WINDOWS": conditions.windows,
         **SECRETS,
@@ -378,7 +409,7 @@ def _environment(
     return {f"BROADSHEET_{name}": str(value) for name, value in settings.items()}
 
 
-def _simulator(conditions: Conditions, api_url: str) -> dict[str, Any]:
+def _simulator(conditions: Conditions, api_url: str, clocks: Clocks) -> dict[str, Any]:
     return {
         "missive_token": SECRETS["MISSIVE_TOKEN"],
         "missive_webhook_url": f"{api_url}/webhooks/missive",
@@ -391,5 +422,6 @@ def _simulator(conditions: Conditions, api_url: str) -> dict[str, Any]:
             "concurrent": CONCURRENT,
             "windows": [[window.requests, window.seconds] for window in parse_windows(conditions.windows)],
         },
+        "clocks": clocks.settings(),
         "plan": {"seed": conditions.seed, **HANDSETS, **conditions.handsets},
     }

@@ -27,7 +27,7 @@ async def test_a_server_that_loses_all_that_it_may_lose_costs_less_than_a_minute
     moments = enumerate((kind, phase) for kind in kinds for phase in PHASES)
     faults = [Fault(at=0.1 * place, kind=kind, phase=phase) for place, (kind, phase) in moments]
     conditions = rig.Conditions(
-        seed=1, faults=faults, texts=2 * PEOPLE, recipients=PEOPLE, overlap=1, rate=20, carrier=carrier
+        seed=1, faults=faults, messages=2 * PEOPLE, recipients=PEOPLE, overlap=1, rate=20, carrier=carrier
     )
     result = await rig.run(stack, conditions, print)
     assert (result.twice, result.lost, result.after_stop, result.over_pace) == ([], [], [], [])

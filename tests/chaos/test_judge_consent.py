@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos import consent
 from tests.chaos.consent import Inbound, No
-from tests.chaos.judge import Attempt, Reply, Sent, Text
+from tests.chaos.judge import Attempt, Message, Reply, Sent
 from tests.chaos.test_judge import ANN, ANNS, ANNS_SECOND, BEN, BENS, OURS
 
 OUR_OTHER = "+13135550101"
@@ -15,11 +15,11 @@ GRACE = 4.0
 #: A broadcast from each of our numbers to Ann, and a later one from the first number.
 OTHERS = replace(ANNS, id=4, broadcast_id=2, from_number=OUR_OTHER, body="other")
 LATER = replace(ANNS, id=5, broadcast_id=3, body="later")
-TEXTS = [ANNS, ANNS_SECOND, BENS, OTHERS, LATER]
+MESSAGES = [ANNS, ANNS_SECOND, BENS, OTHERS, LATER]
 
 
-def reached(text: Text, *, at: float) -> Sent:
-    return Sent(to=text.number, from_number=text.from_number, body=text.body, at=at - 1, reached_at=at)
+def reached(message: Message, *, at: float) -> Sent:
+    return Sent(to=message.number, from_number=message.from_number, body=message.body, at=at - 1, reached_at=at)
 
 
 def wrote(body: str = "Hi", *, at: float = 20.0, taken: float | None = 21.0, to: str = OURS) -> Inbound:
@@ -29,32 +29,32 @@ def wrote(body: str = "Hi", *, at: float = 20.0, taken: float | None = 21.0, to:
 def after_no(*attempts: Attempt, at: float = 10.0, no: No | None = None, replied: float | None = None) -> list[str]:
     held = {} if replied is None else {(1, ANN): replied}
     sent = [Sent(to=ANN, from_number=OURS, body="first", at=at)]
-    return consent.after_no(attempts, sent, TEXTS, [] if no is None else [no], held, grace=GRACE)
+    return consent.after_no(attempts, sent, MESSAGES, [] if no is None else [no], held, grace=GRACE)
 
 
 def test_an_attempt_committed_after_the_opt_out_is_seen() -> None:
-    assert len(after_no(Attempt(text=1, committed_at=10.1), no=No(number=ANN, since=10.0))) == 1
+    assert len(after_no(Attempt(message_id=1, committed_at=10.1), no=No(number=ANN, since=10.0))) == 1
 
 
 def test_an_attempt_committed_before_the_opt_out_may_still_arrive_in_time() -> None:
     no = No(number=ANN, since=10.0)
-    assert after_no(Attempt(text=1, committed_at=9.9), at=10.0 + GRACE, no=no) == []
-    assert len(after_no(Attempt(text=1, committed_at=9.9), at=10.1 + GRACE, no=no)) == 1
+    assert after_no(Attempt(message_id=1, committed_at=9.9), at=10.0 + GRACE, no=no) == []
+    assert len(after_no(Attempt(message_id=1, committed_at=9.9), at=10.1 + GRACE, no=no)) == 1
 
 
 def test_somebody_else_s_opt_out_does_not_matter() -> None:
-    assert after_no(Attempt(text=1, committed_at=10.1), no=No(number=BEN, since=10.0)) == []
+    assert after_no(Attempt(message_id=1, committed_at=10.1), no=No(number=BEN, since=10.0)) == []
 
 
 def test_who_has_said_start_again_may_be_texted() -> None:
     no = No(number=ANN, since=10.0, until=11.0)
-    assert after_no(Attempt(text=1, committed_at=11.1), at=30.0, no=no) == []
+    assert after_no(Attempt(message_id=1, committed_at=11.1), at=30.0, no=no) == []
 
 
-def test_a_second_text_started_after_the_reply_is_seen_and_a_first_one_is_not() -> None:
-    assert len(after_no(Attempt(text=2, committed_at=20.1), replied=20.0)) == 1
-    assert after_no(Attempt(text=1, committed_at=20.1), replied=20.0) == []
-    assert after_no(Attempt(text=4, committed_at=20.1), replied=20.0) == []
+def test_a_second_message_started_after_the_reply_is_seen_and_a_first_one_is_not() -> None:
+    assert len(after_no(Attempt(message_id=2, committed_at=20.1), replied=20.0)) == 1
+    assert after_no(Attempt(message_id=1, committed_at=20.1), replied=20.0) == []
+    assert after_no(Attempt(message_id=4, committed_at=20.1), replied=20.0) == []
 
 
 @pytest.mark.parametrize("body", ["STOP", "stop", " stop ", "Stop.", "STOP\n", "unsubscribe"])
@@ -96,8 +96,8 @@ def test_an_acknowledged_reply_that_is_not_on_record_is_seen() -> None:
 
 
 def may(message: Inbound, *sent: Sent, begun: dict[int, float] | None = None) -> set[int | None]:
-    attempts = [Attempt(text=text, committed_at=at) for text, at in (begun or {}).items()]
-    return consent.answered([message], TEXTS, sent, attempts)[message.sid]
+    attempts = [Attempt(message_id=message, committed_at=at) for message, at in (begun or {}).items()]
+    return consent.answered([message], MESSAGES, sent, attempts)[message.sid]
 
 
 def test_a_reply_is_to_the_broadcast_from_the_number_that_was_written_to() -> None:
@@ -111,14 +111,14 @@ def test_a_reply_is_to_the_last_broadcast_that_reached_the_person_before_it() ->
     assert may(wrote(), reached(ANNS, at=10.0), reached(LATER, at=20.1)) == {1}
 
 
-def test_a_broadcast_whose_text_is_on_its_way_meanwhile_may_be_the_one_that_is_meant() -> None:
+def test_a_broadcast_whose_message_is_on_its_way_meanwhile_may_be_the_one_that_is_meant() -> None:
     assert may(wrote(), reached(ANNS, at=10.0), begun={1: 9.0, 5: 19.0}) == {1, 3}
     assert may(wrote(taken=40.0), reached(ANNS, at=10.0), begun={5: 39.0}) == {1, 3}
     assert may(wrote(), reached(ANNS, at=10.0), begun={5: 26.0}) == {1}
     assert may(wrote(), reached(ANNS, at=10.0), begun={4: 19.0}) == {1}
 
 
-def test_which_of_two_texts_that_were_on_their_way_together_came_last_is_not_known_to_us() -> None:
+def test_which_of_two_messages_that_were_on_their_way_together_came_last_is_not_known_to_us() -> None:
     """What began later may be taken earlier: a worker is stopped, a request is slow."""
     sent = reached(LATER, at=10.0), reached(ANNS, at=12.0)
     assert may(wrote(), *sent, begun={1: 9.0, 5: 9.5}) == {1, 3}
@@ -131,7 +131,7 @@ def test_a_message_to_a_number_that_sent_nothing_may_be_about_anything_that_was_
     assert may(wrote(to=OUR_OTHER), reached(ANNS, at=10.0), begun={1: 9.0, 5: 30.0}) == {None, 1}
 
 
-def test_after_a_follow_up_a_reply_may_be_to_the_broadcast_whose_first_text_came_last() -> None:
+def test_after_a_follow_up_a_reply_may_be_to_the_broadcast_whose_first_message_came_last() -> None:
     follow_up = replace(ANNS_SECOND, state="accepted")
     sent = reached(ANNS, at=10.0), reached(LATER, at=15.0), reached(follow_up, at=18.0)
     assert may(wrote(), *sent, begun={1: 9.0, 5: 14.5, 2: 17.5}) == {1, 3}

@@ -85,7 +85,7 @@ class Situation:
     #: How many broadcasts there are in each state that is not final.
     states: dict[str, int]
     planned: int
-    #: Whether a text could be sent now.
+    #: Whether a message could be sent now.
     waiting: bool
 
 
@@ -137,11 +137,11 @@ class Traffic:
                 raise NotAnswered("POST /broadcasts")
 
     def number(self, random: Random) -> str:
-        """Give somebody's phone number."""
+        """Return somebody's phone number."""
         return f"+1313{6_000_000 + random.randint(1, 2 * self.recipients)}"
 
     async def make_at_once(self, callers: int) -> int:
-        """Schedule a small broadcast and have several callers make it while its time comes; give how many could."""
+        """Schedule a small broadcast and have several callers make it while its time comes; return how many could."""
         await self.schedule(recipients=max(5, self.recipients // 8))
 
         async def make() -> bool:
@@ -153,7 +153,7 @@ class Traffic:
         return sum(await asyncio.gather(*(make() for _ in range(callers))))
 
     def look(self) -> Situation:
-        """Ask the database how things are. Raises OperationalError."""
+        """Ask the database how things are. Raise OperationalError."""
         with psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row, connect_timeout=2) as connection:
             at = datetime.now(UTC).timestamp()
             rows = connection.execute(STATES.encode()).fetchall()
@@ -175,11 +175,11 @@ class Traffic:
                 self.situations.append(await asyncio.to_thread(self.look))
             await asyncio.sleep(every)
 
-    async def run(self, texts: int, faults_over: asyncio.Event, *, overlap: int, every: float = 0.3) -> None:
-        """Have `overlap` broadcasts under way until `texts` were planned and all faults have come."""
+    async def run(self, messages: int, faults_over: asyncio.Event, *, overlap: int, every: float = 0.3) -> None:
+        """Have `overlap` broadcasts under way until `messages` were planned and all faults have come."""
         while True:
             now = self.situations[-1] if self.situations else None
-            if now is not None and now.planned >= texts and faults_over.is_set():
+            if now is not None and now.planned >= messages and faults_over.is_set():
                 return
             if now is not None and len(now.busy) < overlap:
                 await self.schedule()
@@ -187,7 +187,7 @@ class Traffic:
             await asyncio.sleep(every)
 
     async def until(self, condition: Callable[[Situation], bool], *, seconds: float = PATIENCE) -> bool:
-        """Wait until a look from now on satisfies the condition; tell whether one did in time."""
+        """Wait until a look from now on satisfies the condition; return whether one did in time."""
         now, ends = datetime.now(UTC).timestamp(), asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < ends:
             if self.situations and self.situations[-1].at > now and condition(self.situations[-1]):

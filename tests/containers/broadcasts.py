@@ -9,7 +9,7 @@ FIRST, SECOND = "First: ¿qué tal? 💡", "Second: 50 % off\\n $$"
 
 
 def schedule(client: Client, recipients: int) -> int:
-    """Import people and have a broadcast to some of them begin now; give its id."""
+    """Import people and have a broadcast to some of them begin now; return its id."""
     client.call("POST", "/contacts/import", content=people(), headers={"Content-Type": "text/csv"})
     segment = client.call("POST", "/segments", json={"name": "eastside", "filter": {"any": ["eastside"]}})
     broadcast = client.call(
@@ -27,5 +27,5 @@ def schedule(client: Client, recipients: int) -> int:
 
 
 def state(client: Client, broadcast_id: int) -> str:
-    """Give a broadcast's state."""
+    """Return a broadcast's state."""
     return str(client.call("GET", f"/broadcasts/{broadcast_id}/report")["state"])

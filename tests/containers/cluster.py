@@ -98,7 +98,7 @@ class Cluster(Stack):
         return until(is_whole, what="three nodes with all queues", seconds=PATIENCE)
 
     def place(self, service: str) -> "Place":
-        """Tell where a service runs."""
+        """Return where a service runs."""
         [container] = self.containers(service)
         known = self.inspect(container)
         [network] = known["NetworkSettings"]["Networks"].values()
@@ -136,7 +136,7 @@ class Place:
 
 @contextmanager
 def cluster(folder: Path, image: str, **settings: str) -> Iterator[Cluster]:
-    """Give a cluster that is removed at the end; its logs are printed if the test fails."""
+    """Yield a cluster that is removed at the end; its logs are printed if the test fails."""
     made = Cluster(folder, image, **settings)
     try:
         yield made

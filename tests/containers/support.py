@@ -29,23 +29,23 @@ DEMO_PATIENCE = 240.0  # seconds
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("BROADSHEET_", "COMPOSE_"))}
 
 
-def docker(*arguments: str, stdin: str = "", check: bool = True) -> str:
-    """Run a docker command and give what it prints; fail with what it says."""
+def docker(*arguments: str, stdin: str = "", check: bool = True, errors: bool = False) -> str:
+    """Run a docker command and give what it prints, with `errors` what it says there, too; fail with what it says."""
     ended = subprocess.run(
         ["docker", *arguments], input=stdin, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, check=False
     )
     assert ended.returncode == 0 or not check, f"docker {' '.join(arguments)}:\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+    return ended.stdout + (ended.stderr if errors else "")
 
 
 def logs(container: str) -> str:
-    """Give what a container has printed."""
+    """Return what a container has printed."""
     ended = subprocess.run(["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
     return ended.stdout.decode(errors="replace")
 
 
 def rendered(*overlays: str) -> dict[str, Any]:
-    """Give all services as compose reads them from its first file with others over it."""
+    """Return all services as compose reads them from its first file with others over it."""
     files = [f"--file={name}" for name in ("docker-compose.yml", *overlays)]
     read = docker("compose", *files, "--profile=*", "config", "--format=json")
     services: dict[str, Any] = json.loads(read)["services"]
@@ -54,7 +54,7 @@ def rendered(*overlays: str) -> dict[str, Any]:
 
 @cache
 def why_not() -> str:
-    """Say what keeps containers from running here; empty if nothing does."""
+    """Return what keeps containers from running here; empty if nothing does."""
     if shutil.which("docker") is None:
         return "Docker is not installed: https://docs.docker.com/engine/install/"
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0:
@@ -65,7 +65,7 @@ def why_not() -> str:
 
 
 def deployment(folder: Path, **settings: str) -> Path:
-    """Make a folder of settings and secrets like deploy/simulated, with some settings changed; give its path."""
+    """Make a folder of settings and secrets like deploy/simulated, with some settings changed; return its path."""
     path = folder / f"deployment-{uuid4().hex[:8]}"
     shutil.copytree(SIMULATED, path)
     path.chmod(0o755)
@@ -97,9 +97,9 @@ class Stack:
         """Compose with this project's variables."""
         return DockerCompose(ROOT, self.files, env_file=str(self._variables), profiles=["demo"])
 
-    def run(self, *arguments: str, check: bool = True) -> str:
+    def run(self, *arguments: str, check: bool = True, errors: bool = False) -> str:
         """Run a compose command and give what it prints."""
-        return docker(*self.compose.docker_compose_command()[1:], *arguments, check=check)
+        return docker(*self.compose.docker_compose_command()[1:], *arguments, check=check, errors=errors)
 
     def build(self) -> None:
         """Build both images."""
@@ -122,7 +122,7 @@ class Stack:
         return bool(self.inspect(container)["State"]["Health"]["Status"] == "healthy")
 
     def containers(self, service: str) -> list[str]:
-        """Give the ids of a service's containers."""
+        """Return the ids of a service's containers."""
         # By the labels that compose gives them, which the engine tells ten times as fast as compose does.
         labels = {"project": self.project, "service": service, "oneoff": "False"}
         filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
@@ -131,7 +131,7 @@ class Stack:
         return found
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """Give what the engine knows of a container."""
+        """Return what the engine knows of a container."""
         known: dict[str, Any] = json.loads(docker("inspect", container))[0]
         return known
 
@@ -154,11 +154,16 @@ class Stack:
 
     @contextmanager
     def api(self, service: str = "api") -> Iterator[Client]:
-        """Give a client of the published API."""
+        """Yield a client of the published API."""
         port = self.run("port", service, "8000").strip()
-        client = Client(f"http://{port}", (self.deployment / "secrets" / "api_keys").read_text().strip())
+        client = Client(f"http://{port}", self.key(service))
         with closing(client):
             yield client
+
+    def key(self, service: str = "api") -> str:
+        """Return the API's key, which was drawn for this project alone."""
+        [container] = self.containers(service)
+        return docker("exec", container, "cat", "/run/keys/api_keys").strip()
 
     def simulate(self, method: str, path: str, body: object = None) -> Any:
         """Call the simulator's control API, which no port leads to, from within its container."""
@@ -180,7 +185,7 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, image: str, **settings: str) -> Iterator[Stack]:
-    """Give a project that is removed at the end; its logs are printed if the test fails."""
+    """Yield a project that is removed at the end; its logs are printed if the test fails."""
     made = Stack(folder, image, **settings)
     try:
         yield made

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from libs.common import delays, topology
+from libs.common.messaging import delays, topology
 from libs.console.client import Client
-from libs.console.verdict import judge
+from libs.console.ledger_check import judge
 from tests.containers import support
 from tests.containers.cluster import Cluster, Place, cluster
 from tests.end_to_end.test_broadcast import csv
@@ -55,7 +55,7 @@ class Rig:
         self.segment = client.call("POST", "/segments", json={"name": "all", "filter": {"any": ["all"]}})
 
     def send(self, words: str, *, until: str) -> int:
-        """Have a broadcast go out now and wait until it is in a state; give its id."""
+        """Have a broadcast go out now and wait until it is in a state; return its id."""
         body = {
             "run_at": (datetime.now(UTC) + timedelta(seconds=1)).isoformat(),
             "first_message": f"{words}: the first",
@@ -79,7 +79,7 @@ class Rig:
         support.until(there, what=state, seconds=OVER, every=0.1)
 
     def lose(self, how: Callable[[str], None]) -> tuple[str, float]:
-        """Have the node that the services use most lost; give it, and the seconds until they are ready over others."""
+        """Lose the node that the services use most; return it, and the seconds until they are ready over others."""
         used: Counter[str] = sum((place.used() for place in self.places), Counter())
         [(lost, _)] = used.most_common(1)
 
@@ -98,25 +98,27 @@ class Rig:
         pause = self.judge(broadcast_id)
         with self.capsys.disabled():
             print(  # noqa: T201 - figures for whoever runs it
-                f"\n{self.broadcasts[broadcast_id]}: {told}; longest pause between texts {pause:.1f} s;"
+                f"\n{self.broadcasts[broadcast_id]}: {told}; longest pause between messages {pause:.1f} s;"
                 f" all queues on three nodes {whole:.1f} s after the broadcast's end"
             )
 
     def judge(self, broadcast_id: int) -> float:
-        """Compare the two ledgers; give the longest time in seconds between two texts of one phase of a broadcast."""
+        """Compare the two ledgers; return the longest time in seconds between two messages of one phase."""
         ledger = self.nodes.simulate("GET", "/ledger")
         found = 0
         for id_, words in self.broadcasts.items():
             bodies = (f"{words}: the first", f"{words}: the second")
-            texts = [text for text in ledger["texts"] if text["body"] in bodies]
-            verdict = judge(self.client.all(f"/broadcasts/{id_}/messages"), bodies, {**ledger, "texts": texts})
+            messages = [message for message in ledger["messages"] if message["body"] in bodies]
+            verdict = judge(self.client.all(f"/broadcasts/{id_}/messages"), bodies, {**ledger, "messages": messages})
             assert verdict.holds, f"{words}: {verdict}"
-            found += len(texts)
-        assert found == len(ledger["texts"]), "texts that are nobody's"
+            found += len(messages)
+        assert found == len(ledger["messages"]), "messages that are nobody's"
         words = self.broadcasts[broadcast_id]
         longest = 0.0
         for which in ("first", "second"):
-            times = sorted(text["accepted_at"] for text in ledger["texts"] if text["body"] == f"{words}: the {which}")
+            times = sorted(
+                message["accepted_at"] for message in ledger["messages"] if message["body"] == f"{words}: the {which}"
+            )
             longest = max([longest, *(later - sooner for sooner, later in pairwise(times))])
         return longest
 
@@ -133,7 +135,7 @@ def nodes(folder: Path, image: str) -> Iterator[Cluster]:
 
 
 @pytest.mark.timeout(600)
-def test_a_node_lost_in_any_phase_costs_seconds_and_nobody_a_text(
+def test_a_node_lost_in_any_phase_costs_seconds_and_nobody_a_message(
     nodes: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with nodes.api() as client:

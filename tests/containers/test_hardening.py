@@ -2,22 +2,28 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from libs.console.client import ApiError, Client
 from tests.containers import support
 from tests.containers.support import SERVICES, SIMULATED, Stack
 
 OURS = (*SERVICES, "simulator")
 THEIRS = ("postgres", "rabbitmq")
 #: What runs for one command at a time; here each is a container of its own that waits.
-ONCE = ("migrate", "cli", "demo")
+ONCE = ("migrate", "keys", "cli", "demo")
 RUNNING = (*OURS, *THEIRS)
 OVERLAYS = ("docker-compose.backup.yml", "docker-compose.cluster.yml", "deploy/docker-compose.monitoring.yml")
 #: In memory, in every container: the engine makes the latter two.
 IN_MEMORY = {"/tmp", "/dev/shm", "/dev/mqueue"}
-VOLUMES = {"postgres": {"/var/lib/postgresql/data", "/run/postgresql"}, "rabbitmq": {"/var/lib/rabbitmq"}}
+VOLUMES = {
+    "postgres": {"/var/lib/postgresql/data", "/run/postgresql"},
+    "rabbitmq": {"/var/lib/rabbitmq"},
+    "keys": {"/run/keys"},
+}
 
 #: Prints a block a process: its status, which tells its rights, and its environment.
 PROCESSES_BY_SHELL = r"""
@@ -41,14 +47,14 @@ def shell(container: str, command: str) -> str:
 
 
 def processes(container: str) -> Iterator[tuple[dict[str, str], str]]:
-    """Give the status and the environment of every process but our own shell's."""
+    """Yield the status and the environment of every process but our own shell's."""
     for block in shell(container, PROCESSES_BY_SHELL).split("\x01")[1:]:
         status, _, environment = block.partition("\x02")
         yield dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line), environment
 
 
 def secrets() -> list[str]:
-    """Give every secret, and the passwords within the URLs."""
+    """Return every secret, and the passwords within the URLs."""
     found = []
     for path in (SIMULATED / "secrets").iterdir():
         for line in path.read_text().splitlines():
@@ -100,8 +106,8 @@ def test_nothing_outside_memory_and_volumes_can_be_written_to(
         assert not known["HostConfig"]["Privileged"]
         volumes = VOLUMES.get(service, set())
         assert set(shell(container, WRITABLE).split()) == IN_MEMORY | volumes
-        mounted = {mount["Destination"].removeprefix("/var/run") for mount in known["Mounts"] if mount["RW"]}
-        assert mounted == {volume.removeprefix("/run") for volume in volumes}
+        mounted = {mount["Destination"].replace("/var/run/", "/run/") for mount in known["Mounts"] if mount["RW"]}
+        assert mounted == volumes
         assert shell(container, "echo x > /written && echo yes") == ""
 
 
@@ -117,11 +123,12 @@ def test_our_image_has_no_setuid_program_and_nothing_that_is_the_apps_or_everybo
 @pytest.mark.parametrize("service", [*RUNNING, *ONCE])
 def test_no_secret_is_in_any_environment(running: Stack, once: dict[str, str], service: str) -> None:
     assert len(secrets()) > 8
+    drawn = running.key()
     for container in containers(running, once, service):
         environments = [environment for _, environment in processes(container)]
         assert any("PATH=" in environment for environment in environments)
         configured = json.dumps(running.inspect(container)["Config"])
-        for secret in secrets():
+        for secret in (*secrets(), drawn):
             assert not [True for environment in environments if secret in environment], f"{service}: {secret}"
             assert secret not in configured
 
@@ -182,7 +189,9 @@ def test_postgresql_logs_that_something_is_wrong_and_not_whose_number_it_was(run
         "INSERT INTO contacts (phone_number) VALUES ($1) \\bind '313-555-0999' \\g\n"
         "COPY contacts (phone_number) FROM STDIN;\n313-555-0999\n\\.\n"
     )
-    support.docker("exec", "--interactive", container, "psql", "--username=broadsheet", stdin=statements)
+    support.docker(
+        "exec", "--interactive", container, "psql", "--username=broadsheet", "--dbname=broadsheet", stdin=statements
+    )
     log = support.logs(container)
     assert log.count("violates check constraint") == before + 3
     assert "555-0999" not in log
@@ -202,6 +211,27 @@ def test_the_image_runs_as_nobody_in_particular_without_compose_too(image: str) 
     assert support.docker("run", "--rm", image, "id", "-u").strip() == "10001"
 
 
+def test_the_key_of_the_simulated_api_is_drawn_once_for_each_installation(running: Stack) -> None:
+    key = running.key()
+    assert len(key) == 64
+    assert not [path for path in SIMULATED.rglob("*") if path.is_file() and key in path.read_text()]
+    running.run("up", "--no-deps", "keys")
+    assert running.key() == key
+
+
+def test_the_key_in_the_repository_opens_no_api_that_other_machines_might_reach(running: Stack, image: str) -> None:
+    committed = (SIMULATED / "secrets" / "api_keys").read_text().strip()
+    with (
+        running.api() as client,
+        closing(Client(client.url, committed)) as stranger,
+        pytest.raises(ApiError, match="key"),
+    ):
+        stranger.call("GET", "/broadcasts")
+    with_it = ("--env=BROADSHEET_API_KEYS_FILE=/run/secrets/api_keys", "api")
+    printed = running.run("run", "--rm", "--no-deps", "--no-TTY", *with_it, check=False, errors=True)
+    assert "BROADSHEET_API_KEYS is the key of deploy/simulated" in printed
+
+
 def test_the_secrets_of_each_service_are_those_it_needs(running: Stack) -> None:
     mounted = {
         service: {
@@ -213,8 +243,8 @@ def test_the_secrets_of_each_service_are_those_it_needs(running: Stack) -> None:
     }
     servers = {"database_url", "amqp_url"}
     assert mounted == {
-        "api": servers | {"api_keys", "missive_webhook_secret", "twilio_auth_token"},
-        "planner": servers,
+        "api": {"database_url", "api_keys", "missive_webhook_secret", "twilio_auth_token", "oidc_client_secret"},
+        "planner": servers | {"missive_token", "smtp_url"},
         "sender": servers | {"missive_token", "twilio_auth_token"},
         "twilio_sync": servers | {"missive_token", "twilio_auth_token"},
         "simulator": {"simulator.json"},

@@ -10,11 +10,14 @@ import aio_pika
 import psycopg
 import pytest
 
-from libs.common import topology, worker
+from libs.common.messaging import topology
+from libs.common.runtime import worker
 from tests.support.processes import ROOT, Processes, until
 
 WORKERS = ("planner", "sender", "twilio_sync")
 SERVICES = ("api", *WORKERS)
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -43,7 +46,7 @@ async def test_a_worker_waits_for_a_broker_that_is_not_there_and_the_api_needs_n
         async def waits() -> bool:
             return "waiting_for_broker" in broadsheet.log("planner")
 
-        await until(waits, seconds=20)
+        await until(waits)
         assert await broadsheet.end("planner") == 0
     finally:
         await broadsheet.close()
@@ -51,7 +54,7 @@ async def test_a_worker_waits_for_a_broker_that_is_not_there_and_the_api_needs_n
 
 #: What makes a schema one that does not serve this release.
 UNFIT = {
-    "older": "UPDATE alembic_version SET version_num = '0001'",
+    "older": "UPDATE alembic_version SET version_num = '0000'",
     "too new": "UPDATE alembic_version SET version_num = '9999'; COMMENT ON TABLE alembic_version IS '9998'",
     "none": "DROP TABLE alembic_version",
 }
@@ -63,7 +66,7 @@ def run(database_url: str, statements: str) -> None:
 
 
 async def consumers(amqp_url: str) -> int:
-    """Give how many there are, over all queues."""
+    """Return how many there are, over all queues."""
     async with await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         queues = [await channel.declare_queue(work.name, passive=True) for work in topology.WORK]
@@ -82,7 +85,7 @@ async def test_a_worker_consumes_nothing_before_there_is_a_schema_that_serves_it
         async def waits() -> bool:
             return "waiting_for_schema" in broadsheet.log("planner")
 
-        await until(waits, seconds=20)
+        await until(waits)
         await asyncio.sleep(2 * worker.START_WAIT)
         assert await consumers(amqp_url) == 0
         assert broadsheet.log("planner").count("waiting_for_schema") == 1
@@ -104,7 +107,7 @@ async def test_a_worker_ends_in_order_once_the_schema_does_not_serve_it_any_more
         async def ended() -> bool:
             return all('"stopped"' in broadsheet.log(name) for name in WORKERS)
 
-        await until(ended, seconds=30)
+        await until(ended)
         for name in WORKERS:
             # Only looked at: it ended by itself, and is still to be taken leave of.
             exited = await asyncio.to_thread(os.waitid, os.P_PID, broadsheet.pid(name), os.WEXITED | os.WNOWAIT)
@@ -125,7 +128,7 @@ async def test_a_worker_waits_at_its_start_for_a_database_that_is_away(tmp_path:
         async def waits() -> bool:
             return "the database does not answer" in broadsheet.log("sender")
 
-        await until(waits, seconds=20)
+        await until(waits)
         assert await consumers(amqp_url) == 0
         assert await broadsheet.end("sender") == 0
     finally:

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from libs.common.tracing import NAMES
+from libs.common.observability.spans import NAMES
 from tests.end_to_end.conftest import PLAN
 from tests.end_to_end.test_broadcast import FIRST, NAME, SECOND, completed, messages, scheduled
 from tests.support.collector import Collected, Collector, collecting
@@ -13,6 +14,8 @@ from tests.support.processes import Processes
 
 SERVICES = ("api", "planner", "sender", "twilio_sync")
 PERSONAL = re.compile(rb"1?313555\d{4}|" + NAME.encode())
+
+pytestmark = pytest.mark.timeout(600)
 
 
 async def run(folder: Path, database_url: str, amqp_url: str, collector: Collector) -> tuple[Processes, int]:
@@ -55,13 +58,13 @@ async def test_a_broadcast_is_one_trace_from_the_request_through_every_message_t
         # Planned for an hour later, when the broadcast was created: not part of what happens to it.
         assert planned <= {"publish BroadcastScheduled", "handle BroadcastScheduled"}
 
-        sent = collector.named("send text")
+        sent = collector.named("send message")
         assert len(sent) >= 30
         for span in sent:
-            assert collector.ancestry(span)[:3] == ["send text", "handle SendBatch", "publish SendBatch"]
+            assert collector.ancestry(span)[:3] == ["send message", "handle SendBatch", "publish SendBatch"]
             assert collector.ancestry(span)[-2:] == ["make", "POST /make"]
         asked = [span for span in spans if span.service == "sender" and span.kind == "client"]
-        assert {collector.ancestry(span)[1] for span in asked} == {"send text"}
+        assert {collector.ancestry(span)[1] for span in asked} == {"send message"}
         assert {span.attributes["server.address"] for span in asked} == {"127.0.0.1"}
         assert {span.attributes["broadsheet.outcome"] for span in sent} >= {"accepted", "unknown"}
 

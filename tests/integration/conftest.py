@@ -6,8 +6,7 @@ import pytest
 
 from libs.common import database
 from tests.support import servers
-from tests.support import world as worlds
-from tests.support.world import World
+from tests.support.world import World, empty, make_settings
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +18,6 @@ def emptied_database() -> Iterator[str]:
 @pytest.fixture
 async def world(emptied_database: str) -> AsyncIterator[World]:
     """An empty world. A test that changes more than rows builds one on `database_url` instead."""
-    worlds.empty(emptied_database)
-    async with database.create_pool(emptied_database, size=20) as pool:
-        yield World(pool=pool, settings=worlds.settings(emptied_database))
+    empty(emptied_database)
+    async with database.disposing(database.create_engine(emptied_database, size=20)) as engine:
+        yield World(engine=engine, settings=make_settings(emptied_database))

@@ -44,7 +44,7 @@ async def waiting(url: str) -> int | None:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
-        for _ in range(250):  # a quorum queue that recovers counts nothing before it has a leader
+        for _ in range(3000):  # a quorum queue that recovers counts nothing before it has a leader
             if queue.declaration_result.message_count:
                 break
             await asyncio.sleep(0.02)

@@ -5,23 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from libs.common import database, rebuild
+from libs.common import database
+from libs.common.operations import rebuild
 from tests.support import lossy
-from tests.support import world as worlds
 from tests.support.lossy import Commits
-from tests.support.world import FIRST, SECOND, World
+from tests.support.world import FIRST, SECOND, Clock, World, empty, make_settings
 
 PEOPLE = 3
 
 
 async def lived(world: World, commits: Commits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Live through a broadcast and check how it ended."""
-    worlds.empty(world.settings.database_url)
+    empty(world.settings.database_url.get_secret_value())
     world = replace(
         world,
-        clock=worlds.Clock(),
+        clock=Clock(),
         numbers=0,
-        settings=worlds.settings(
+        settings=make_settings(
             world.settings.database_url, carrier="twilio", send_rate=1000, second_delay=30, sync_deadline=3600
         ),
     )
@@ -39,14 +39,13 @@ async def lived(world: World, commits: Commits, monkeypatch: pytest.MonkeyPatch)
     assert set(await world.states(broadcast)) == {"accepted"}
     assert Counter(await world.states(broadcast, is_second=True)) == {"accepted": PEOPLE - 1, "skipped": 1}
     assert len(await world.happened("BroadcastCompleted")) == 1
-    async with database.transaction(world.pool) as connection:
+    async with database.transaction(world.engine) as connection:
         before = await rebuild.fingerprints(connection)
         await rebuild.rebuild(connection)
         assert await rebuild.fingerprints(connection) == before
 
 
-@pytest.mark.timeout(300)
-async def test_whichever_commits_answer_is_lost_everybody_gets_each_text_once(
+async def test_whichever_commits_answer_is_lost_everybody_gets_each_message_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = Commits()

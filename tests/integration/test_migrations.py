@@ -7,9 +7,10 @@ import psycopg
 import pytest
 
 from libs.common import database
-from libs.common.database import SCHEMA
-from libs.common.migrate import head, migrate
-from tests.support import servers
+from libs.common.database import SCHEMA, SchemaVersion
+from libs.common.database.migrate import head, migrate
+from libs.common.database.probe import Probe
+from tests.support import revisions, servers
 
 
 def tables(url: str) -> set[str]:
@@ -40,7 +41,7 @@ def test_services_ask_for_the_newest_revision() -> None:
 
 
 def indexes(url: str) -> dict[str, str]:
-    """Give the indexes that can be used, by name."""
+    """Return the indexes that can be used, by name."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON"
@@ -50,64 +51,62 @@ def indexes(url: str) -> dict[str, str]:
 
 
 def test_an_index_whose_building_was_cut_off_is_built_anew() -> None:
-    with servers.database(migrated=False) as url:
-        migrate(url, "0003")
+    with servers.database() as url, revisions.second():
         before = indexes(url)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("CREATE INDEX outgoing_messages_taken ON outgoing_messages (id)")
+            connection.execute("CREATE INDEX outgoing_messages_made_up ON outgoing_messages (id)")
         migrate(url)
-        assert "attempt_started_at" in indexes(url)["outgoing_messages_taken"]
-        migrate(url, "0003")
+        assert "attempt_started_at" in indexes(url)["outgoing_messages_made_up"]
+        migrate(url, "0001")
         assert indexes(url) == before
 
 
 def test_a_migration_that_waits_for_another_does_not_hold_up_its_indexes() -> None:
     """An index that is built concurrently waits for whatever statement is under way, one that waits for it included."""
-    with servers.database(migrated=False) as url:
-        migrate(url, "0003")
+    with servers.database() as url, revisions.second():
         with ThreadPoolExecutor(3) as pool:
             for _ in range(3):
-                [each.result(timeout=30) for each in [pool.submit(migrate, url) for _ in range(3)]]
-                migrate(url, "0003")
+                [each.result(timeout=90) for each in [pool.submit(migrate, url) for _ in range(3)]]
+                migrate(url, "0001")
         migrate(url)
-        assert described(url) == {"revision": SCHEMA, "serves": "0001"}
+        assert asyncio.run(described(url)) == SchemaVersion("0002", "0001")
 
 
-def test_what_history_says_of_the_erased_can_be_written_after_a_downgrade_and_after_an_upgrade() -> None:
-    """A rebuild writes the reasons that history names, whatever release calls it."""
-    checks = "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname LIKE '%skip_reason_check'"
-    with servers.database(migrated=False) as url:
-        for revision in ("head", "0003", "head"):
-            migrate(url, revision)
-            with psycopg.connect(url) as connection:
-                [(check, is_validated)] = connection.execute(checks).fetchall()
-            assert "erased" in check
-            assert is_validated
-
-
-def described(url: str) -> dict[str, str | None] | None:
-    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
-        return connection.execute(database.REVISION).fetchone()
+async def described(url: str) -> SchemaVersion | None:
+    async with (
+        database.disposing(database.create_engine(url, size=1)) as engine,
+        database.transaction(engine) as connection,
+    ):
+        return await database.read_version(connection)
 
 
 def test_the_schema_says_which_releases_it_serves_at_every_revision() -> None:
-    with servers.database(migrated=False) as url:
-        migrate(url, "0001")
-        assert described(url) == {"revision": "0001", "serves": "0001"}
+    with servers.database() as url:
+        assert asyncio.run(described(url)) == SchemaVersion(SCHEMA, "0001")
+        with revisions.second():
+            migrate(url)
+            assert asyncio.run(described(url)) == SchemaVersion("0002", "0001")
+            migrate(url, "0001")
+        assert asyncio.run(described(url)) == SchemaVersion("0001", "0001")
+
+
+def test_a_migration_that_breaks_older_releases_is_told_until_it_is_taken_back() -> None:
+    with servers.database() as url, revisions.second(serves="0002"):
         migrate(url)
-        assert described(url) == {"revision": SCHEMA, "serves": "0001"}
+        assert asyncio.run(described(url)) == SchemaVersion("0002", "0002")
         migrate(url, "0001")
-        assert described(url) == {"revision": "0001", "serves": "0001"}
+        assert asyncio.run(described(url)) == SchemaVersion("0001", "0001")
 
 
 async def test_a_schema_that_serves_only_newer_releases_is_refused_and_says_so() -> None:
     with servers.database() as url:
-        async with database.create_pool(url) as pool:
-            await database.ready(pool)
-            async with pool.connection() as connection:
-                await connection.execute("COMMENT ON TABLE alembic_version IS '9999'")
-            with pytest.raises(RuntimeError, match="9999 and newer"):
-                await database.ready(pool)
+        probe = Probe(url)
+        await probe.ready()
+        with psycopg.connect(url) as connection:
+            connection.execute("COMMENT ON TABLE alembic_version IS '9999'")
+        with pytest.raises(RuntimeError, match="9999 and newer"):
+            await probe.ready()
+        await probe.close()
 
 
 @pytest.mark.parametrize(
@@ -124,8 +123,8 @@ async def test_a_schema_that_serves_only_newer_releases_is_refused_and_says_so()
 def test_a_release_works_with_a_newer_schema_that_still_serves_it(
     revision: str, serves: str | None, ours: str, fits: bool
 ) -> None:
-    assert (database.misfit({"revision": revision, "serves": serves}, ours) == "") is fits
+    assert (database.schema_mismatch(SchemaVersion(revision, serves), ours) == "") is fits
 
 
 def test_a_database_without_a_revision_is_refused() -> None:
-    assert "older" in database.misfit(None)
+    assert "older" in database.schema_mismatch(None)

@@ -1,4 +1,7 @@
-"""From the first revision to the last while texts go out: nobody waits for long, and nothing fails."""
+"""A migration while messages are sent: nobody waits for long, and nothing fails.
+
+There is one revision so far. A second, made up, does all that a migration of tables in use may do.
+"""
 
 import re
 import threading
@@ -13,11 +16,11 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
-from libs.common.migrate import migrate
-from tests.support import servers
+from libs.common.database.migrate import migrate
+from tests.support import lateness, revisions, servers
 
 WORKERS = 5
-TEXTS = 20_000
+MESSAGES = 20_000
 #: The longest that one statement may take, in seconds: it queues up behind a migration that waits for a long reader.
 LONGEST = 3.0
 #: The longest that a lock may be held, in seconds, that keeps others from writing to a table that was there before.
@@ -40,8 +43,9 @@ GIVE_BACK = """
 UPDATE outgoing_messages SET state = 'pending', claimed_by = NULL, not_before = now() WHERE id = ANY(%(ids)s)
 """
 PUBLISH = """
-INSERT INTO outbox (message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at, correlation_id)
-VALUES (gen_random_uuid(), 'event', 'BatchSent', 1, 1, '{}', now(), now(), gen_random_uuid())
+INSERT INTO outbox (message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at, correlation_id,
+                    actor)
+VALUES (gen_random_uuid(), 'event', 'BatchSent', 1, 1, '{}', now(), now(), gen_random_uuid(), 'service:sender')
 """
 RELAY = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT 5 FOR UPDATE SKIP LOCKED)"
 CLOSE = "UPDATE batches SET due_at = now() WHERE id = %(batch)s"
@@ -56,9 +60,9 @@ INSERT INTO broadcasts (id, state, run_at, first_message, second_message, second
                         sending_number_id, recurring, made_at)
 VALUES (1, 'sending_first', now(), 'a', 'b', 600, 100000, 1, false, now());
 INSERT INTO audience_segments (name, filter) VALUES ('all', '{{}}');
-INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {texts}) AS n;
+INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {messages}) AS n;
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
-SELECT n, 1, n, 1, false, '+1313' || (5000000 + n) FROM generate_series(1, {texts}) AS n;
+SELECT n, 1, n, 1, false, '+1313' || (5000000 + n) FROM generate_series(1, {messages}) AS n;
 INSERT INTO batches (id, broadcast_id, is_second, due_at)
 SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, 1, false, now() FROM generate_series(1, {workers}) AS n;
 """
@@ -87,6 +91,8 @@ class Seen:
     held: dict[tuple[str, str], float] = field(default_factory=dict)
     #: The tables that were rewritten, which locks them for as long.
     rewritten: set[str] = field(default_factory=set)
+    #: How late the machine was at worst, in seconds.
+    late: float = 0.0
 
 
 def stored(url: str) -> dict[str, int]:
@@ -95,7 +101,7 @@ def stored(url: str) -> dict[str, int]:
 
 
 def work(url: str, number: int, over: threading.Event) -> tuple[int, float]:
-    """Send texts, or as the last worker close batches, again and again; give how often, and the longest statement."""
+    """Send, or as the last worker close batches, again and again; return how often and the longest statement."""
     batch = f"00000000-0000-0000-0000-00000000000{number}"
     rounds, longest = 0, 0.0
     with psycopg.connect(url, autocommit=True) as connection:
@@ -114,7 +120,7 @@ def work(url: str, number: int, over: threading.Event) -> tuple[int, float]:
 
 
 def look(url: str, tables: list[str], over: threading.Event) -> dict[tuple[str, str], float]:
-    """Look at the locks on tables again and again; give how long each was held at most."""
+    """Look at the locks on tables again and again; return how long each was held at most."""
     held: dict[tuple[str, str], float] = {}
     since: dict[tuple[str, str, int], float] = {}
     with psycopg.connect(url, autocommit=True) as connection:
@@ -128,25 +134,25 @@ def look(url: str, tables: list[str], over: threading.Event) -> dict[tuple[str, 
     return held
 
 
-def read(url: str, began: threading.Event) -> None:
+def read(url: str, began: threading.Event, seconds: float) -> None:
     """Read for long, as an export does."""
     with psycopg.connect(url) as connection:
         connection.execute("SELECT count(*) FROM outbox")
         began.set()
-        time.sleep(READS_FOR)
+        time.sleep(seconds)
 
 
-def under_load(url: str, change: Callable[[], None]) -> Seen:
-    """Make a change while texts go out and somebody reads for long; whatever fails for them is raised."""
+def under_load(url: str, change: Callable[[], None], *, reads_for: float = READS_FOR) -> Seen:
+    """Make a change while messages go out and somebody reads for long; whatever fails for them is raised."""
     before = stored(url)
     over, reads = threading.Event(), threading.Event()
-    with ThreadPoolExecutor(WORKERS + 2) as pool:
-        workers = [pool.submit(work, url, number, over) for number in range(1, WORKERS + 1)]
-        locks = pool.submit(look, url, list(before), over)
+    with lateness.measured() as late, ThreadPoolExecutor(WORKERS + 2) as engine:
+        workers = [engine.submit(work, url, number, over) for number in range(1, WORKERS + 1)]
+        locks = engine.submit(look, url, list(before), over)
         try:
             time.sleep(AROUND)
-            pool.submit(read, url, reads)
-            reads.wait(10)
+            engine.submit(read, url, reads, reads_for)
+            reads.wait(60)
             change()
             time.sleep(AROUND)
         finally:
@@ -158,18 +164,19 @@ def under_load(url: str, change: Callable[[], None]) -> Seen:
         longest=max(longest for _, longest in done),
         held=locks.result(),
         rewritten={name for name in before if after.get(name) != before[name]},
+        late=late.worst,
     )
 
 
 def assert_everybody_goes_on(seen: Seen) -> None:
     assert seen.rewritten == set()
-    assert {lock: seconds for lock, seconds in seen.held.items() if seconds > HELD} == {}
-    assert seen.longest < LONGEST
+    assert {lock: seconds for lock, seconds in seen.held.items() if seconds > HELD + seen.late} == {}
+    assert seen.longest < LONGEST + seen.late
     assert all(rounds > 0 for rounds in seen.rounds)
 
 
 def objections(sql: str, tables: set[str]) -> list[str]:
-    """Give the statements that keep a large table locked while they look at all of it; a small one shows nothing."""
+    """Return the statements that keep a large table locked while they look at all of it; a small one shows nothing."""
     found = []
     for statement in re.sub(r"--[^\n]*", "", sql).split(";"):
         words = " ".join(statement.lower().split())
@@ -188,7 +195,7 @@ def objections(sql: str, tables: set[str]) -> list[str]:
 
 @contextmanager
 def recorded() -> Iterator[list[str]]:
-    """Give all statements that SQLAlchemy executes within the block."""
+    """Yield all statements that SQLAlchemy executes within the block."""
     statements: list[str] = []
 
     def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -207,19 +214,18 @@ def first_release() -> Iterator[str]:
     with servers.database(migrated=False) as url:
         migrate(url, "0001")
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(FILL.format(texts=TEXTS, workers=WORKERS).encode())
+            connection.execute(FILL.format(messages=MESSAGES, workers=WORKERS).encode())
         yield url
 
 
-@pytest.mark.timeout(180)
 def test_a_migration_from_the_first_revision_to_the_last_lets_everybody_go_on(first_release: str) -> None:
-    with servers.copied(first_release) as url:
+    with servers.copied(first_release) as url, revisions.second():
         assert_everybody_goes_on(under_load(url, lambda: migrate(url)))
 
 
 def test_no_migration_looks_at_all_of_a_table_while_it_keeps_others_from_it(first_release: str) -> None:
     tables = set(stored(first_release))
-    with servers.copied(first_release) as url, recorded() as statements:
+    with servers.copied(first_release) as url, revisions.second(), recorded() as statements:
         migrate(url)
     assert len(statements) > 10
     assert [found for statement in statements for found in objections(statement, tables)] == []
@@ -258,25 +264,23 @@ def test_what_takes_a_lock_for_an_instant_is_none_of_it(statement: str) -> None:
 @pytest.mark.parametrize(
     ("statements", "what"),
     [
-        ("ALTER TABLE broadcasts ADD COLUMN a text; SELECT pg_sleep(1)", "'broadcasts', 'AccessExclusiveLock'"),
-        ("CREATE INDEX slow ON batches (due_at); SELECT pg_sleep(1)", "'batches', 'ShareLock'"),
+        ("ALTER TABLE broadcasts ADD COLUMN a text; SELECT pg_sleep(3)", "'broadcasts', 'AccessExclusiveLock'"),
+        ("CREATE INDEX slow ON batches (due_at); SELECT pg_sleep(3)", "'batches', 'ShareLock'"),
         ("ALTER TABLE outgoing_messages ALTER COLUMN failures TYPE bigint", "outgoing_messages"),
-        ("SET lock_timeout = '10s'; ALTER TABLE outbox ADD COLUMN a text", r"< 3\.0"),
+        ("SET lock_timeout = '30s'; ALTER TABLE outbox ADD COLUMN a text", r"< \(3\.0"),
     ],
 )
-@pytest.mark.timeout(60)
 def test_a_migration_that_keeps_others_waiting_is_seen(first_release: str, statements: str, what: str) -> None:
     def change() -> None:
         with psycopg.connect(url) as connection:
             connection.execute(statements.encode())
 
     with servers.copied(first_release) as url:
-        seen = under_load(url, change)
+        seen = under_load(url, change, reads_for=2 * READS_FOR)
     with pytest.raises(AssertionError, match=what):
         assert_everybody_goes_on(seen)
 
 
-@pytest.mark.timeout(60)
 def test_a_migration_that_locks_two_tables_the_other_way_about_is_seen(first_release: str) -> None:
     def change() -> None:
         with psycopg.connect(url) as connection:

@@ -28,5 +28,5 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.mark.timeout(0)
-def test_whatever_happens_in_every_order_that_was_tried_nobody_gets_a_text_twice_or_not_at_all(stage: Stage) -> None:
+def test_whatever_happens_in_every_order_that_was_tried_nobody_gets_a_message_twice_or_not_at_all(stage: Stage) -> None:
     run_state_machine_as_test(machine(stage), settings=profile(EXAMPLES or A_FEW, derandomize=not EXAMPLES))

@@ -5,15 +5,18 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 from faststream.rabbit import RabbitBroker
+from pydantic import SecretStr
 
-from libs.common import messaging, worker
-from libs.common.database import Pool
-from libs.common.settings import Settings
-from libs.common.worker import Worker
+from libs.common.database import Engine
+from libs.common.messaging import broker_setup, connection, consumer
+from libs.common.messaging.delays import Wish
+from libs.common.messaging.publisher import Publisher
+from libs.common.runtime.worker import Worker
+from libs.common.settings import WorkerSettings
 
 
-def settings(database_url: str, amqp_url: str, **changes: object) -> Settings:
-    """Give settings for tests."""
+def settings(database_url: str | SecretStr, amqp_url: str, **changes: object) -> WorkerSettings:
+    """Return settings for tests."""
     given: dict[str, object] = {
         "database_url": database_url,
         "amqp_url": amqp_url,
@@ -23,31 +26,44 @@ def settings(database_url: str, amqp_url: str, **changes: object) -> Settings:
         "holidays": "",
         **changes,
     }
-    return Settings(_env_file=None, **given)  # type: ignore[arg-type, call-arg]
+    return WorkerSettings(_env_file=None, **given)  # type: ignore[arg-type, call-arg]
+
+
+@asynccontextmanager
+async def publishing(amqp_url: str, delays: Wish = "auto") -> AsyncIterator[Publisher]:
+    """Yield a publisher that is connected; by default it delays as the broker at hand can."""
+    publisher = Publisher(broker_setup.Setup(amqp_url, delays))
+    try:
+        await publisher.connect()
+        yield publisher
+    finally:
+        await publisher.close()
 
 
 @asynccontextmanager
 async def consuming(
-    amqp_url: str, routes: Sequence[messaging.Route], *, graceful_timeout: float = 5
+    amqp_url: str, routes: Sequence[consumer.Route], *, graceful_timeout: float = 5
 ) -> AsyncIterator[RabbitBroker]:
     """Declare everything and run the routes' handlers for the time of the block."""
-    await worker.declare(amqp_url, "ladder")
-    broker = messaging.create_broker(amqp_url, routes, prefetch=5, graceful_timeout=graceful_timeout)
+    setup = broker_setup.Setup(amqp_url, "auto")
+    publisher = Publisher(setup)
+    failover = connection.Failover(setup.nodes, setup)
+    broker = consumer.create_broker(
+        await failover.find(), failover, publisher, routes, prefetch=5, graceful_timeout=graceful_timeout
+    )
     await broker.start()
     try:
         yield broker
     finally:
         await broker.stop()
+        await publisher.close()
 
 
 @asynccontextmanager
-async def relaying(database_url: str, amqp_url: str, pool: Pool) -> AsyncIterator[Worker]:
-    """Give a worker whose broker is connected, for the relay."""
-    await worker.declare(amqp_url, "ladder")
-    context = Worker(settings=settings(database_url, amqp_url), pool=pool)
-    async with consuming(amqp_url, ()) as broker:
-        context.broker = broker
-        yield context
+async def relaying(database_url: str, amqp_url: str, engine: Engine) -> AsyncIterator[Worker]:
+    """Yield a worker whose publisher is connected, for the relay."""
+    async with publishing(amqp_url) as publisher:
+        yield Worker(settings=settings(database_url, amqp_url), engine=engine, long_work=engine, publisher=publisher)
 
 
 async def messages(amqp_url: str, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:

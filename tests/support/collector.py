@@ -46,7 +46,7 @@ class Collector:
         return [span for span in self.spans if span.name == name]
 
     def ancestry(self, span: Collected) -> list[str]:
-        """Give the names from a span up to the first of its trace."""
+        """Return the names from a span up to the first of its trace."""
         by_id = {item.id: item for item in self.spans}
         names = [span.name]
         while span.parent:

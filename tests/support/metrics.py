@@ -8,11 +8,12 @@ from litestar.plugins.prometheus.middleware import PrometheusMiddleware
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
-from libs.common import metrics, telemetry
-from services.api import app, webhooks
-from services.planner import observe
+from libs.common.observability import collectors, telemetry
+from services.api import app
+from services.api.webhooks import routes
+from services.planner import gauges
 
-MODULES = (app, webhooks, observe, telemetry, metrics)
+MODULES = (app, routes, gauges, telemetry, collectors)
 #: What Prometheus adds to a metric's name.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",), "info": ("_info",)}
 
@@ -34,7 +35,7 @@ class Known:
 
 
 def known() -> list[Known]:
-    """Give all metrics that begin with `broadsheet_`, by name."""
+    """Return all metrics that begin with `broadsheet_`, by name."""
     middleware = PrometheusMiddleware(cast("Any", None), app.METRICS)
     labels: dict[str, str | int | float] = {"method": "", "path": "", "status_code": 0, "app_name": ""}
     http: list[Any] = [
@@ -57,18 +58,18 @@ def _wrapped(wrapped: set[MetricWrapperBase]) -> Iterator[Known]:
 
 
 def _gauges() -> Iterator[Known]:
-    for name, meaning in observe.GAUGES._gauges.items():
+    for name, meaning in gauges.GAUGES._gauges.items():
         labels = (meaning.label,) if meaning.label else ()
         yield Known(name=name, type="gauge", labels=labels, help=meaning.text)
 
 
 def _pools() -> Iterator[Known]:
-    for family in metrics.POOLS.describe():
+    for family in collectors.POOLS.describe():
         suffix = "_total" if family.type == "counter" else ""
         labels = tuple(family._labelnames)
         yield Known(name=family.name + suffix, type=family.type, labels=labels, help=family.documentation)
 
 
 def exposed() -> set[str]:
-    """Give the names of what this process tells now."""
+    """Return the names of what this process tells now."""
     return {family.name for family in REGISTRY.collect()}

@@ -1,17 +1,20 @@
 """Broadcasts that are syncing, and passes over the log as they would be recorded."""
 
-from libs.common import database, lifecycle
-from libs.common import events as e
+from sqlalchemy import text
+
+from libs.common import database
+from libs.common.broadcasts import repository
+from libs.common.domain import events as e
 from tests.support.world import World
 
 
-async def passed(world: World, broadcast_id: int, *changes: e.TextStatus) -> None:
+async def passed(world: World, broadcast_id: int, *changes: e.MessageStatus) -> None:
     """Let a pass over the log have been made, to its end."""
     number = await world.value("SELECT number FROM syncs WHERE broadcast_id = %s", broadcast_id)
-    async with database.transaction(world.pool) as connection:
+    async with database.transaction(world.engine) as connection:
         event = e.StatusesSynced(broadcast_id=broadcast_id, statuses=changes, number=number)
-        await lifecycle.note(connection, f"broadcast-{broadcast_id}-statuses", [event], world.clock.now)
-        await connection.execute("UPDATE syncs SET due_at = NULL")
+        await repository.append_events(connection, f"broadcast-{broadcast_id}-statuses", [event], world.clock.now)
+        await connection.execute(text("UPDATE syncs SET due_at = NULL"))
 
 
 async def delivered(world: World, broadcast_id: int) -> None:
@@ -21,8 +24,10 @@ async def delivered(world: World, broadcast_id: int) -> None:
         broadcast_id,
     )
     told = [
-        e.TextStatus(text=text, twilio_id=f"SM{text}", status="delivered", error_code=None, sent_at=world.clock.now)
-        for text in ids
+        e.MessageStatus(
+            message_id=message, twilio_id=f"SM{message}", status="delivered", error_code=None, sent_at=world.clock.now
+        )
+        for message in ids
     ]
     await passed(world, broadcast_id, *told)
 

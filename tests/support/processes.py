@@ -18,18 +18,31 @@ KEY = "a key for the tests alone"
 FROM_NUMBER = "+13135550100"
 SECRETS = {"MISSIVE_TOKEN": "missive-token", "MISSIVE_WEBHOOK_SECRET": "webhook-secret", "TWILIO_AUTH_TOKEN": "twilio"}
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
-START_PATIENCE = 90.0  # seconds
-END_PATIENCE = 40.0  # seconds
+#: Seconds for what takes moments on a quiet machine; only a test that fails waits for so long.
+PATIENCE = 90.0
+START_PATIENCE = 180.0  # seconds for a process to be ready
+END_PATIENCE = 90.0  # seconds for a process to end
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float, every: float = 0.1) -> Any:
-    """Wait until the condition gives something true, and give that. Fails after `seconds`."""
+async def until(
+    condition: Callable[[], Awaitable[Any]],
+    *,
+    seconds: float = PATIENCE,
+    every: float = 0.1,
+    instead: Callable[[], Awaitable[Any]] | None = None,
+) -> Any:
+    """Wait until the condition gives something true, and give that.
+
+    Fails after `seconds`, and says what was `instead`.
+    """
     ends = asyncio.get_running_loop().time() + seconds
     while True:
         found = await condition()
         if found:
             return found
-        assert asyncio.get_running_loop().time() < ends, f"not within {seconds} s: {condition.__qualname__}"
+        if asyncio.get_running_loop().time() >= ends:
+            said = "" if instead is None else f", but {await instead()}"
+            raise AssertionError(f"not within {seconds} s: {condition.__qualname__}{said}")
         await asyncio.sleep(every)
 
 
@@ -42,6 +55,8 @@ class Processes:
         self.simulator = f"http://127.0.0.1:{free_port()}"
         self.ports: dict[str, int] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        # To make a client takes longer than a request. No connection is kept: processes are ended and started anew.
+        self._http = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
         given = {
             "DATABASE_URL": database_url,
             "AMQP_URL": amqp_url,
@@ -56,9 +71,11 @@ class Processes:
             "MISSIVE_WINDOWS": "",
             "SEND_RATE": "40",
             "SECOND_DELAY": "3",
+            "SEND_HOLD": "0",
             "LEASE": "2",
             "REQUEST_TIMEOUT": "2",
             "SETTLE_AFTER": "6.5",
+            "HANDOVER_AFTER": "8",
             "WATCHDOG_INTERVAL": "0.5",
             "SYNC_INTERVAL": "1",
             "QUIET_HOURS": "",
@@ -88,7 +105,7 @@ class Processes:
             )
 
     def health(self, name: str) -> str:
-        """Give the base URL of a process's health and metrics."""
+        """Return the base URL of a process's health and metrics."""
         return {"api": self.api, "simulator": self.simulator}.get(name, f"http://127.0.0.1:{self.ports[name]}")
 
     async def ready(self, name: str) -> None:
@@ -98,19 +115,18 @@ class Processes:
         async def answers() -> bool:
             assert self._running[name].poll() is None, f"{name} has ended:\n{self.log(name)[-3000:]}"
             try:
-                async with httpx.AsyncClient(timeout=5) as client:
-                    return (await client.get(url)).is_success
+                return (await self._http.get(url, timeout=5)).is_success
             except httpx.TransportError:
                 return False
 
         await until(answers, seconds=START_PATIENCE)
 
     def log(self, name: str) -> str:
-        """Give what a process has logged."""
+        """Return what a process has logged."""
         return (self.folder / f"{name}.log").read_text()
 
     def pid(self, name: str) -> int:
-        """Give a process's number."""
+        """Return a process's number."""
         return self._running[name].pid
 
     def send(self, name: str, what: signal.Signals) -> None:
@@ -124,6 +140,7 @@ class Processes:
 
     async def close(self) -> None:
         """End everything that runs."""
+        await self._http.aclose()
         for process in self._running.values():
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -132,12 +149,12 @@ class Processes:
                 await asyncio.to_thread(process.wait, END_PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+                await asyncio.to_thread(process.wait)
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call the API, with its key."""
         headers = {"Authorization": f"Bearer {KEY}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.api, timeout=30) as client:
-            return await client.request(method, path, headers=headers, **options)
+        return await self._http.request(method, f"{self.api}{path}", headers=headers, **options)
 
     async def get(self, path: str) -> Any:
         """Get something from the API that must be there."""
@@ -153,8 +170,7 @@ class Processes:
 
     async def simulate(self, method: str, path: str, body: Any = None) -> Any:
         """Call the simulator's control API."""
-        async with httpx.AsyncClient(base_url=f"{self.simulator}/_simulator", timeout=30) as client:
-            answer = await client.request(method, path, json=body)
+        answer = await self._http.request(method, f"{self.simulator}/_simulator{path}", json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

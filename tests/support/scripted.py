@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from libs.common.carriers.clocks import Meter
+from libs.common.carriers.http import Ready, at_once
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome
 
 Answer = Outcome | Callable[[], Awaitable[Outcome]]
@@ -27,14 +29,29 @@ class ScriptedCarrier:
 
     script: Sequence[Answer] = ()
     name: str = "missive"
+    meter: Meter = field(default_factory=Meter)
     #: Seconds that every answer takes.
     seconds: float = 0.0
+    #: Seconds that it takes to be connected.
+    connecting: Callable[[], float] = lambda: 0.0
     requests: list[Request] = field(default_factory=list)
     busy: int = 0
     busiest: int = 0
 
-    async def send(self, *, to: str, from_number: str, body: str, may_still_send: Callable[[], bool]) -> Outcome:
+    async def send(
+        self,
+        *,
+        to: str,
+        from_number: str,
+        body: str,
+        may_still_send: Callable[[], bool],
+        ready: Ready = at_once,
+    ) -> Outcome:
         if not may_still_send():
+            return Deferred(code="not_started", reason="")
+        if seconds := self.connecting():
+            await asyncio.sleep(seconds)
+        if not await ready() or not may_still_send():
             return Deferred(code="not_started", reason="")
         number = len(self.requests)
         self.requests.append(Request(to=to, from_number=from_number, body=body, at=time.monotonic()))

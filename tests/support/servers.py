@@ -6,6 +6,7 @@ migrated once; what tests leave on the broker is removed before the next one.
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,8 @@ import aio_pika
 import psycopg
 from psycopg import sql
 
-from libs.common import delays, topology
-from libs.common.migrate import migrate
+from libs.common.database.migrate import migrate
+from libs.common.messaging import delays, topology
 from libs.local import stack
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def _local() -> stack.Stack:
 
 @cache
 def server_url() -> str:
-    """Give the URL of the PostgreSQL server under test."""
+    """Return the URL of the PostgreSQL server under test."""
     if url := os.environ.get("BROADSHEET_DATABASE_URL"):
         return url
     return _local().servers.database_url
@@ -43,7 +44,7 @@ def server_url() -> str:
 
 @cache
 def amqp_url() -> str:
-    """Give the URL of the RabbitMQ server under test."""
+    """Return the URL of the RabbitMQ server under test."""
     if url := os.environ.get("BROADSHEET_AMQP_URL"):
         return url
     return _local().servers.amqp_url
@@ -55,13 +56,14 @@ def template() -> str:
     name = f"{TEMPLATE}_{uuid4().hex[:8]}"
     _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     _open.callback(_administer, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    migrate(database_url(name))
+    with ThreadPoolExecutor(1) as pool:  # a test's own event loop may be running
+        pool.submit(migrate, database_url(name)).result()
     return name
 
 
 @contextmanager
 def database(*, migrated: bool = True) -> Iterator[str]:
-    """Give the URL of a new database, migrated or empty, for the time of the block."""
+    """Yield the URL of a new database, migrated or empty, for the time of the block."""
     name = f"test_{uuid4().hex[:12]}"
     like = sql.Identifier(template()) if migrated else sql.Identifier("template0")
     _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), like))
@@ -73,7 +75,7 @@ def database(*, migrated: bool = True) -> Iterator[str]:
 
 @contextmanager
 def copied(url: str) -> Iterator[str]:
-    """Give the URL of a copy of a database, which nobody may be connected to now, for the time of the block."""
+    """Yield the URL of a copy of a database, which nobody may be connected to now, for the time of the block."""
     name = f"test_{uuid4().hex[:12]}"
     source = urlsplit(url).path.lstrip("/")
     _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source)))
@@ -84,7 +86,7 @@ def copied(url: str) -> Iterator[str]:
 
 
 def database_url(name: str) -> str:
-    """Give the URL of a database on the server."""
+    """Return the URL of a database on the server."""
     parts = urlsplit(server_url())
     return parts._replace(path=f"/{name}").geturl() if parts.netloc else server_url().replace(parts.path, f"/{name}", 1)
 

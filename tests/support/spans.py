@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from libs.common import otel, tracing
+from libs.common.observability import otel, tracing
 
 
 @contextmanager
@@ -24,13 +24,13 @@ def kept() -> Iterator[InMemorySpanExporter]:
 
 
 def one(exporter: InMemorySpanExporter, name: str) -> ReadableSpan:
-    """Give the only span of a name."""
+    """Return the only span of a name."""
     [span] = [span for span in exporter.get_finished_spans() if span.name == name]
     return span
 
 
 def trace_of(what: ReadableSpan | str | None) -> str:
-    """Give the id of a span's trace, or of a `traceparent`'s."""
+    """Return the id of a span's trace, or of a `traceparent`'s."""
     if isinstance(what, ReadableSpan):
         assert what.context is not None
         return f"{what.context.trace_id:032x}"
@@ -39,7 +39,7 @@ def trace_of(what: ReadableSpan | str | None) -> str:
 
 
 def id_of(what: ReadableSpan | str) -> str:
-    """Give the id of a span, or of the one that a `traceparent` names."""
+    """Return the id of a span, or of the one that a `traceparent` names."""
     if isinstance(what, ReadableSpan):
         assert what.context is not None
         return f"{what.context.span_id:016x}"

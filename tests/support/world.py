@@ -8,18 +8,23 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from pydantic import SecretStr
 
-from libs.common import database, lifecycle, making, steps, store
-from libs.common import events as e
-from libs.common.broadcast import Broadcast
+from libs.common import database
+from libs.common.broadcasts import making, repository, scheduling
 from libs.common.carriers.outcomes import Accepted, Outcome
 from libs.common.clock import utc_now
-from libs.common.database import Pool
+from libs.common.database import Engine
+from libs.common.database.tables import Base
+from libs.common.domain import events as e
+from libs.common.domain.broadcast import Broadcast
+from libs.common.eventstore import store
+from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
-from libs.common.worker import Worker
 from services.planner.advance import advance
-from services.sender import answers, batches
-from services.sender.batches import Batch, Started
+from services.sender import batches, outcomes
+from services.sender.batches import Batch, StartedAttempt
+from tests.support import witness
 from tests.support.processes import until
 
 #: A Wednesday, ten in the morning in Detroit.
@@ -28,29 +33,8 @@ FROM = "+13135550100"
 FIRST = 'It\'s "free" \\ $$ %s {} — ¿vienes? 🎉\nJoin us'
 SECOND = "Don't forget: $1 'or' \"two\"\\n"
 
-TABLES = [
-    "sending_numbers",
-    "contacts",
-    "opt_outs",
-    "audience_segments",
-    "broadcasts",
-    "broadcasts_segments",
-    "batches",
-    "syncs",
-    "outgoing_messages",
-    "broadcast_sent_message_status",
-    "replies",
-    "streams",
-    "events",
-    "outbox",
-    "inbox",
-    "pace",
-    "permits",
-    "idempotency_keys",
-    "traces",
-    "restored",
-]
-SEQUENCES = ("broadcast_ids", "text_ids")
+TABLES = [table.name for table in Base.metadata.sorted_tables]
+SEQUENCES = ("broadcast_ids", "message_ids")
 
 
 class Clock:
@@ -75,8 +59,10 @@ class Clock:
         return self.now
 
 
-def settings(database_url: str = "postgresql://nobody@127.0.0.1:1/none", **fields: Any) -> CarrierSettings:
-    """Give settings that no environment changes: no quiet hours, no windows, Missive."""
+def make_settings(
+    database_url: str | SecretStr = "postgresql://nobody@127.0.0.1:1/none", **fields: Any
+) -> CarrierSettings:
+    """Return settings that no environment changes: no quiet hours, no windows, Missive."""
     return CarrierSettings(
         **{
             "_env_file": None,
@@ -96,6 +82,7 @@ def settings(database_url: str = "postgresql://nobody@127.0.0.1:1/none", **field
             "batch_seconds": 60.0,
             "send_concurrency": 5,
             "second_delay": 600,
+            "send_hold": 0,
             "settle_after": 120.0,
             "lease": 15.0,
             "request_timeout": 15.0,
@@ -118,7 +105,7 @@ def empty(url: str) -> None:
 class World:
     """What a service has to work with, and what tests need to say in one line."""
 
-    pool: Pool
+    engine: Engine
     settings: CarrierSettings
     clock: Clock = field(default_factory=Clock)
     numbers: int = 0
@@ -126,16 +113,14 @@ class World:
     @property
     def worker(self) -> Worker:
         """A service's connections, with this clock."""
-        return Worker(settings=self.settings, pool=self.pool, clock=self.clock)
+        return Worker(settings=self.settings, engine=self.engine, long_work=self.engine, clock=self.clock)
 
     @property
     def schedule(self) -> making.Schedule:
-        return making.Schedule(zone=self.settings.zone, holidays=self.settings.holidays)
+        return making.Schedule(zone=self.settings.zone, calendar=self.settings.calendar)
 
     async def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
-        async with self.pool.connection() as connection:
-            cursor = await connection.execute(statement.encode(), parameters or None)
-            return await cursor.fetchall() if cursor.description else []
+        return await witness.query(self.settings.database_url.get_secret_value(), statement, *parameters)
 
     async def value(self, statement: str, *parameters: Any) -> Any:
         rows = await self.query(statement, *parameters)
@@ -145,7 +130,7 @@ class World:
         return [next(iter(row.values())) for row in await self.query(statement, *parameters)]
 
     async def dump(self) -> dict[str, list[str]]:
-        """Give every row of every table: what tells that nothing changed."""
+        """Return every row of every table: what tells that nothing changed."""
         return {
             table: await self.column(f"SELECT t::text FROM {table} t ORDER BY 1")
             for table in TABLES
@@ -181,7 +166,7 @@ class World:
         """Schedule a broadcast, due now unless `run_at` is given, and give its id. Segments share it equally."""
         share = 100 / len(segments) if segments else 0
         number = await self.sending_number(fields.pop("from_number", FROM))
-        async with database.transaction(self.pool) as connection:
+        async with database.transaction(self.engine) as connection:
             event = e.BroadcastScheduled(
                 **{
                     "broadcast_id": await making.new_id(connection),
@@ -205,8 +190,10 @@ class World:
         return event.broadcast_id
 
     async def make(self, broadcast_id: int) -> making.Made:
-        async with database.transaction(self.pool) as connection:
-            return await making.make(connection, broadcast_id, self.schedule, self.clock.now, by_hand=True)
+        async with database.transaction(self.engine) as connection:
+            return await making.make(
+                connection, await repository.load(connection, broadcast_id), self.schedule, self.clock.now, by_hand=True
+            )
 
     async def made(self, contacts: int = 3, **fields: Any) -> int:
         """Make a broadcast to so many new contacts, and give its id."""
@@ -217,15 +204,14 @@ class World:
         return broadcast_id
 
     async def load(self, broadcast_id: int) -> Broadcast:
-        async with database.transaction(self.pool) as connection:
-            broadcast, _ = await lifecycle.load(connection, broadcast_id)
-            return broadcast
+        async with database.transaction(self.engine) as connection:
+            return await repository.load(connection, broadcast_id)
 
     async def apply(self, broadcast_id: int, *events: e.Event) -> None:
         """Record events of a broadcast's own."""
-        async with database.transaction(self.pool) as connection:
-            _, version = await lifecycle.load(connection, broadcast_id)
-            await lifecycle.record(connection, broadcast_id, version, events, self.clock.now)
+        async with database.transaction(self.engine) as connection:
+            broadcast = await repository.load(connection, broadcast_id)
+            await repository.save(connection, broadcast, events, self.clock.now)
 
     async def pause(self, broadcast_id: int) -> None:
         await self.apply(broadcast_id, e.BroadcastPaused(broadcast_id=broadcast_id))
@@ -238,7 +224,7 @@ class World:
 
     async def advance(self, broadcast_id: int) -> str:
         """Take a broadcast as far as it can go, and give the state it is in then."""
-        async with database.transaction(self.pool) as connection:
+        async with database.transaction(self.engine) as connection:
             await advance(connection, broadcast_id, self.clock.now, self.settings)
         return await self.state(broadcast_id)
 
@@ -246,14 +232,14 @@ class World:
         return str(await self.value("SELECT state FROM broadcasts WHERE id = %s", broadcast_id))
 
     async def planned(self, type_: str) -> list[dict[str, Any]]:
-        """Give the steps or events of a type that wait in the outbox."""
+        """Return the steps or events of a type that wait in the outbox."""
         return await self.query("SELECT * FROM outbox WHERE type = %s ORDER BY id", type_)
 
     async def happened(self, type_: str) -> list[dict[str, Any]]:
-        """Give the data of the events of a type."""
+        """Return the data of the events of a type."""
         return await self.column("SELECT data FROM events WHERE type = %s ORDER BY position", type_)
 
-    async def texts(self, broadcast_id: int, *, is_second: bool = False) -> list[dict[str, Any]]:
+    async def messages(self, broadcast_id: int, *, is_second: bool = False) -> list[dict[str, Any]]:
         return await self.query(
             "SELECT id, contact_id, segment_id, recipient_phone_number, state, processed, claimed_by, attempts,"
             " failures, attempt_started_at, nullif(not_before, '-infinity') AS not_before, skip_reason"
@@ -262,73 +248,75 @@ class World:
         )  # fmt: skip
 
     async def states(self, broadcast_id: int, *, is_second: bool = False) -> list[str]:
-        return [row["state"] for row in await self.texts(broadcast_id, is_second=is_second)]
+        return [row["state"] for row in await self.messages(broadcast_id, is_second=is_second)]
 
     async def plan(self, broadcast_id: int, *, is_second: bool = False) -> UUID:
-        async with database.transaction(self.pool) as connection:
-            return await steps.plan_batch(connection, broadcast_id, self.clock.now, self.clock.now, is_second=is_second)
+        async with database.transaction(self.engine) as connection:
+            return await scheduling.plan_batch(
+                connection, broadcast_id, self.clock.now, self.clock.now, is_second=is_second
+            )
 
     async def take(self, batch_id: UUID, *, redelivered: bool = False) -> Batch | None:
-        async with database.transaction(self.pool) as connection:
+        async with database.transaction(self.engine) as connection:
             return await batches.take(
                 connection, batch_id, lease=self.settings.lease, redelivered=redelivered, now=self.clock.now
             )
 
     async def claim(self, batch: Batch, *, size: int = 50) -> int:
-        async with database.transaction(self.pool) as connection:
+        async with database.transaction(self.engine) as connection:
             return await batches.claim(connection, batch, size=size, now=self.clock.now)
 
     async def claimed(self, broadcast_id: int, *, is_second: bool = False, size: int = 50) -> Batch:
-        """Plan a batch, take it and have it claim its texts."""
+        """Plan a batch, take it and have it claim its messages."""
         batch = await self.take(await self.plan(broadcast_id, is_second=is_second))
         assert batch is not None
         await self.claim(batch, size=size)
         return batch
 
-    async def start(self, batch: Batch, *, count: int = 50, quiet: bool = False) -> list[Started]:
-        async with database.transaction(self.pool) as connection:
+    async def start(self, batch: Batch, *, count: int = 50, quiet: bool = False) -> list[StartedAttempt]:
+        async with database.transaction(self.engine) as connection:
             return await batches.start(connection, batch, count=count, quiet=quiet, now=self.clock.now)
 
-    async def answer(self, started: Started, outcome: Outcome) -> answers.Consequence:
-        async with database.transaction(self.pool) as connection:
-            return await answers.record(
+    async def answer(self, started: StartedAttempt, outcome: Outcome) -> outcomes.Effect:
+        async with database.transaction(self.engine) as connection:
+            return await outcomes.record(
                 connection, started, outcome, carrier=self.settings.carrier,
                 max_attempts=self.settings.max_attempts, now=self.clock.now,
             )  # fmt: skip
 
     async def close(self, batch: Batch, *, started: int = 0) -> bool:
-        async with database.transaction(self.pool) as connection:
+        async with database.transaction(self.engine) as connection:
             return await batches.close(connection, batch, started=started, now=self.clock.now)
 
     async def send(
         self, broadcast_id: int, *, is_second: bool = False, size: int = 50, sids: bool = False
-    ) -> list[Started]:
-        """Have the carrier take the next texts of a phase, in a batch of their own."""
+    ) -> list[StartedAttempt]:
+        """Have the carrier take the next messages of a phase, in a batch of their own."""
         batch = await self.claimed(broadcast_id, is_second=is_second, size=size)
         started = await self.start(batch)
         for item in started:
-            sid = f"SM{item.attempt.text}" if sids else None
-            await self.answer(item, Accepted(missive_id=f"M{item.attempt.text}", twilio_id=sid))
+            sid = f"SM{item.attempt.message_id}" if sids else None
+            await self.answer(item, Accepted(missive_id=f"M{item.attempt.message_id}", twilio_id=sid))
         await self.close(batch, started=len(started))
         return started
 
     async def opens(self, broadcast_id: int) -> list[UUID]:
-        """Give the batches that are planned or under way."""
+        """Return the batches that are planned or under way."""
         return await self.column(
             "SELECT id FROM batches WHERE broadcast_id = %s AND closed_at IS NULL ORDER BY due_at, id", broadcast_id
         )
 
     async def events_of(self, stream: str) -> list[e.Event]:
-        async with self.pool.connection() as connection:
+        async with database.transaction(self.engine) as connection:
             recorded, _ = await store.read(connection, stream)
         return [item.event for item in recorded]
 
     async def until_somebody_waits(self) -> None:
-        """Return once a transaction waits for another's lock."""
+        """Wait until a transaction waits for another's lock."""
 
         async def somebody_waits() -> Any:
             return await self.value(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
 
-        await until(somebody_waits, seconds=15, every=0.01)
+        await until(somebody_waits, every=0.01)

@@ -1,12 +1,14 @@
 """What is in `deploy/`, as far as no container is needed to tell."""
 
 import json
-import subprocess
 from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
 
 from libs.common.settings import DEVELOPMENT_ONLY
 
 ROOT = Path(__file__).parents[2]
+RABBITMQ = ROOT / "deploy" / "rabbitmq"
 SIMULATED = ROOT / "deploy" / "simulated"
 #: What issue 4 names: the last release of the plugin, for the last series of brokers that loads it.
 PLUGIN = "f168b2c09810cde3726961d31f38e3408e6a7fbff3929908d6f962061d8e70a1"
@@ -14,13 +16,8 @@ PLUGIN_URL = (
     "https://github.com/rabbitmq/rabbitmq-delayed-message-exchange/releases/download/v4.2.0/"
     "rabbitmq_delayed_message_exchange-4.2.0.ez"
 )
+PLUGIN_FILE = "/rabbitmq_delayed_message_exchange-4.2.0.ez"
 OWN = {"missive_token", "missive_webhook_secret", "twilio_auth_token"}
-
-
-def make_live(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [ROOT / "deploy" / "make-live", folder], capture_output=True, text=True, timeout=30, check=False
-    )
 
 
 def secrets(folder: Path) -> dict[str, str]:
@@ -37,35 +34,29 @@ def test_the_simulator_knows_the_secrets_that_the_services_use() -> None:
     assert {name: known[name] for name in OWN} == {name: secrets(SIMULATED)[name] for name in OWN}
 
 
-def test_a_live_deployment_has_passwords_of_its_own_that_agree(tmp_path: Path) -> None:
-    assert make_live(tmp_path / "one").returncode == 0
-    assert make_live(tmp_path / "two").returncode == 0
-    one, two = secrets(tmp_path / "one"), secrets(tmp_path / "two")
-    assert one.keys() == secrets(SIMULATED).keys()
-    for name in one.keys() - OWN:
-        assert len(one[name]) >= 48
-        assert one[name] != two[name]
-        assert DEVELOPMENT_ONLY not in one[name]
-    assert {one[name] for name in OWN} == {""}
-    assert one["database_password"] in one["database_url"]
-    assert one["rabbitmq.conf"].rpartition(" = ")[2] in one["amqp_url"]
-
-
-def test_a_live_deployment_is_closed_to_others_and_never_overwritten(tmp_path: Path) -> None:
-    folder = tmp_path / "live"
-    assert make_live(folder).returncode == 0
-    assert folder.stat().st_mode & 0o777 == 0o700
-    before = secrets(folder)
-    again = make_live(folder)
-    assert again.returncode == 1
-    assert "exists already" in again.stderr
-    assert secrets(folder) == before
-
-
 def test_the_broker_gets_one_plugin_and_only_if_it_is_the_very_file() -> None:
-    lines = (ROOT / "deploy" / "rabbitmq" / "Dockerfile").read_text().replace("\\\n", "").splitlines()
-    assert [line.split() for line in lines if line.startswith(("FROM", "ADD", "COPY"))] == [
-        ["FROM", "rabbitmq:4.2-management"],
-        ["ADD", f"--checksum=sha256:{PLUGIN}", "--chmod=0644", PLUGIN_URL, "/opt/rabbitmq/plugins/"],
+    lines = (RABBITMQ / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    assert [line.split() for line in lines if line.startswith(("FROM", "ADD", "COPY", "RUN"))] == [
+        ["FROM", "${PYTHON_IMAGE}", "AS", "plugin"],
+        ["COPY", "fetch_plugin.py", "/"],
+        ["RUN", "python", "/fetch_plugin.py", PLUGIN_URL, PLUGIN, PLUGIN_FILE],
+        ["FROM", "${RABBITMQ_PLUGIN_IMAGE}"],
+        ["COPY", "--from=plugin", "--chmod=0644", PLUGIN_FILE, "/opt/rabbitmq/plugins/"],
+        ["RUN", "rabbitmq-plugins", "enable", "--offline", "rabbitmq_delayed_message_exchange"],
     ]
-    assert lines[-1].split() == ["RUN", "rabbitmq-plugins", "enable", "--offline", "rabbitmq_delayed_message_exchange"]
+
+
+def test_one_build_makes_the_image_of_all_services_and_nobody_elses_is_fetched() -> None:
+    """Two builds left six untagged copies of it."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    ours = {name: service for name, service in services.items() if "BROADSHEET_IMAGE" in service.get("image", "")}
+    assert len(ours) > 7
+    assert [name for name, service in ours.items() if "build" in service] == ["migrate"]
+    assert {service["pull_policy"] for name, service in ours.items() if name != "migrate"} == {"never"}
+
+
+def test_every_image_that_is_fetched_can_be_pinned() -> None:
+    for path in (*ROOT.glob("docker-compose*.yml"), ROOT / "deploy" / "docker-compose.monitoring.yml"):
+        for line in path.read_text().splitlines():
+            if line.strip().startswith("image:"):
+                assert "_IMAGE" in line, f"{path.name}: {line}"

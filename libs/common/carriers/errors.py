@@ -6,7 +6,7 @@
             └── UntrustedPage        a next page that leads away from the account
 
 Sending raises none of these: what came of a request to send is a value (see `outcomes`). No message here holds a phone
-number or a text, since they end up in logs.
+number or a body, since they end up in logs.
 """
 
 from libs.common.errors import BroadsheetError

@@ -1,8 +1,10 @@
-"""Missive's REST API, as far as texts go through it.
+"""Missive's REST API, as far as messages go through it.
 
-A text is a draft that is sent at once: `POST /v1/drafts` with `send: true`
+A message is a draft that is sent at once: `POST /v1/drafts` with `send: true`
 (https://missiveapp.com/docs/developers/rest-api/endpoints). The answer is 201 with the draft's id and its
-conversation's; success is told by the status, and the body of a 201 may be empty (ibid., "Getting started").
+conversation's; the status says whether it was taken, and the body of a 201 may be empty (ibid., "Getting started"). The
+documentation does not say what an error looks like; `{"error": {"message": …}}` is taken for Missive's, and nothing
+else.
 
 The body of a draft is "HTML or text string" in the documentation, without a word on which of the two a text message
 is taken for. It goes as it is: escaping would show `&amp;` to everybody if it is text, and `a < b & c` reads the same
@@ -15,15 +17,24 @@ from urllib.parse import quote
 
 import httpx
 
-from libs.common.carriers import limits, wire
+from libs.common.carriers import answers, http, missive_words
+from libs.common.carriers.clocks import Meter
 from libs.common.carriers.errors import CarrierUnreadable
-from libs.common.carriers.limits import MISSIVE_CONCURRENT
+from libs.common.carriers.http import Ready
+from libs.common.carriers.missive_words import Words
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
-from libs.common.clock import utc_now
+from libs.common.clock import Clock, utc_now
+from libs.common.domain import rate_windows
+from libs.common.domain.rate_windows import MISSIVE_CONCURRENT
+
+
+def conversation_url(conversation_id: str) -> str:
+    """Return where a conversation is read in Missive (https://missiveapp.com/docs/developers/rest-api: `web_url`)."""
+    return f"https://mail.missiveapp.com/#inbox/conversations/{quote(conversation_id, safe='')}"
 
 
 class Missive:
-    """Sends texts through Missive, and reads which texts of Twilio's they became."""
+    """Sends messages through Missive, and reads which messages of Twilio's they became."""
 
     name = "missive"
 
@@ -33,63 +44,91 @@ class Missive:
         base_url: str,
         token: str,
         client: httpx.AsyncClient | None = None,
-        timeout: float = wire.TIMEOUT,
+        timeout: float = http.TIMEOUT,
         max_connections: int = MISSIVE_CONCURRENT,
+        now: Clock = utc_now,
     ) -> None:
+        #: Measures Missive's clock.
+        self.meter = Meter(now)
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._timeout = timeout
         self._owns_client = client is None
-        self._client = client or wire.create_client(timeout=timeout, max_connections=max_connections)
+        self._client = client or http.create_client(timeout=timeout, max_connections=max_connections)
 
-    async def send(self, *, to: str, from_number: str, body: str, may_still_send: Callable[[], bool]) -> Outcome:
-        """Ask for one text, once. See `Carrier.send`."""
+    async def send(
+        self,
+        *,
+        to: str,
+        from_number: str,
+        body: str,
+        may_still_send: Callable[[], bool],
+        ready: Ready = http.at_once,
+    ) -> Outcome:
+        """Ask for one message, once. See `Carrier.send`."""
         draft = {
             "body": body,
             "from_field": {"phone_number": from_number, "type": "twilio"},
             "to_fields": [{"phone_number": to}],
             "send": True,
         }
-        answer = await wire.post(
+        answer = await http.post(
             self._client,
             f"{self._base_url}/v1/drafts",
             timeout=self._timeout,
             may_still_send=may_still_send,
+            ready=ready,
+            meter=self.meter,
             headers=self._headers,
             json={"drafts": draft},
         )
         return answer if isinstance(answer, Deferred | Unknown) else _outcome(answer)
 
     async def external_id(self, missive_id: str) -> str | None:
-        """Give Twilio's sid of a message; None while it has none, or if there is no such message.
+        """Return Twilio's sid of a message; None while it has none, or if there is no such message.
 
-        Raises CarrierUnreadable.
+        Raise CarrierUnreadable.
         """
-        return (await self.external_ids([missive_id]))[missive_id]
+        return (await self.external_ids([missive_id])).get(missive_id)
 
-    async def external_ids(self, missive_ids: Sequence[str]) -> dict[str, str | None]:
-        """Give Twilio's sids of several messages in one request, since reading counts towards the limits of sending.
+    async def external_ids(self, missive_ids: Sequence[str], *, ready: Ready = http.at_once) -> dict[str, str | None]:
+        """Return Twilio's sids of several messages in one request, since reading counts towards the limits of sending.
+
+        A message that has none yet is there with None; one that Missive does not know is not there.
 
         (`GET /v1/messages/:id,:id2`: https://missiveapp.com/docs/developers/rest-api/rate-limits#reducing-api-calls)
-        Raises CarrierUnreadable.
+        Raise CarrierUnreadable.
         """
-        found: dict[str, str | None] = dict.fromkeys(missive_ids)
-        if not found:
-            return found
-        path = ",".join(quote(missive_id, safe="") for missive_id in found)
+        asked = dict.fromkeys(missive_ids)
+        messages = {answers.text_in(each, "id"): each for each in await self._read(list(asked), ready)}
+        return {each: answers.text_in(messages[each], "external_id") for each in asked if each in messages}
+
+    async def words(self, missive_ids: Sequence[str], *, ready: Ready = http.at_once) -> dict[str, Words]:
+        """Return the words of several messages in one request, of those that Missive has. Raise CarrierUnreadable."""
+        asked = dict.fromkeys(missive_ids)
+        messages = {answers.text_in(each, "id"): each for each in await self._read(list(asked), ready)}
+        return {each: missive_words.of_message(messages[each]) for each in asked if each in messages}
+
+    async def _read(self, missive_ids: Sequence[str], ready: Ready) -> list[Any]:
+        """Read messages; none if Missive knows none of them. Raise CarrierUnreadable."""
+        if not missive_ids:
+            return []
+        path = ",".join(quote(missive_id, safe="") for missive_id in missive_ids)
         try:
-            content = await wire.get(
-                self._client, f"{self._base_url}/v1/messages/{path}", timeout=self._timeout, headers=self._headers
+            content = await http.get(
+                self._client,
+                f"{self._base_url}/v1/messages/{path}",
+                own_code=own_code,
+                timeout=self._timeout,
+                ready=ready,
+                meter=self.meter,
+                headers=self._headers,
             )
         except CarrierUnreadable as error:
             if error.http_status == httpx.codes.NOT_FOUND:
-                return found
+                return []
             raise
-        for message in _messages(content):
-            missive_id = wire.text_in(message, "id")
-            if missive_id in found:
-                found[missive_id] = wire.text_in(message, "external_id")
-        return found
+        return _messages(content)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
@@ -97,19 +136,26 @@ class Missive:
             await self._client.aclose()
 
 
+def own_code(response: httpx.Response) -> str | None:
+    """Return the code of an error of Missive's, `http_` and its status; None if the answer is not Missive's word."""
+    is_own = answers.text_in(answers.json_object(response), "error", "message") is not None
+    return f"http_{response.status_code}" if is_own else None
+
+
 def _outcome(response: httpx.Response) -> Outcome:
     if not response.is_success:
-        return wire.refusal(response)
-    content = wire.parse_object(response.content)
-    missive_id = wire.text_in(content, "drafts", "id")
+        return answers.refusal(response, own_code(response))
+    content = answers.json_object(response)
+    missive_id = answers.text_in(content, "drafts", "id")
     # An empty 201 is a success without ids. Anything else without an id comes from somebody in between.
-    if missive_id is None and not (response.status_code == httpx.codes.CREATED and not response.content):
+    is_empty = response.status_code == httpx.codes.CREATED and not response.content
+    if missive_id is None and not is_empty:
         return Unknown(reason="unreadable_answer")
     return Accepted(
         missive_id=missive_id,
-        missive_conversation_id=wire.text_in(content, "drafts", "conversation")
-        or wire.text_in(content, "drafts", "conversation", "id"),
-        wait=limits.wait_for_window(response.headers, now=utc_now()),
+        missive_conversation_id=answers.text_in(content, "drafts", "conversation")
+        or answers.text_in(content, "drafts", "conversation", "id"),
+        wait=rate_windows.wait_for_window(response.headers, now=utc_now()),
     )
 
 

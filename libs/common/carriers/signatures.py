@@ -15,12 +15,12 @@ MISSIVE_PREFIX = "sha256="
 
 
 def missive_signature(secret: str, raw_body: bytes) -> str:
-    """Give the header that signs a body."""
+    """Return the header that signs a body."""
     return MISSIVE_PREFIX + hmac.new(secret.encode(), raw_body, hashlib.sha256).hexdigest()
 
 
 def missive_signature_ok(secret: str, raw_body: bytes, header: str | None) -> bool:
-    """Tell whether `X-Hook-Signature` fits the body. Without a secret nothing does."""
+    """Return whether `X-Hook-Signature` fits the body. Without a secret nothing does."""
     if not secret or not header:
         return False
     given = header.strip().lower().removeprefix(MISSIVE_PREFIX)
@@ -30,7 +30,7 @@ def missive_signature_ok(secret: str, raw_body: bytes, header: str | None) -> bo
 
 
 def twilio_signature_ok(auth_token: str, url: str, params: Iterable[tuple[str, str]], header: str | None) -> bool:
-    """Tell whether `X-Twilio-Signature` fits the URL, as Twilio called it, and the form. Without a token nothing does.
+    """Return whether `X-Twilio-Signature` fits the form and the URL as Twilio called it. Without a token nothing does.
 
     `params` are the form's fields as they came, repeated ones repeated.
     """

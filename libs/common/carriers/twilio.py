@@ -1,9 +1,10 @@
 """Twilio's Messages resource (https://www.twilio.com/docs/messaging/api/message-resource).
 
-Sending is a form POST; the answer is 201 with the text's sid and status, or an error with a code
-(https://www.twilio.com/docs/usage/twilios-response). The list of messages is Twilio's log: it holds every text that
-left, by either carrier, newest first by the time of sending. It is read leniently, entry by entry: one entry that
-cannot be read must not hide the others, since a text that is not found counts as never sent.
+Sending is a form POST; the answer is 201 with the message's sid and status, or an error with a code
+(https://www.twilio.com/docs/usage/twilios-response): `{code, message, more_info, status}`, or `{type, title, status,
+code}`, which Twilio's own client reads as well. The list of messages is Twilio's log: it holds every message that was
+sent, by either carrier, newest first by the time of sending. It is read leniently, entry by entry: one entry that
+cannot be read must not hide the others, since a message that is not found counts as never sent.
 """
 
 import re
@@ -16,12 +17,15 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from libs.common.carriers import wire
+from libs.common.carriers import answers, http, statuses
+from libs.common.carriers.clocks import Meter
 from libs.common.carriers.errors import CarrierUnreadable, UntrustedPage
+from libs.common.carriers.http import Ready
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
+from libs.common.clock import Clock, utc_now
 
 MAX_PAGE_SIZE = 1000
-#: How much further back than asked the log is read: `DateSent` knows UTC days only, and a text may be created on one
+#: How much further back than asked the log is read: `DateSent` knows UTC days only, and a message may be created on one
 #: day and sent on the next.
 MARGIN = timedelta(days=1)
 
@@ -30,7 +34,7 @@ _QUERY = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One text in Twilio's log. Its repr keeps quiet about people."""
+    """One message in Twilio's log. Its repr keeps quiet about people."""
 
     sid: str
     to: str = field(repr=False)
@@ -58,7 +62,7 @@ class LogPage:
 
 
 class Twilio:
-    """Sends texts through Twilio, and reads its log."""
+    """Sends messages through Twilio, and reads its log."""
 
     name = "twilio"
 
@@ -68,39 +72,56 @@ class Twilio:
         base_url: str,
         account_sid: str,
         auth_token: str,
+        api_key: tuple[str, str] | None = None,
         status_callback: str | None = None,
         client: httpx.AsyncClient | None = None,
-        timeout: float = wire.TIMEOUT,
+        timeout: float = http.TIMEOUT,
         max_connections: int = 5,
+        now: Clock = utc_now,
     ) -> None:
+        #: Measures Twilio's clock.
+        self.meter = Meter(now)
         self._base_url = base_url.rstrip("/")
-        self._path = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}/Messages.json"
-        self._auth = httpx.BasicAuth(account_sid, auth_token)
+        account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
+        self._path = f"{account}/Messages.json"
+        self._numbers_path = f"{account}/IncomingPhoneNumbers.json"
+        # An API key and its secret stand for the account's own credentials; the address is the account's all the same.
+        self._auth = httpx.BasicAuth(*(api_key or (account_sid, auth_token)))
         self._status_callback = status_callback
         self._timeout = timeout
         self._owns_client = client is None
-        self._client = client or wire.create_client(timeout=timeout, max_connections=max_connections)
+        self._client = client or http.create_client(timeout=timeout, max_connections=max_connections)
 
-    async def send(self, *, to: str, from_number: str, body: str, may_still_send: Callable[[], bool]) -> Outcome:
-        """Ask for one text, once. See `Carrier.send`."""
+    async def send(
+        self,
+        *,
+        to: str,
+        from_number: str,
+        body: str,
+        may_still_send: Callable[[], bool],
+        ready: Ready = http.at_once,
+    ) -> Outcome:
+        """Ask for one message, once. See `Carrier.send`."""
         form = {"To": to, "From": from_number, "Body": body}
         if self._status_callback:
             form["StatusCallback"] = self._status_callback
-        answer = await wire.post(
+        answer = await http.post(
             self._client,
             self._base_url + self._path,
             timeout=self._timeout,
             may_still_send=may_still_send,
+            ready=ready,
+            meter=self.meter,
             auth=self._auth,
             data=form,
         )
         return answer if isinstance(answer, Deferred | Unknown) else _outcome(answer)
 
     async def messages(self, *, from_number: str, since: datetime, page_size: int) -> LogPage:
-        """Read the first page of the texts from a number from `since` on.
+        """Read the first page of the messages from a number from `since` on.
 
-        Twilio filters by the UTC day on which a text was sent, so it is asked for a day more, and what was created
-        before `since` (to the second, as the log has it) is dropped here. Raises CarrierUnreadable.
+        Twilio filters by the UTC day on which a message was sent, so it is asked for a day more, and what was created
+        before `since` (to the second, as the log has it) is dropped here. Raise CarrierUnreadable.
         """
         params = {
             "From": from_number,
@@ -114,19 +135,30 @@ class Twilio:
     ) -> LogPage:
         """Read the first page of all there is from or to a number, replies included, from `since` on, newest first.
 
-        No filter by day: a text that is still queued may have no `date_sent`, and whether one was accepted may hang on
-        finding it. The pages end where they reach back past `since`; `page` reads the next ones. Raises
-        CarrierUnreadable.
+        Without either number it is the account's as a whole. No filter by day: a message that is still queued may have
+        no `date_sent`, and whether one was accepted may hang on finding it. The pages end where they reach back past
+        `since`; `page` reads the next ones. Raise CarrierUnreadable.
         """
         params = {"PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
         params |= {name: number for name, number in (("From", from_number), ("To", to)) if number is not None}
         return _since(since, _page(await self._get(self._path, params), uri=None))
 
+    async def has_number(self, number: str) -> bool:
+        """Whether a number is the account's (https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource).
+
+        Raise CarrierUnreadable.
+        """
+        content = await self._get(self._numbers_path, {"PhoneNumber": number, "PageSize": "1"})
+        listed = content.get("incoming_phone_numbers")
+        if not isinstance(listed, list):
+            raise CarrierUnreadable("The carrier answered without phone numbers")
+        return any(answers.text_in(item, "phone_number") == number for item in listed)
+
     async def page(self, uri: str, *, since: datetime | None = None) -> LogPage:
         """Read the page that another page named as its next; with `since`, what is older is dropped as in `messages`.
 
         The URI comes from outside and the request carries our credentials: it must lead to the account's log at the
-        address that we know, else UntrustedPage is raised. Raises CarrierUnreadable.
+        address that we know, else UntrustedPage is raised. Raise CarrierUnreadable.
         """
         query = self._trusted_query(uri)
         page = _page(await self._get(f"{self._path}?{query}", None), uri=uri)
@@ -138,12 +170,18 @@ class Twilio:
             await self._client.aclose()
 
     async def _get(self, path: str, params: dict[str, str] | None) -> dict[str, Any]:
-        return await wire.get(
-            self._client, self._base_url + path, timeout=self._timeout, auth=self._auth, params=params
+        return await http.get(
+            self._client,
+            self._base_url + path,
+            own_code=own_code,
+            timeout=self._timeout,
+            meter=self.meter,
+            auth=self._auth,
+            params=params,
         )
 
     def _trusted_query(self, uri: str) -> str:
-        """Give the one part of the URI that is used; the others must be what we would have written ourselves."""
+        """Return the one part of the URI that is used; the others must be what we would have written ourselves."""
         address, _, query = uri.partition("?")
         if address not in (self._path, self._base_url + self._path, _origin(self._base_url) + self._path):
             raise UntrustedPage
@@ -158,14 +196,32 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def own_code(response: httpx.Response) -> str | None:
+    """Return the code of an error of Twilio's; None if the answer is not Twilio's word.
+
+    Twilio's codes have five digits: gateways repeat the status as a code. Nothing longer, which might be a number of
+    somebody's, gets out.
+    """
+    content = answers.json_object(response) or {}
+    code, status = content.get("code"), content.get("status", response.status_code)
+    is_own = (
+        type(code) is int
+        and 10_000 <= code < 100_000
+        and status == response.status_code
+        and (answers.text_in(content, "message") or answers.text_in(content, "title")) is not None
+    )
+    return str(code) if is_own else None
+
+
 def _outcome(response: httpx.Response) -> Outcome:
-    content = wire.parse_object(response.content)
     if not response.is_success:
-        return wire.refusal(response, code=wire.carrier_code(content))
-    sid = wire.text_in(content, "sid")
+        return answers.refusal(response, own_code(response))
+    content = answers.json_object(response)
+    sid = answers.text_in(content, "sid")
     if sid is None:
         return Unknown(reason="unreadable_answer")
-    return Accepted(twilio_id=sid, twilio_status=wire.text_in(content, "status"))
+    status = answers.text_in(content, "status")
+    return Accepted(twilio_id=sid, twilio_status=None if status is None else statuses.normal(status))
 
 
 def _page(content: dict[str, Any], *, uri: str | None) -> LogPage:
@@ -173,7 +229,7 @@ def _page(content: dict[str, Any], *, uri: str | None) -> LogPage:
     if not isinstance(listed, list):
         raise CarrierUnreadable("The carrier answered without messages")
     entries = tuple(entry for entry in map(_entry, listed) if entry is not None)
-    next_page_uri = wire.text_in(content, "next_page_uri")
+    next_page_uri = answers.text_in(content, "next_page_uri")
     return LogPage(
         entries=entries,
         # A page that names itself would be read for ever.
@@ -183,19 +239,19 @@ def _page(content: dict[str, Any], *, uri: str | None) -> LogPage:
 
 
 def _entry(item: Any) -> LogEntry | None:
-    sid, to, from_number, status = (wire.text_in(item, key) for key in ("sid", "to", "from", "status"))
+    sid, to, from_number, status = (answers.text_in(item, key) for key in ("sid", "to", "from", "status"))
     if sid is None or to is None or from_number is None or status is None:
         return None
     return LogEntry(
         sid=sid,
         to=to,
         from_number=from_number,
-        body=wire.text_in(item, "body") or "",
-        status=status,
+        body=answers.text_in(item, "body") or "",
+        status=statuses.normal(status),
         error_code=_error_code(item.get("error_code")),
         created_at=_time(item.get("date_created")),
         sent_at=_time(item.get("date_sent")),
-        direction=wire.text_in(item, "direction") or "",
+        direction=answers.text_in(item, "direction") or "",
     )
 
 

@@ -1,32 +1,36 @@
 """Services that record what people write, and go on texting them: nobody looks at opt-outs and replies any more.
 
-Three things stand against that, and one would do: texts are taken out when a no is recorded, passed over when they are
-claimed, and looked at once more in the statement that starts them. So all three are taken away; draws still leave out
-who has opted out before them.
+Three things stand against that, and one would do: messages are taken out when a no is recorded (a reply takes out the
+second text in its own statement), passed over when they are claimed, and looked at once more in the statement that
+starts them. So all three are taken away; draws still leave out who has opted out before them.
 """
 
 from typing import Any
 
-from libs.common import texts
+from libs.common.broadcasts import messages, reply_record, suppression, unwanted_messages
+from libs.common.domain.states import SkipReason
 from services.sender import batches
 from tests.chaos.broken import without
+from tests.support.statements import replaced
 
-OPT_OUTS = "AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number)"
-REPLIES = """AND NOT (m.is_second AND EXISTS (
-          SELECT FROM replies r WHERE r.broadcast_id = m.broadcast_id AND r.contact_id = m.contact_id))"""
+OPT_OUTS = f"AND NOT {suppression.opted_out('m.recipient_phone_number')}"
+REPLIES = f"AND NOT (m.is_second AND {suppression.replied('m')})"
+#: Which second messages the statement that records a reply takes out.
+ENDS_SECOND = "AND CAST(:ends_second AS boolean)"
 
 
 def take_away() -> None:
     """Take the protection away."""
-    skip = texts.skip
+    skip = messages.skip
 
-    async def skip_unless_wanted(connection: Any, broadcast_id: int, ids: Any, reason: str, now: Any) -> None:
-        if reason not in ("opted_out", "replied"):
+    async def skip_unless_wanted(connection: Any, broadcast_id: int, ids: Any, reason: SkipReason, now: Any) -> None:
+        if reason not in (SkipReason.OPTED_OUT, SkipReason.REPLIED):
             await skip(connection, broadcast_id, ids, reason, now)
 
     async def nothing(*_about: object, **_more: object) -> int:
         return 0
 
-    texts.skip = skip_unless_wanted  # type: ignore[assignment]
-    texts.skip_unwanted = nothing
+    messages.skip = skip_unless_wanted  # type: ignore[assignment]
+    unwanted_messages.skip_unwanted = nothing
     batches.START = without(batches.START, OPT_OUTS, REPLIES)
+    reply_record.RECORD = replaced(reply_record.RECORD, (ENDS_SECOND, "AND CAST(:ends_second AS boolean) AND false"))

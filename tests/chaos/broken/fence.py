@@ -9,18 +9,21 @@ START takes what the worker has in mind since it took the batch, whatever has be
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
+
 from libs.common.database import Connection
 from services.sender import batches
 from tests.chaos.broken import without
+from tests.support.statements import replaced
 
-FENCE = " AND fence = %(fence)s"
-FENCE_OF_BATCH = " AND b.fence = %(fence)s"
-STILL_CLAIMED = "m.claimed_by = %(batch_id)s AND m.state = 'claimed'"
-IN_MIND = "m.id = ANY(%(in_mind)s)"
-#: A text that was answered is no batch's any more, and could not be stored as started.
+FENCE = " AND fence = :fence"
+FENCE_OF_BATCH = " AND b.fence = :fence"
+STILL_CLAIMED = "m.claimed_by = :batch_id AND m.state = 'claimed'"
+IN_MIND = "m.id = ANY(:in_mind)"
+#: A message that was answered is no batch's any more, and could not be stored as started.
 STARTS = "SET state = 'started',"
-STARTS_ANEW = "SET state = 'started', claimed_by = %(batch_id)s,"
-CLAIMED = "SELECT id FROM outgoing_messages WHERE claimed_by = %s AND state = 'claimed'"
+STARTS_ANEW = "SET state = 'started', claimed_by = :batch_id,"
+CLAIMED = text("SELECT id FROM outgoing_messages WHERE claimed_by = :batch_id AND state = 'claimed'")
 
 
 def take_away() -> None:
@@ -38,24 +41,21 @@ def forget_the_fence() -> None:
 
 
 def start_what_is_in_mind() -> None:
-    """Have workers start what they once claimed, each text once."""
+    """Have workers start what they once claimed, each message once."""
     in_mind: dict[tuple[UUID, int], set[int]] = {}
-    claim, start, names = batches.claim, batches.start, batches._names
+    claim, names, attempts_of = batches.claim, batches._names, batches._attempts_of
 
     async def claim_and_keep_in_mind(connection: Connection, batch: batches.Batch, **how: Any) -> int:
         held = await claim(connection, batch, **how)
-        cursor = await connection.execute(CLAIMED, [batch.id])
-        in_mind[batch.id, batch.fence] = {row["id"] for row in await cursor.fetchall()}
+        cursor = await connection.execute(CLAIMED, {"batch_id": batch.id})
+        in_mind[batch.id, batch.fence] = set(cursor.scalars())
         return held
 
-    async def start_and_strike_off(connection: Connection, batch: batches.Batch, **how: Any) -> list[batches.Started]:
-        started = await start(connection, batch, **how)
-        in_mind[batch.id, batch.fence] -= {item.attempt.text for item in started}
-        return started
+    def strike_off(begun: batches.Begun, batch: batches.Batch) -> list[batches.StartedAttempt]:
+        in_mind[batch.id, batch.fence] -= set(begun.ids)
+        return attempts_of(begun, batch)
 
-    for ours, theirs in (STILL_CLAIMED, IN_MIND), (STARTS, STARTS_ANEW):
-        assert ours in batches.START, "the statement is another one by now"
-        batches.START = batches.START.replace(ours, theirs)
+    batches.START = replaced(batches.START, (STILL_CLAIMED, IN_MIND), (STARTS, STARTS_ANEW))
     batches.claim = claim_and_keep_in_mind
-    batches.start = start_and_strike_off
+    batches._attempts_of = strike_off
     batches._names = lambda batch: {**names(batch), "in_mind": list(in_mind.get((batch.id, batch.fence), ()))}

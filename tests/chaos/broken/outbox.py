@@ -7,23 +7,25 @@ outbox but time.
 import asyncio
 from datetime import datetime
 
-from libs.common import database, outbox
-from libs.common.worker import Worker
-from services.planner import relay, watchdog
+from libs.common import database
+from libs.common.messaging import outbox
+from libs.common.runtime.worker import Worker
+from services.planner import outbox_relay, watchdog
 
 
 def take_away() -> None:
     """Take the protection away."""
 
     async def forget_and_publish(worker: Worker, now: datetime) -> int:
-        async with database.transaction(worker.pool) as connection:
-            rows = await outbox.take(connection, until=now + relay.HORIZON, limit=relay.BATCH)
+        async with database.transaction(worker.engine) as connection:
+            rows = await outbox.take(connection, until=now + outbox_relay.HORIZON, now=now, limit=outbox_relay.BATCH)
+            await outbox.done(connection, [row.id for row in rows])
         for row in rows:
-            await relay._publish(worker, row, max(0.0, (row["deliver_at"] - now).total_seconds()))
+            await outbox_relay._publish(worker, row)
         return len(rows)
 
     async def sleep(worker: Worker) -> None:
         await asyncio.Event().wait()
 
-    relay.relay = forget_and_publish
+    outbox_relay.relay = forget_and_publish
     watchdog.run = sleep

@@ -12,38 +12,31 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import httpx
+import psycopg
 from litestar import Litestar
+from psycopg import sql
 from twilio.request_validator import RequestValidator
 
 from libs.common import database
-from libs.common.database import Pool
+from libs.common.database import Engine
+from libs.common.database.tables import Base
 from libs.common.settings import ApiSettings
 from services.api.app import create_app
+from services.api.context import Context
+from tests.support import described, witness
 
 KEY = "a-key-for-the-tests"
 OTHER_KEY = "another-key-for-the-tests"
 MISSIVE_SECRET = "a secret of Missive's rule"
+ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 TWILIO_TOKEN = "a token of Twilio's account"
 PUBLIC_URL = "https://texts.example.org"
 FROM = "+13135550100"
+OTHER_FROM = "+13135550199"
 #: A Wednesday, ten in the morning in Detroit.
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
-TABLES = (
-    "sending_numbers",
-    "contacts",
-    "opt_outs",
-    "audience_segments",
-    "broadcasts",
-    "broadcasts_segments",
-    "batches",
-    "outgoing_messages",
-    "broadcast_sent_message_status",
-    "replies",
-    "streams",
-    "events",
-    "outbox",
-    "idempotency_keys",
-)
+SEQUENCES = ("broadcast_ids", "message_ids")
+TABLES = tuple(table.name for table in Base.metadata.sorted_tables)
 
 
 @dataclass(slots=True)
@@ -64,9 +57,11 @@ class Api:
     """A client with a key, and the database behind it."""
 
     client: httpx.AsyncClient
-    pool: Pool
+    engine: Engine
     clock: Clock
     settings: ApiSettings
+    #: What the API's handlers work with.
+    context: Context
     numbers: int = field(default=0)
 
     async def get(self, path: str, **kwargs: Any) -> httpx.Response:
@@ -79,20 +74,21 @@ class Api:
         return await self.client.patch(path, json=body)
 
     async def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
-        async with self.pool.connection() as connection:
-            cursor = await connection.execute(statement.encode(), parameters)
-            return await cursor.fetchall() if cursor.description else []
+        return await witness.query(self.settings.database_url.get_secret_value(), statement, *parameters)
 
     async def value(self, statement: str, *parameters: Any) -> Any:
         rows = await self.query(statement, *parameters)
         return next(iter(rows[0].values())) if rows else None
 
+    async def column(self, statement: str, *parameters: Any) -> list[Any]:
+        return [next(iter(row.values())) for row in await self.query(statement, *parameters)]
+
     async def counts(self) -> dict[str, int]:
-        """How many rows each table has: what tells that nothing changed."""
+        """Return how many rows each table has: what tells that nothing changed."""
         return {table: await self.value(f"SELECT count(*) FROM {table}") for table in TABLES}
 
     async def until_somebody_waits(self) -> None:
-        """Return once a transaction waits for another's lock."""
+        """Wait until a transaction waits for another's lock."""
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
@@ -132,7 +128,7 @@ class Api:
         return broadcast
 
     async def sent(self, broadcast: int, *, is_second: bool = False, sids: bool = True) -> None:
-        """Let the texts of a phase have been accepted by the carrier."""
+        """Let the messages of a phase have been accepted by the carrier."""
         await self.query(
             "UPDATE outgoing_messages SET state = 'accepted', attempts = 1, attempt_started_at = %s"
             " WHERE broadcast_id = %s AND is_second = %s AND state = 'pending'",
@@ -141,7 +137,8 @@ class Api:
         await self.query(
             "INSERT INTO broadcast_sent_message_status"
             " (outgoing_message_id, broadcast_id, is_second, outcome, twilio_id)"
-            " SELECT id, broadcast_id, is_second, 'accepted', CASE WHEN %s THEN 'SM' || id END FROM outgoing_messages"
+            " SELECT id, broadcast_id, is_second, 'accepted', CASE WHEN %s THEN 'SM' || lpad(to_hex(id), 32, '0') END"
+            " FROM outgoing_messages"
             " WHERE broadcast_id = %s AND is_second = %s AND state = 'accepted'",
             sids, broadcast, is_second,
         )  # fmt: skip
@@ -156,8 +153,11 @@ class Api:
             headers={"X-Hook-Signature": signature, "Content-Type": "application/json", "Authorization": ""},
         )
 
-    async def twilio(self, path: str, form: dict[str, str], *, token: str = TWILIO_TOKEN) -> httpx.Response:
-        """Send a webhook as Twilio signs it."""
+    async def twilio(
+        self, path: str, form: dict[str, str], *, token: str = TWILIO_TOKEN, is_whole: bool = False
+    ) -> httpx.Response:
+        """Send a webhook as Twilio signs it, with what Twilio always sends, unless the form is whole as it is."""
+        form = form if is_whole else always_sent(path, form)
         validator = RequestValidator(token)  # type: ignore[no-untyped-call]
         signature = validator.compute_signature(PUBLIC_URL + path, form)  # type: ignore[no-untyped-call]
         return await self.client.post(
@@ -171,8 +171,17 @@ class Api:
         )
 
 
+def empty(database_url: str) -> None:
+    """Remove all rows of a database, which takes a tenth of the time that making one takes."""
+    tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
+        for sequence in SEQUENCES:
+            connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(sequence)))
+
+
 def wish(*segments: int, now: datetime = NOW, **fields: Any) -> dict[str, Any]:
-    """Say what a broadcast is to be, an hour from `now`."""
+    """Return what a broadcast is to be, an hour from `now`."""
     share = 100 / len(segments) if segments else 0
     return {
         "run_at": (now + timedelta(hours=1)).isoformat(),
@@ -184,8 +193,26 @@ def wish(*segments: int, now: datetime = NOW, **fields: Any) -> dict[str, Any]:
     }
 
 
+def sid_of(name: str) -> str:
+    """Return a sid as Twilio's are, the same for the same name; what is no name but an attack stays as it is."""
+    if len(name) >= 34 or not name.isascii() or not name.isprintable():
+        return name
+    return f"SM{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}"
+
+
+def always_sent(path: str, form: dict[str, str]) -> dict[str, str]:
+    """Add to a form what Twilio sends with each (https://www.twilio.com/docs/messaging/guides/webhook-request)."""
+    sid = sid_of(form.get("MessageSid", "SM1"))
+    common = {"AccountSid": ACCOUNT, "ApiVersion": "2010-04-01", "To": FROM, "SmsSid": sid}
+    if "status" in path:
+        return {**common, "MessageStatus": "delivered", **form, "MessageSid": sid}
+    received = {"SmsMessageSid": sid, "SmsStatus": "received", "NumMedia": "0", "NumSegments": "1", "Body": ""}
+    return {**common, **received, **form, "MessageSid": sid}
+
+
 def incoming(number: str, body: str, at: datetime, *, sid: str = "SM1", kind: str = "incoming_sms") -> dict[str, Any]:
-    """Say what Missive sends when somebody writes to one of our numbers."""
+    """Return what Missive sends when somebody writes to one of our numbers."""
+    sid = sid_of(sid)
     return {
         "rule": {"id": "rule", "type": kind},
         "message": {
@@ -200,24 +227,26 @@ def incoming(number: str, body: str, at: datetime, *, sid: str = "SM1", kind: st
 
 
 def settings(database_url: str, **fields: Any) -> ApiSettings:
-    """Give settings for an API on a database."""
+    """Return settings for an API on a database."""
     return ApiSettings(
         **{
             "_env_file": None,
             "database_url": database_url,
-            "amqp_url": "amqp://nobody@127.0.0.1:1/",
             "from_number": FROM,
+            "numbers": (OTHER_FROM, "+13135550111"),
             "api_keys": (KEY, OTHER_KEY),
             "public_url": PUBLIC_URL,
             "missive_webhook_secret": MISSIVE_SECRET,
+            "twilio_account_sid": ACCOUNT,
             "twilio_auth_token": TWILIO_TOKEN,
+            "send_hold": 0,
             **fields,
         }
     )
 
 
 @asynccontextmanager
-async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+async def holding(app: Litestar) -> AsyncIterator[None]:
     """Hold an app's lifespan open in a task of its own: a fixture begins and ends in different ones."""
     started, ended = asyncio.Event(), asyncio.Event()
 
@@ -244,13 +273,17 @@ async def running(configuration: ApiSettings) -> AsyncIterator[Api]:
     app = create_app(configuration, now=clock)
     transport = httpx.ASGITransport(app=cast("Any", app))
     async with (
-        _lifespan(app),
+        holding(app),
         httpx.AsyncClient(
-            transport=transport, base_url="http://api", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
+            transport=transport,
+            base_url="http://api",
+            headers={"Authorization": f"Bearer {KEY}"},
+            timeout=30,
+            event_hooks={"response": [described.check]},
         ) as client,
-        database.create_pool(configuration.database_url, size=2) as pool,
+        database.disposing(database.create_engine(configuration.database_url.get_secret_value(), size=2)) as engine,
     ):
-        yield Api(client=client, pool=pool, clock=clock, settings=configuration)
+        yield Api(client=client, engine=engine, clock=clock, settings=configuration, context=app.state.context)
 
 
 @asynccontextmanager
@@ -258,5 +291,5 @@ async def lifespan_only(configuration: ApiSettings) -> AsyncIterator[httpx.Async
     """Run an API whose database may be away."""
     app = create_app(configuration)
     transport = httpx.ASGITransport(app=cast("Any", app))
-    async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+    async with holding(app), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client

@@ -68,7 +68,7 @@ async def test_an_idempotency_key_gives_nobody_elses_answer_away(api: Api) -> No
     other = await api.post("/broadcasts", body, headers={**headers, "Authorization": f"Bearer {OTHER_KEY}"})
     again = await api.post("/broadcasts", body, headers={**headers, "Authorization": f"bearer {KEY}"})
     assert (first.status_code, other.status_code) == (201, 422)
-    assert other.json()["type"] == "/problems/idempotency-key-reused"
+    assert other.json()["type"] == "urn:broadsheet:problem:idempotency-key-reused"
     assert again.json() == first.json()
 
 

@@ -1,19 +1,19 @@
 """Segments, contacts, their import and their erasure."""
 
 import asyncio
+import unicodedata
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from libs.common import database
-from services.api import contact_import
-from tests.integration.api import support
 from tests.integration.api.support import NOW, Api, incoming
 
 
-async def load(api: Api, text: str | bytes, *, kind: str = "text/csv") -> Any:
-    raw = text.encode() if isinstance(text, str) else text
+async def load(api: Api, message: str | bytes, *, kind: str = "text/csv") -> Any:
+    raw = message.encode() if isinstance(message, str) else message
     answer = await api.client.post("/contacts/import", content=raw, headers={"Content-Type": kind})
     return answer.json() if answer.status_code == 200 else answer
 
@@ -49,7 +49,7 @@ async def test_a_name_is_given_to_one_segment_only(api: Api) -> None:
     answers = await asyncio.gather(*(api.post("/segments", body) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
     taken = next(answer for answer in answers if answer.status_code == 409)
-    assert taken.json()["type"] == "/problems/name-taken"
+    assert taken.json()["type"] == "urn:broadsheet:problem:name-taken"
 
 
 async def test_a_segment_that_is_not_there_has_no_preview(api: Api) -> None:
@@ -86,6 +86,8 @@ async def test_a_file_is_imported_with_its_bad_lines_told_by_number(api: Api) ->
             {"line": 12, "reason": "not a phone number"},
         ],
         "rejected_count": 5,
+        "opted_out": 0,
+        "passed_over": ["Comment"],
     }
     assert await everybody(api) == [
         ("+13135550001", "Ana again", ["court", "eviction", "tenants"]),
@@ -127,6 +129,8 @@ async def test_an_import_does_not_bring_back_somebody_who_said_stop_and_was_eras
         (b"name,tags\nAna,a\n", "phone_number"),
         (b"3135550001,Ana\n", "phone_number"),
         (b"phone\n\xff\xfe\n", "file"),
+        (b"Phone,phone\n3135550001,3135550001\n", "file"),
+        (b"PK\x03\x04", "file"),
         (b'phone,name\n3135550001,"open\n', "file"),
         (b"phone,name\n3135550001," + b"x" * 200_000 + b"\n", "file"),
         ("phone\n3135550001\n".encode("utf-16"), "file"),
@@ -141,7 +145,7 @@ async def test_a_file_that_cannot_be_read_is_refused_whole(api: Api, raw: bytes,
 
 
 async def test_a_file_of_another_kind_is_refused(api: Api) -> None:
-    assert (await load(api, "{}", kind="application/json")).status_code == 422
+    assert (await load(api, "{}", kind="application/json")).status_code == 415
 
 
 async def test_a_file_may_come_as_the_part_of_a_form(api: Api) -> None:
@@ -149,6 +153,15 @@ async def test_a_file_may_come_as_the_part_of_a_form(api: Api) -> None:
     answer = await api.client.post("/contacts/import", files=files)
     assert answer.json()["imported"] == 1
     assert (await api.client.post("/contacts/import", files={"x": (None, b"y")})).status_code == 422
+
+
+async def test_two_files_in_one_form_are_refused(api: Api) -> None:
+    """One of them was imported, and nobody was told about the other."""
+    files = [("file", (f"{name}.csv", f"phone\n313555000{name}\n".encode(), "text/csv")) for name in (1, 2)]
+    for form in (files, [files[0], ("other", files[1][1])]):
+        answer = await api.client.post("/contacts/import", files=form)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "file")
+    assert await api.value("SELECT count(*) FROM contacts") == 0
 
 
 async def test_the_same_key_and_file_are_one_import_whatever_the_forms_boundary(api: Api) -> None:
@@ -214,7 +227,7 @@ async def test_a_contact_that_is_not_there_is_not_found(api: Api) -> None:
     for answer in (
         await api.get("/contacts/5"), await api.patch("/contacts/5", {}), await api.client.delete("/contacts/5")
     ):  # fmt: skip
-        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:broadsheet:problem:not-found")
 
 
 async def test_an_erased_contact_leaves_no_trace_but_the_ledger(api: Api) -> None:
@@ -250,7 +263,7 @@ async def test_what_has_not_left_for_an_erased_contact_never_will(api: Api) -> N
     assert [tuple(row.values()) for row in rows] == [("skipped", "erased", None)]
 
 
-async def test_a_text_that_may_still_be_settled_keeps_its_number_until_the_contact_is_erased_again(api: Api) -> None:
+async def test_a_message_that_may_still_be_settled_keeps_its_number_until_the_contact_is_erased_again(api: Api) -> None:
     await api.made(1)
     await api.query("UPDATE outgoing_messages SET state = 'uncertain', attempts = 1, attempt_started_at = now()"
                     " WHERE NOT is_second")  # fmt: skip
@@ -266,20 +279,60 @@ async def test_a_text_that_may_still_be_settled_keeps_its_number_until_the_conta
 async def test_somebody_who_is_erased_during_a_draw_is_not_drawn(api: Api) -> None:
     gone, stays = [await api.contact_id(await api.contact("a")) for _ in range(2)]
     broadcast = await api.broadcast(await api.segment("a"))
-    async with database.transaction(api.pool) as connection:
-        await connection.execute("SELECT FROM contacts WHERE id = %s FOR UPDATE", (gone,))
+    async with database.transaction(api.engine) as connection:
+        await connection.execute(text("SELECT 1 FROM contacts WHERE id = :p1 FOR UPDATE"), {"p1": gone})
         drawing = asyncio.create_task(api.post(f"/broadcasts/{broadcast}/send-now"))
         await api.until_somebody_waits()
-        await connection.execute("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = %s", (gone,))
+        await connection.execute(
+            text("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = :p1"), {"p1": gone}
+        )
     assert (await drawing).json()["recipients"] == 1
     assert await api.query("SELECT DISTINCT contact_id FROM outgoing_messages") == [{"contact_id": stays}]
+
+
+SCRIPTS = ["বাংলা", "हिन्दी", "தமிழ்", "Cafe\u0301"]
+
+
+@pytest.mark.parametrize("tag", SCRIPTS)
+async def test_a_tag_with_combining_marks_loses_nobody(api: Api, tag: str) -> None:
+    assert (await load(api, f"phone,tags\n3135550001,{tag}\n"))["imported"] == 1
+    segment = await api.segment(tag)
+    assert (await api.get(f"/segments/{segment}/preview")).json()["count"] == 1
+    found = (await api.get("/contacts", params={"tag": tag})).json()["items"]
+    assert [item["tags"] for item in found] == [[unicodedata.normalize("NFC", tag)]]
+    changed = await api.patch(f"/contacts/{found[0]['id']}", {"tags": [tag, "b"]})
+    assert changed.json()["tags"] == sorted(["b", unicodedata.normalize("NFC", tag)])
+
+
+async def test_composed_and_decomposed_are_one_tag_one_name_and_one_segment(api: Api) -> None:
+    composed, decomposed = "Caf\u00e9", "Cafe\u0301"
+    await load(
+        api, f"phone,name,tags\n3135550001,{decomposed},{decomposed}\n3135550002,{composed},{composed};{decomposed}\n"
+    )
+    assert {(name, *tags) for _, name, tags in await everybody(api)} == {(composed, composed)}
+    one, other = [
+        await api.post("/segments", {"name": form, "filter": {"any": [decomposed, composed]}})
+        for form in (decomposed, composed)
+    ]
+    assert (one.status_code, one.json()["name"], one.json()["filter"]["any"]) == (201, composed, [composed])
+    assert other.json()["type"].endswith("name-taken")
+    assert (await api.get(f"/segments/{one.json()['id']}/preview")).json()["count"] == 2
+    contact = await api.contact_id("+13135550001")
+    assert (await api.patch(f"/contacts/{contact}", {"name": decomposed})).json()["name"] == composed
+
+
+async def test_a_tag_that_is_none_is_told_by_its_place(api: Api) -> None:
+    filter_ = {"any": ["a"], "none": ["b", "\u00abx\u00bb"]}
+    answer = await api.post("/segments", {"name": "x", "filter": filter_})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "filter.none[1]")
+    assert (await api.get("/contacts", params={"tag": "\u00abx\u00bb"})).status_code == 422
 
 
 NUMBER = "+13135550001"
 
 
 async def forgotten(api: Api, *tables: str) -> bool:
-    """Tell whether neither the number nor any word of a reply is in some tables."""
+    """Return whether neither the number nor any word of a reply is in some tables."""
     dump = ""
     for table in tables or ("contacts", "outgoing_messages", "replies", "events", "outbox", "idempotency_keys"):
         dump += str(await api.query(f"SELECT t::text FROM {table} AS t"))
@@ -311,7 +364,7 @@ async def test_a_contact_is_erased_by_number_as_by_id(api: Api) -> None:
 async def test_a_number_that_nobody_has_is_not_put_on_record_by_its_erasure(api: Api) -> None:
     before = await api.counts()
     answer = await api.client.delete("/contacts", params={"phone_number": NUMBER, "opt_out": True})
-    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:broadsheet:problem:not-found")
     assert await api.counts() == before
     assert (await api.client.delete("/contacts", params={"phone_number": "12"})).status_code == 422
     assert (await api.client.delete("/contacts")).status_code == 422
@@ -319,25 +372,13 @@ async def test_a_number_that_nobody_has_is_not_put_on_record_by_its_erasure(api:
 
 async def test_a_change_that_waited_for_an_erasure_brings_nothing_back(api: Api) -> None:
     contact = await api.contact_id(await api.contact("a", name="Ana"))
-    async with database.transaction(api.pool) as connection:
-        await connection.execute("SELECT FROM contacts WHERE id = %s FOR UPDATE", (contact,))
+    async with database.transaction(api.engine) as connection:
+        await connection.execute(text("SELECT 1 FROM contacts WHERE id = :p1 FOR UPDATE"), {"p1": contact})
         changing = asyncio.create_task(api.patch(f"/contacts/{contact}", {"name": "Ana Núñez", "tags": ["b"]}))
         await api.until_somebody_waits()
         await connection.execute(
-            "UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', erased_at = now() WHERE id = %s",
-            (contact,),
+            text("UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', erased_at = now() WHERE id = :p1"),
+            {"p1": contact},
         )
     assert (await changing).status_code == 409
     assert await api.query("SELECT name, tags FROM contacts") == [{"name": "", "tags": []}]
-
-
-async def test_a_merge_may_take_longer_than_other_statements(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file of a million contacts took longer than the thirty seconds that a statement has."""
-    slow = contact_import.MERGE.replace("FROM merged", "FROM merged, pg_sleep(1.5)")
-    monkeypatch.setattr(contact_import, "MERGE", slow)
-    separator = "&" if "?" in database_url else "?"
-    settings = support.settings(f"{database_url}{separator}options=-c%20statement_timeout%3D1000")
-    async with support.running(settings) as api:
-        assert (await load(api, "phone,tags\n3135550001,a\n"))["imported"] == 1

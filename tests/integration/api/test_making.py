@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from libs.common import broadcast as rules
-from libs.common import database, lifecycle
+from libs.common import database
+from libs.common.broadcasts import making, repository
+from libs.common.domain.broadcast import miss
+from tests.integration.api import support
 from tests.integration.api.support import NOW, Api
+from tests.support.statements import replaced
 
 
 async def audience(api: Api, count: int = 3) -> int:
@@ -29,6 +33,23 @@ async def test_make_answers_who_gets_it_and_when_the_next_one_runs(api: Api) -> 
     assert await api.value("SELECT count(*) FROM outgoing_messages") == 6
 
 
+@pytest.mark.parametrize("path", ["/make", "/broadcasts/1/send-now"])
+async def test_a_draw_may_take_longer_than_a_statement_and_its_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", 0.5)
+    sleeps = "(SELECT pg_sleep(3.5)) IS NULL AS slept"
+    monkeypatch.setattr(
+        making, "DRAW", replaced(making.DRAW, ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn"))
+    )
+    monkeypatch.setattr(database, "create_engine", partial(database.create_engine, statement_timeout=2.0))
+    await api.broadcast(await audience(api))
+    async with support.running(api.settings) as slow:
+        answer = await slow.post(path)
+    assert answer.is_success, answer.text
+    assert await api.value("SELECT count(*) FROM outgoing_messages") == 6
+
+
 async def test_the_next_broadcast_has_the_segments_of_this_one(api: Api) -> None:
     """Fault 9: the next broadcast was created without its segments."""
     broadcast = await api.broadcast(await audience(api))
@@ -44,7 +65,7 @@ async def test_two_makes_at_once_make_one_broadcast(api: Api) -> None:
     answers = await asyncio.gather(*(api.post("/make") for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 404, 404, 404]
     refused = next(answer for answer in answers if answer.status_code == 404)
-    assert refused.json()["type"] == "/problems/nothing-scheduled"
+    assert refused.json()["type"] == "urn:broadsheet:problem:nothing-scheduled"
     assert await api.value("SELECT count(*) FROM outgoing_messages") == 40
     assert await api.value("SELECT count(*) FROM broadcasts") == 2
 
@@ -62,7 +83,7 @@ async def test_make_and_send_now_at_once_make_one_broadcast(api: Api) -> None:
 async def test_a_broadcast_of_another_day_is_not_made(api: Api) -> None:
     await api.broadcast(await audience(api), run_at=(NOW + timedelta(days=1)).isoformat())
     before = await api.counts()
-    assert (await api.post("/make")).json()["type"] == "/problems/nothing-scheduled"
+    assert (await api.post("/make")).json()["type"] == "urn:broadsheet:problem:nothing-scheduled"
     assert await api.counts() == before
 
 
@@ -71,7 +92,7 @@ async def test_a_broadcast_without_a_segment_is_not_made_and_nothing_changes(api
     assert (await api.patch(f"/broadcasts/{broadcast}", {"segments": []})).status_code == 200
     before = await api.counts()
     answer = await api.post("/make")
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/no-segments")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:broadsheet:problem:no-segments")
     assert await api.counts() == before
 
 
@@ -82,7 +103,7 @@ async def test_an_empty_draw_is_not_made_and_nothing_changes(api: Api) -> None:
     await api.broadcast(await api.segment("made"))
     before = await api.counts()
     answer = await api.post("/make")
-    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/empty-draw")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:broadsheet:problem:empty-draw")
     assert await api.counts() == before
 
 
@@ -98,20 +119,20 @@ async def test_send_now_makes_a_broadcast_and_takes_its_planned_run_away(api: Ap
 async def test_send_now_sends_a_missed_broadcast_after_all(api: Api) -> None:
     """Fault 12: send-now suppressed a run when it should not have."""
     broadcast = await api.broadcast(await audience(api))
-    async with database.transaction(api.pool) as connection:
-        missed, version = await lifecycle.load(connection, broadcast)
-        await lifecycle.record(connection, broadcast, version, rules.miss(missed, "day_over", None), NOW)
+    async with database.transaction(api.engine) as connection:
+        missed = await repository.load(connection, broadcast)
+        await repository.save(connection, missed, miss(missed, "day_over", None), NOW)
     answer = await api.post(f"/broadcasts/{broadcast}/send-now")
     assert (answer.status_code, answer.json()["recipients"]) == (200, 3)
 
 
-@pytest.mark.parametrize("lever", ["pause", "cancel", "send-now"])
-async def test_a_lever_pressed_twice_answers_the_same_twice(api: Api, lever: str) -> None:
+@pytest.mark.parametrize("action", ["pause", "cancel", "send-now"])
+async def test_an_action_taken_twice_answers_the_same_twice(api: Api, action: str) -> None:
     """Fault 13: cancelling what was gone failed."""
     broadcast = await api.made(recurring=False)
-    first = await api.post(f"/broadcasts/{broadcast}/{lever}")
+    first = await api.post(f"/broadcasts/{broadcast}/{action}")
     after = await api.counts()
-    second = await api.post(f"/broadcasts/{broadcast}/{lever}")
+    second = await api.post(f"/broadcasts/{broadcast}/{action}")
     assert (first.status_code, first.json()) == (second.status_code, second.json())
     assert first.status_code == 200
     assert await api.counts() == after
@@ -153,7 +174,7 @@ async def test_two_cancels_at_once_schedule_one_next_broadcast(api: Api) -> None
     assert await api.value("SELECT count(*) FROM broadcasts") == 2
 
 
-async def test_a_lever_that_does_not_fit_the_state_answers_409_and_changes_nothing(api: Api) -> None:
+async def test_an_action_that_does_not_fit_the_state_answers_409_and_changes_nothing(api: Api) -> None:
     scheduled = await api.broadcast(await audience(api))
     cancelled = await api.broadcast(recurring=False)
     await api.post(f"/broadcasts/{cancelled}/cancel")
@@ -164,7 +185,7 @@ async def test_a_lever_that_does_not_fit_the_state_answers_409_and_changes_nothi
         f"/broadcasts/twilio/{scheduled}",
     ):  # fmt: skip
         answer = await api.post(path)
-        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/conflict"), path
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:broadsheet:problem:conflict"), path
     assert await api.counts() == before
 
 

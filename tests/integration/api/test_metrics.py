@@ -21,7 +21,7 @@ async def test_a_webhook_is_counted_by_what_became_of_it(api: Api) -> None:
     assert counted == {"recorded": 1, "known": 1, "ignored": 1, "refused": 1, "malformed": 0}
 
 
-async def test_a_delivery_report_of_a_text_that_is_not_ours_is_ignored(api: Api) -> None:
+async def test_a_delivery_report_of_a_message_that_is_not_ours_is_ignored(api: Api) -> None:
     before = webhooks("twilio_status", "ignored")
     await api.twilio("/webhooks/twilio/status", {"MessageSid": "SM404", "MessageStatus": "delivered"})
     assert webhooks("twilio_status", "ignored") == before + 1

@@ -5,49 +5,73 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Executable
 
-from libs.common import making, retention, texts
-from services.api import contacts, progress
-from services.planner import facts
+from libs.common.broadcasts import audience, erasure, making, messages, unreachable
+from libs.common.broadcasts.unwanted_messages import UNWANTED_FIRSTS_OF_BATCH
+from libs.common.domain.actors import BROADSHEET
+from libs.common.domain.cause import Cause
+from libs.common.eventstore import store
+from libs.common.operations import retention
+from services.api.broadcasts import progress
+from services.api.contacts import queries as contacts
+from services.api.replies import queries as written
+from services.planner import queries as planner_queries
+from services.planner import watchdog_queries
 from services.sender import batches
 from services.twilio_sync import queries
-from tests.support import servers
+from tests.support import servers, witness
+from tests.support.plans import pages, pages_of_long_work
 from tests.support.world import NOW, World
 
-TEXTS = 20_000
+MESSAGES = 20_000
 ENOUGH = 150  # pages; each of the tables below has several hundred
 
-#: One broadcast to many people: the first texts have left, the second are to be sent. Some were erased.
+#: One broadcast to many people: the first messages have left, the second are to be sent. Some were erased.
 FILL = f"""
 INSERT INTO sending_numbers (phone_number) VALUES ('+13135550100');
 INSERT INTO broadcasts (id, state, run_at, first_message, second_message, second_delay, max_recipients,
                         sending_number_id, recurring, recipients, made_at, completed_at)
 VALUES (1, 'completed', now(), 'a', 'b', 600, 100000, 1, false, 100000, now(), now());
 INSERT INTO audience_segments (name, filter) VALUES ('all', '{{}}');
-INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {TEXTS}) AS n;
+INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {MESSAGES}) AS n;
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number, state,
                                attempts, attempt_started_at)
-SELECT n, 1, n, 1, false, '+1313' || (5000000 + n), 'accepted', 1, now() FROM generate_series(1, {TEXTS}) AS n;
+SELECT n, 1, n, 1, false, '+1313' || (5000000 + n), 'accepted', 1, now() FROM generate_series(1, {MESSAGES}) AS n;
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
-SELECT {TEXTS} + n, 1, n, 1, true, '+1313' || (5000000 + n) FROM generate_series(1, {TEXTS}) AS n;
+SELECT {MESSAGES} + n, 1, n, 1, true, '+1313' || (5000000 + n) FROM generate_series(1, {MESSAGES}) AS n;
 INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at)
-SELECT 'SM' || n, '+1313' || (5000000 + n), n, NULL, repeat('x', 200), now() FROM generate_series(1, {TEXTS}) AS n;
-INSERT INTO events (stream, version, id, type, schema_version, broadcast_id, data, occurred_at, correlation_id)
-SELECT 's' || n, 1, gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN 'OptedOut' ELSE 'TextAccepted' END, 1, 1,
-       '{{"contact_id": 1}}', now(), gen_random_uuid() FROM generate_series(1, {TEXTS}) AS n;
+SELECT 'SM' || n, '+1313' || (5000000 + n), n, NULL, repeat('x', 200), now() FROM generate_series(1, {MESSAGES}) AS n;
+INSERT INTO events (stream, version, id, type, schema_version, broadcast_id, data, occurred_at, correlation_id, actor)
+SELECT 's' || n, 1, gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN 'OptedOut' ELSE 'MessageAccepted' END, 1, 1,
+       '{{"contact_id": 1}}', now(), gen_random_uuid(), 'service:sender' FROM generate_series(1, {MESSAGES}) AS n;
 UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id % 5000 = 0;
 """
 
-ASKED: dict[str, tuple[str, dict[str, Any]]] = {
-    "the newest text taken": (queries.LAST_TAKEN, {"broadcast_id": 1, "before": NOW.replace(year=2100)}),
-    "what batches have claimed": (texts.CLAIMED_OF, {"broadcast_id": 1}),
-    "what is pending": (texts.PENDING_OF, {"broadcast_id": 1, "is_second": True, "after": TEXTS + 19_000, "limit": 10}),
-    "numbers of the erased": (facts.FORGET_ERASED, {}),
-    "texts to somebody": (contacts.FORGET_TEXTS, {"id": 17, "phone_number": "+13135000017"}),
-    "replies of somebody": (contacts.FORGET_REPLIES, {"id": 17, "phone_number": "+13135000017"}),
-    "whether a number is known": (contacts.KNOWN, {"phone_number": "+13130000000"}),
+ASKED: dict[str, tuple[Executable, dict[str, Any]]] = {
+    "what is uncertain": (queries.UNCERTAIN, {"broadcast_id": 1, "before": NOW.replace(year=2100), "limit": 1000}),
+    "what remains uncertain": (queries.LEFT_UNCERTAIN, {"broadcast_id": 1, "before": NOW}),
+    "whether another was taken": (queries.TAKEN_SINCE, {"broadcast_id": 1, "at": NOW}),
+    "looks that are overdue": (watchdog_queries.OVERDUE_SETTLING, {"before": NOW, "due_before": NOW}),
+    "what batches have claimed": (messages.CLAIMED_OF, {"broadcast_id": 1}),
+    "what is pending": (
+        messages.PENDING_OF,
+        {"broadcast_id": 1, "is_second": True, "after": MESSAGES + 19_000, "limit": 10},
+    ),
+    "numbers of the erased": (erasure.FORGET_SETTLED, {}),
+    "messages to somebody": (erasure.FORGET_MESSAGES, {"id": 17, "phone_number": "+13135000017"}),
+    "replies of somebody": (erasure.FORGET_REPLIES, {"id": 17, "phone_number": "+13135000017"}),
+    "whether a number is known": (erasure.KNOWN, {"phone_number": "+13130000000"}),
     "who answered and opted out": (progress.PEOPLE, {"id": 1}),
-    "numbers to forget": (retention.FORGET_NUMBERS, {"broadcast_id": 1, "after": "+13135019990", "limit": 2}),
+    "replies that wait for a person": (written.page_of(("waiting",), ()), {"before": MESSAGES * 2, "limit": 51}),
+    "replies to a broadcast": (
+        written.page_of(("broadcast_id",), ()),
+        {"before": MESSAGES * 2, "broadcast_id": 1, "limit": 51},
+    ),
+    "who takes no messages": (
+        contacts.page_of("unreachable"),
+        {"after": 0, "limit": 51},
+    ),
 }
 
 
@@ -60,67 +84,89 @@ def large() -> Iterator[str]:
         yield url
 
 
-def pages(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> int:
-    """Carry a statement out and give how many pages it looked at."""
-    cursor = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode(), parameters)
-    [[[found]]] = cursor.fetchall()
-    return int(found["Plan"]["Shared Hit Blocks"] + found["Plan"]["Shared Read Blocks"])
-
-
 @pytest.mark.parametrize("statement", ["claim", "skip"])
 async def test_the_first_batch_of_a_large_broadcast_reads_no_more_than_any(world: World, statement: str) -> None:
-    """Right after the draw PostgreSQL has not counted its texts, unless it is told to."""
+    """Right after the draw PostgreSQL has not counted its messages, unless it is told to."""
     await world.made(10)
     await world.query("ANALYZE outgoing_messages")  # it knows of that broadcast alone
     broadcast = await world.made(4 * making.LARGE, max_recipients=4 * making.LARGE)
     batch = await world.claimed(broadcast)
-    held = [row["id"] for row in await world.texts(broadcast) if row["state"] == "claimed"]
-    asked = {
+    held = [row["id"] for row in await world.messages(broadcast) if row["state"] == "claimed"]
+    asked: dict[str, tuple[Executable, dict[str, Any]]] = {
         "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "now": NOW}),
-        "skip": (texts.UNWANTED_FIRSTS, {"broadcast_id": broadcast, "texts": held, "limit": 50}),
+        "skip": (UNWANTED_FIRSTS_OF_BATCH, {"broadcast_id": broadcast, "message_ids": held, "limit": 50}),
     }
-    with psycopg.connect(world.settings.database_url) as connection:
-        read = pages(connection, *asked[statement])
-        connection.rollback()
+    read = await pages(world.settings.database_url.get_secret_value(), *asked[statement])
     assert len(held) == 50
     assert read < 2 * ENOUGH
 
 
 @pytest.mark.parametrize("statement", ["claim", "count"])
-async def test_what_looks_for_pending_texts_does_not_pass_all_that_has_left(world: World, statement: str) -> None:
-    """While most texts are pending, as PostgreSQL last counted them, the primary key seems as good a way to some."""
+async def test_what_looks_for_pending_messages_does_not_pass_all_that_has_left(world: World, statement: str) -> None:
+    """While most messages are pending, as PostgreSQL last counted them, the primary key seems as good a way to some."""
     broadcast = await world.made(8 * making.LARGE, max_recipients=8 * making.LARGE)
     batch = await world.claimed(broadcast)
     asked = {
         "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "now": NOW}),
-        "count": (facts.PHASE, {"broadcast_id": broadcast, "is_second": False, "enough": 100, "now": NOW}),
+        "count": (planner_queries.PHASE, {"broadcast_id": broadcast, "is_second": False, "enough": 100, "now": NOW}),
     }
-    with psycopg.connect(world.settings.database_url, autocommit=True) as connection:
+    with psycopg.connect(world.settings.database_url.get_secret_value(), autocommit=True) as connection:
         connection.execute(
             "UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'cancelled' WHERE state = 'pending' "
             "AND NOT is_second AND id < (SELECT max(id) - 2000 FROM outgoing_messages WHERE NOT is_second)"
         )
         connection.execute("VACUUM outgoing_messages")
-        read = pages(connection, *asked[statement])
+    read = await pages(world.settings.database_url.get_secret_value(), *asked[statement])
     assert read < 2 * ENOUGH
 
 
+@pytest.mark.parametrize("statement", ["count", "draw"])
+async def test_numbers_that_take_no_messages_cost_a_draw_next_to_nothing(large: str, statement: str) -> None:
+    """They are left out by looking at them once, not by looking for each contact among them."""
+    everybody = audience.parameters({})
+    drawn = {
+        **everybody, "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
+        "chunk": making.CHUNK, "stream": "s", "schema_version": 1, "has_second": True,
+        **store.origin_of(Cause(actor=BROADSHEET), NOW),
+    }  # fmt: skip
+    asked = {"count": (audience.COUNT, everybody), "draw": (making.DRAW, drawn)}
+    fill = """
+        INSERT INTO unreachable_numbers (phone_number, contact_id, code, since)
+        SELECT phone_number, id, '30005', now() FROM contacts WHERE id % 20 = 3 AND erased_at IS NULL
+    """
+    before = await pages_of_long_work(large, *asked[statement])
+    await witness.query(large, fill)
+    await witness.query(large, "ANALYZE unreachable_numbers")
+    try:
+        after = await pages_of_long_work(large, *asked[statement])
+    finally:
+        await witness.query(large, "TRUNCATE unreachable_numbers")
+    assert after < before + ENOUGH
+
+
+async def test_judging_a_number_reads_no_more_than_its_own_messages(large: str) -> None:
+    read = await pages(large, unreachable.MARK, {"numbers": ["+13135000017"], "enough": unreachable.ENOUGH})
+    assert read < 60  # its plan looks at the ends of indexes, too
+
+
+async def test_forgetting_goes_on_behind_what_is_forgotten(large: str) -> None:
+    parameters = {"broadcast_id": 1, "after": "+13135019990", "limit": 2}
+    assert await pages_of_long_work(large, retention.FORGET_NUMBERS, parameters) < ENOUGH
+
+
 @pytest.mark.parametrize("what", ASKED)
-def test_what_is_asked_again_and_again_reads_little_of_a_large_broadcast(large: str, what: str) -> None:
-    with psycopg.connect(large) as connection:
-        read = pages(connection, *ASKED[what])
-        connection.rollback()
+async def test_what_is_asked_again_and_again_reads_little_of_a_large_broadcast(large: str, what: str) -> None:
+    read = await pages(large, *ASKED[what])
     assert read < ENOUGH
 
 
-def test_texts_that_were_skipped_just_now_are_not_looked_at_again_for_the_next(large: str) -> None:
+async def test_messages_that_were_skipped_just_now_are_not_looked_at_again_for_the_next(large: str) -> None:
     """Rows squared: each step in which a broadcast is skipped would go over all that was skipped before."""
     query, parameters = ASKED["what is pending"]
-    with psycopg.connect(large) as connection:
-        connection.execute(
-            "UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'cancelled' WHERE is_second AND id <= %s",
-            (parameters["after"],),
-        )
-        read = pages(connection, query, parameters)
-        connection.rollback()
+    skip = "UPDATE outgoing_messages SET state = '{}', skip_reason = {} WHERE is_second AND id <= %s"
+    await witness.query(large, skip.format("skipped", "'cancelled'"), parameters["after"])
+    try:
+        read = await pages(large, query, parameters)
+    finally:
+        await witness.query(large, skip.format("pending", "NULL"), parameters["after"])
     assert read < ENOUGH

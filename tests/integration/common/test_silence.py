@@ -4,15 +4,15 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg
 import pytest
+from sqlalchemy import text
 
 from libs.common import database
-from libs.common.database import BoundedConnection, Pool
+from libs.common.database import Engine
 from tests.chaos.proxy import Link, to_socket, to_tcp
 from tests.support.ports import HOST
 
-PARAMETERS = "sslmode=disable&gssencmode=disable"
+PARAMETERS = "sslmode=disable"
 
 
 @pytest.fixture
@@ -27,37 +27,46 @@ async def link(database_url: str) -> AsyncIterator[Link]:
 
 
 @pytest.fixture
-async def by_link(link: Link, database_url: str) -> AsyncIterator[Pool]:
+async def by_link(link: Link, database_url: str) -> AsyncIterator[Engine]:
     parts = urlsplit(database_url)
     login = parts.netloc.rpartition("@")[0] or "postgres"
     url = f"postgresql://{login}@{HOST}:{link.ports['us']}{parts.path}?{PARAMETERS}"
-    async with database.create_pool(url, size=1) as opened:
+    async with database.disposing(database.create_engine(url, size=1, statement_timeout=3.0)) as opened:
         yield opened
 
 
-async def select(pool: Pool, what: str) -> None:
-    async with database.transaction(pool) as connection:
-        await connection.execute(f"SELECT {what}".encode())
+async def select(engine: Engine, what: str) -> None:
+    async with database.transaction(engine) as connection:
+        await connection.execute(text(f"SELECT {what}"))
 
 
 async def test_an_answer_that_never_comes_is_a_lost_connection(
-    link: Link, by_link: Pool, monkeypatch: pytest.MonkeyPatch
+    link: Link, by_link: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundedConnection, "answers_within", 1.0)
     await select(by_link, "1")
     link.swallow(3600)
     began = time.monotonic()
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(database.DatabaseUnavailable):
         await select(by_link, "1")
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 90
     link.heal()
     await select(by_link, "1")
 
 
-async def test_a_statement_that_may_take_long_is_waited_for(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BoundedConnection, "answers_within", 0.3)
-    async with database.transaction(pool) as connection:
-        await database.allow(connection, 60)
-        await connection.execute("SELECT pg_sleep(1)")
-    with pytest.raises(psycopg.OperationalError):
-        await select(pool, "pg_sleep(1)")
+async def test_long_work_may_take_longer_than_a_statement_and_its_answer(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", 0.5)
+    async with database.disposing(database.create_engine(database_url, statement_timeout=1.0, longest=30)) as engine:
+        async with database.transaction(engine) as connection:
+            await database.set_statement_timeout(connection, 30)
+            await connection.execute(text("SELECT pg_sleep(2.5)"))
+        with pytest.raises(database.StatementTimeout):
+            await select(engine, "pg_sleep(90)")
+
+
+async def test_a_statement_that_takes_longer_than_it_may_is_ended_by_the_server(database_url: str) -> None:
+    async with database.disposing(database.create_engine(database_url, statement_timeout=1.0)) as engine:
+        with pytest.raises(database.StatementTimeout):
+            await select(engine, "pg_sleep(90)")
+        await select(engine, "1")

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from libs.common import pace
+from libs.common import database
 from libs.common.carriers.outcomes import Accepted, Refused, Unknown
 from libs.common.errors import NotFound
-from services.planner import facts
-from services.planner.next_steps import PATIENCE
-from tests.support import world as worlds
+from libs.common.rate_limits import rate
+from services.planner import queries
+from services.planner.phase import PATIENCE
 from tests.support.passes import delivered
-from tests.support.world import NOW, World
+from tests.support.world import NOW, World, make_settings
 
 
 def with_settings(world: World, **fields: Any) -> World:
-    return replace(world, settings=worlds.settings(world.settings.database_url, **fields))
+    return replace(world, settings=make_settings(world.settings.database_url, **fields))
 
 
 async def test_a_broadcast_goes_from_its_schedule_to_its_report(world: World) -> None:
@@ -44,14 +44,15 @@ async def test_a_broadcast_goes_from_its_schedule_to_its_report(world: World) ->
     assert taken is not None
     await world.claim(taken)
     for started in await world.start(taken):
-        await world.answer(started, Accepted(missive_id=f"M{started.attempt.text}"))
+        await world.answer(started, Accepted(missive_id=f"M{started.attempt.message_id}"))
     await world.close(taken)
     assert await world.advance(broadcast) == "syncing"
     assert (await world.planned("SyncStatuses"))[-1]["deliver_at"] == world.clock.now
     await delivered(world, broadcast)
     assert await world.advance(broadcast) == "completed"
     [completed] = await world.happened("BroadcastCompleted")
-    assert completed["ledger"] == {"planned": 6, "accepted": 6, "refused": {}, "skipped": {}, "uncertain": 0}
+    assert completed["ledger"] == {"planned": 6, "accepted": 6, "refused": {}, "skipped": {}, "uncertain": 0,
+                                   "not_handed_over": 0}  # fmt: skip
     assert completed["unsettled"] == 0
 
 
@@ -162,7 +163,7 @@ async def test_the_follow_ups_of_those_who_replied_or_opted_out_are_taken_out_be
     await world.advance(broadcast)
     world.clock.forward(seconds=600)
     assert await world.advance(broadcast) == "sending_second"
-    assert sorted(str(row["skip_reason"]) for row in await world.texts(broadcast, is_second=True)) == [
+    assert sorted(str(row["skip_reason"]) for row in await world.messages(broadcast, is_second=True)) == [
         "None", "opted_out", "replied"
     ]  # fmt: skip
 
@@ -204,22 +205,22 @@ async def test_what_quiet_hours_keep_past_the_day_is_skipped_and_the_broadcast_e
     world.clock.now = datetime(2026, 3, 6, 3, 0, tzinfo=UTC)
     await world.resume(broadcast)
     await world.advance(broadcast)
-    assert {row["skip_reason"] for row in await world.texts(broadcast)} == {"quiet_hours"}
+    assert {row["skip_reason"] for row in await world.messages(broadcast)} == {"quiet_hours"}
     world.clock.forward(hours=24)
     assert await world.advance(broadcast) == "syncing"
 
 
 async def test_nothing_is_due_before_the_carrier_wants_more(world: World) -> None:
     broadcast = await world.made(2)
-    async with world.pool.connection() as connection:
-        await pace.prepare(connection, ["missive"])
-        await pace.hold(connection, "missive", 30)
+    async with database.transaction(world.engine) as connection:
+        await rate.prepare(connection, ["missive"])
+        await rate.back_off(connection, "missive", 30)
     await world.advance(broadcast)
     [step] = await world.planned("SendBatch")
     assert timedelta(seconds=25) < step["deliver_at"] - world.clock.now <= timedelta(seconds=30)
 
 
-async def test_a_text_that_has_to_wait_gets_a_batch_when_its_time_comes(world: World) -> None:
+async def test_a_message_that_has_to_wait_gets_a_batch_when_its_time_comes(world: World) -> None:
     broadcast = await world.made(1)
     await world.query("UPDATE outgoing_messages SET not_before = %s", NOW + timedelta(seconds=40))
     await world.advance(broadcast)
@@ -227,15 +228,14 @@ async def test_a_text_that_has_to_wait_gets_a_batch_when_its_time_comes(world: W
     assert step["deliver_at"] == NOW + timedelta(seconds=40)
 
 
-async def test_a_text_given_back_between_two_looks_may_go_now(world: World) -> None:
+async def test_a_message_given_back_between_two_looks_may_go_now(world: World) -> None:
     """The batch that gives back does not wait for the planner, which counts first and then asks for the earliest."""
     broadcast = await world.made(1)
-    async with world.pool.connection() as connection:
-        row = await facts.one(connection, facts.FIRST_NOT_BEFORE, broadcast_id=broadcast, is_second=False, now=NOW)
-    assert row["at"] == NOW
+    async with database.transaction(world.engine) as connection:
+        assert await queries.first_not_before(connection, broadcast, NOW, is_second=False) == NOW
 
 
-async def test_a_phase_does_not_end_while_a_text_is_under_way(world: World) -> None:
+async def test_a_phase_does_not_end_while_a_message_is_under_way(world: World) -> None:
     """Fault 16: a crash left claimed rows claimed for ever, and the phase "finished" without them."""
     broadcast = await world.made(1)
     await world.start(await world.claimed(broadcast))
@@ -243,7 +243,7 @@ async def test_a_phase_does_not_end_while_a_text_is_under_way(world: World) -> N
     assert await world.advance(broadcast) == "sending_first"
 
 
-async def test_a_phase_waits_for_an_uncertain_text_but_not_for_ever(world: World) -> None:
+async def test_a_phase_waits_for_an_uncertain_message_but_not_for_ever(world: World) -> None:
     """Fault 18: a phase never ended."""
     broadcast = await world.made(1, second_delay=7200)
     batch = await world.claimed(broadcast)
@@ -258,7 +258,7 @@ async def test_a_phase_waits_for_an_uncertain_text_but_not_for_ever(world: World
     assert finished["uncertain"] == 1
 
 
-async def test_the_log_is_looked_at_while_texts_leave_and_at_once_when_all_have_left(world: World) -> None:
+async def test_the_log_is_looked_at_while_messages_leave_and_at_once_when_all_have_left(world: World) -> None:
     """Missive says nothing of what the networks do with a text: nobody would hear that they turn a broadcast away."""
     interval = timedelta(seconds=world.settings.sync_interval)
     broadcast = await world.made(1)
@@ -315,3 +315,15 @@ async def test_a_step_that_comes_a_year_later_does_nothing(world: World) -> None
     world.clock.forward(days=365)
     assert await world.advance(broadcast) == "cancelled"
     assert await world.dump() == before
+
+
+async def test_a_broadcast_that_nobody_approved_is_missed_when_its_time_comes_and_the_next_day_stays(
+    world: World,
+) -> None:
+    world = with_settings(world, approval_required=True)
+    await world.contacts(1, "all")
+    broadcast = await world.scheduled(await world.segment("all"), recurring=True)
+    assert await world.advance(broadcast) == "missed"
+    row = (await world.query("SELECT missed_reason, next_broadcast_id FROM broadcasts WHERE id = %s", broadcast))[0]
+    assert row["missed_reason"] == "not_approved"
+    assert row["next_broadcast_id"] is not None

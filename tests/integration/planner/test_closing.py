@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common import database, texts
-from libs.common import events as e
+from libs.common import database
+from libs.common.broadcasts import ledger, messages
 from libs.common.carriers.outcomes import Accepted, Outcome, Refused, Unknown
+from libs.common.domain import events as e
+from libs.common.domain.states import SkipReason
 from tests.support.passes import passed, syncing
 from tests.support.world import World
 
 
-async def test_passes_go_on_at_their_interval_while_a_text_is_unsettled(world: World) -> None:
+async def test_passes_go_on_at_their_interval_while_a_message_is_unsettled(world: World) -> None:
     """Fault 31: statuses were read too early."""
     broadcast = await syncing(world)
     await passed(world, broadcast)
@@ -46,7 +48,7 @@ async def test_the_report_is_final_at_the_deadline_even_if_the_log_can_never_be_
     assert await world.advance(broadcast) == "completed"
 
 
-async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> None:
+async def test_the_ledger_adds_up_whatever_became_of_the_messages(world: World) -> None:
     broadcast = await world.made(4, second_delay=7200)
     batch = await world.claimed(broadcast)
     outcomes: list[Outcome] = [Accepted(missive_id="M"), Refused(code="21211", reason="no"), Unknown(reason="timeout")]
@@ -55,20 +57,20 @@ async def test_the_ledger_adds_up_whatever_became_of_the_texts(world: World) -> 
     await world.cancel(broadcast)
     await world.close(batch, started=3)
     await world.advance(broadcast)
-    async with world.pool.connection() as connection:
-        ledger = await texts.ledger(connection, broadcast)
-    assert ledger == e.Ledger(planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1)
-    assert texts.adds_up(ledger)
+    async with database.transaction(world.engine) as connection:
+        counted = await ledger.count(connection, broadcast)
+    assert counted == e.Ledger(planned=8, accepted=1, refused={"21211": 1}, skipped={"cancelled": 5}, uncertain=1)
+    assert ledger.adds_up(counted)
 
 
 async def test_all_that_has_not_left_is_skipped_claimed_or_not_first_or_second(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "CHUNK", 2)
+    monkeypatch.setattr(messages, "CHUNK", 2)
     broadcast, other = await world.made(7), await world.made(1)
     await world.start(await world.claimed(broadcast, size=3), count=1)
-    async with database.transaction(world.pool) as connection:
-        assert await texts.skip_unsent(connection, broadcast, "cancelled", world.clock.now) == 13
+    async with database.transaction(world.engine) as connection:
+        assert await messages.skip_unsent(connection, broadcast, SkipReason.CANCELLED, world.clock.now) == 13
     assert await world.states(broadcast) == ["started", *["skipped"] * 6]
     assert await world.states(broadcast, is_second=True) == ["skipped"] * 7
     assert await world.states(other) == ["pending"]
@@ -89,7 +91,8 @@ async def test_a_cancelled_broadcast_is_not_complete_while_a_request_is_out(worl
     assert await world.advance(broadcast) == "cancelled"
     [completed] = await world.happened("BroadcastCompleted")
     assert completed["ledger"] == {
-        "planned": 2, "accepted": 1, "refused": {}, "skipped": {"cancelled": 1}, "uncertain": 0
+        "planned": 2, "accepted": 1, "refused": {}, "skipped": {"cancelled": 1}, "uncertain": 0,
+        "not_handed_over": 0,
     }  # fmt: skip
 
 

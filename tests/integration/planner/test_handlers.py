@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from libs.common import broadcast as rules
-from libs.common import causation
-from libs.common import events as e
+from libs.common.domain import events as e
+from libs.common.domain.broadcast import EDITABLE
 from services.planner.handlers import Handlers
+from tests.support.deliveries import delivery_of
 from tests.support.world import NOW, World
 
 
@@ -16,7 +16,7 @@ async def scheduled(world: World) -> int:
 
 
 async def hear(world: World, name: str) -> None:
-    """Give the planner the event of a name that waits in the outbox, with its own cause, as a relay that was late."""
+    """Hand the planner the event of a name that waits in the outbox, with its own cause, as a relay that was late."""
     [row] = await world.planned(name)
     message: Any = getattr(e, name)
     [event] = [
@@ -24,8 +24,7 @@ async def hear(world: World, name: str) -> None:
         for recorded in await world.events_of(f"broadcast-{row['data']['broadcast_id']}")
         if isinstance(recorded, message)
     ]
-    with causation.caused_by(causation.Cause(correlation_id=row["correlation_id"], causation_id=row["message_id"])):
-        await Handlers(world.worker).event(event)
+    await Handlers(world.worker).event(event, delivery_of(row["message_id"], row["correlation_id"]))
 
 
 async def test_a_schedule_that_is_heard_of_late_claims_nothing_of_what_a_hand_has_begun(world: World) -> None:
@@ -43,7 +42,7 @@ async def test_a_schedule_that_is_heard_of_late_claims_nothing_of_what_a_hand_ha
 async def test_an_edit_that_is_heard_of_late_does_not_either(world: World) -> None:
     broadcast = await scheduled(world)
     before = await world.load(broadcast)
-    fields = {name: getattr(before, name) for name in rules.EDITABLE}
+    fields = {name: getattr(before, name) for name in EDITABLE}
     await world.apply(broadcast, e.BroadcastEdited(broadcast_id=broadcast, **fields))
     await world.make(broadcast)
     await hear(world, "BroadcastEdited")

@@ -1,16 +1,17 @@
-"""A number that may send a text every few minutes: batches are planned for its slots, not in vain."""
+"""A number that may send a message every few minutes: batches are planned for its slots, not in vain."""
 
 from datetime import timedelta
 
 import pytest
 
-from libs.common import database, pace
-from libs.common.pace import Limit
+from libs.common import database
+from libs.common.rate_limits import rate
+from libs.common.rate_limits.rate import Limit
 from tests.support.world import Clock, World
 
 
 async def due_in(world: World, broadcast_id: int) -> float:
-    """Give the seconds until the batch that is planned."""
+    """Return the seconds until the batch that is planned."""
     [due] = await world.column("SELECT due_at FROM batches WHERE broadcast_id = %s AND closed_at IS NULL", broadcast_id)
     return float((due - world.clock.now) / timedelta(seconds=1))
 
@@ -19,9 +20,9 @@ async def reserved(world: World, broadcast_id: int, interval: float) -> None:
     """Take a slot of the broadcast's number, so that the next begins `interval` seconds from now."""
     number = (await world.load(broadcast_id)).sending_number_id
     limit = Limit(key=f"number:{number}", interval=interval)
-    async with database.transaction(world.pool) as connection:
-        await pace.prepare(connection, [limit.key])
-        await pace.reserve(connection, [limit])
+    async with database.transaction(world.engine) as connection:
+        await rate.prepare(connection, [limit.key])
+        await rate.reserve(connection, [limit])
 
 
 @pytest.mark.parametrize(("interval", "earliest", "latest"), [(300.0, 280, 300), (2.0, -60, 0)])

@@ -10,7 +10,7 @@ from tests.support.world import NOW, World
 ACCEPTED = Accepted(missive_id="M1")
 
 
-async def test_two_claims_at_once_never_take_the_same_text(world: World) -> None:
+async def test_two_claims_at_once_never_take_the_same_message(world: World) -> None:
     """Fault 15: overlapping runs took the same rows."""
     broadcast = await world.made(40)
     one, other = [await world.take(await world.plan(broadcast)) for _ in range(2)]
@@ -18,8 +18,8 @@ async def test_two_claims_at_once_never_take_the_same_text(world: World) -> None
     assert other is not None
     held = await asyncio.gather(world.claim(one, size=30), world.claim(other, size=30))
     assert sum(held) == 40
-    claims = [claim["texts"] for claim in await world.happened("BatchClaimed")]
-    assert len({text for claim in claims for text in claim}) == sum(map(len, claims)) == 40
+    claims = [claim["message_ids"] for claim in await world.happened("BatchClaimed")]
+    assert len({message for claim in claims for message in claim}) == sum(map(len, claims)) == 40
 
 
 async def test_a_claim_passes_over_what_another_holds_without_waiting_for_it(world: World) -> None:
@@ -28,7 +28,7 @@ async def test_a_claim_passes_over_what_another_holds_without_waiting_for_it(wor
     one, other = [await world.take(await world.plan(broadcast)) for _ in range(2)]
     assert one is not None
     assert other is not None
-    async with database.transaction(world.pool) as connection:
+    async with database.transaction(world.engine) as connection:
         assert await batches.claim(connection, one, size=6, now=NOW) == 6
         assert await world.claim(other, size=6) == 4
 
@@ -40,7 +40,7 @@ async def test_a_batch_never_holds_more_than_its_size(world: World) -> None:
     assert await world.claim(batch, size=4) == 4
 
 
-async def test_a_text_that_has_to_wait_is_not_claimed(world: World) -> None:
+async def test_a_message_that_has_to_wait_is_not_claimed(world: World) -> None:
     broadcast = await world.made(2)
     batch = await world.claimed(broadcast, size=1)
     [started] = await world.start(batch)
@@ -48,7 +48,7 @@ async def test_a_text_that_has_to_wait_is_not_claimed(world: World) -> None:
     await world.close(batch, started=1)
     other = await world.claimed(broadcast)
     assert await world.column("SELECT id FROM outgoing_messages WHERE claimed_by = %s", other.id) != [
-        started.attempt.text
+        started.attempt.message_id
     ]
     world.clock.forward(seconds=60)
     assert await world.claim(other) == 2
@@ -76,7 +76,7 @@ async def test_a_renewed_batch_is_not_taken_by_another(world: World) -> None:
     """Fault 19: a lease shorter than a slow provider call."""
     batch = await world.claimed(await world.made())
     world.clock.forward(seconds=world.settings.lease - 0.1)
-    async with database.transaction(world.pool) as connection:
+    async with database.transaction(world.engine) as connection:
         assert await batches.renew(connection, batch, lease=world.settings.lease, now=world.clock.now)
     world.clock.forward(seconds=world.settings.lease - 0.1)
     assert await world.take(batch.id) is None
@@ -96,7 +96,7 @@ async def test_a_closed_batch_is_never_taken_again(world: World) -> None:
 
 
 async def test_no_statement_of_a_worker_that_lost_its_batch_changes_anything(world: World) -> None:
-    """Fault 19: the same text taken twice."""
+    """Fault 19: the same message taken twice."""
     broadcast = await world.made(5)
     old = await world.claimed(broadcast, size=3)
     assert await world.take(old.id, redelivered=True) is not None
@@ -104,7 +104,7 @@ async def test_no_statement_of_a_worker_that_lost_its_batch_changes_anything(wor
     assert await world.claim(old, size=5) == 3
     assert await world.start(old) == []
     assert not await world.close(old)
-    async with database.transaction(world.pool) as connection:
+    async with database.transaction(world.engine) as connection:
         assert not await batches.renew(connection, old, lease=15, now=world.clock.now)
     assert await world.dump() == before
 
@@ -119,15 +119,15 @@ async def test_the_worker_that_takes_over_starts_what_the_first_had_claimed(worl
     assert await world.claim(new, size=3) == 3
     started = await world.start(new)
     assert len(started) == 3
-    assert lost.attempt.text not in {item.attempt.text for item in started}
+    assert lost.attempt.message_id not in {item.attempt.message_id for item in started}
 
 
-async def test_a_text_is_started_once_however_many_workers_try(world: World) -> None:
+async def test_a_message_is_started_once_however_many_workers_try(world: World) -> None:
     """Fault 15: overlapping runs took the same rows."""
     batch = await world.claimed(await world.made(20))
     both = await asyncio.gather(*(world.start(batch, count=3) for _ in range(6)))
-    texts = [item.attempt.text for started in both for item in started]
-    assert len(texts) == len(set(texts))
+    messages = [item.attempt.message_id for started in both for item in started]
+    assert len(messages) == len(set(messages))
     assert {item.attempt.number for started in both for item in started} == {1}
 
 
@@ -139,7 +139,7 @@ async def test_closing_gives_back_what_was_not_started(world: World) -> None:
     assert await world.close(batch, started=1)
     assert await world.states(broadcast) == ["started", "pending", "pending"]
     [sent] = await world.happened("BatchSent")
-    assert started.attempt.text not in sent["returned"]
+    assert started.attempt.message_id not in sent["returned"]
     assert len(sent["returned"]) == 2
 
 

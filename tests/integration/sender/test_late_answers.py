@@ -1,4 +1,4 @@
-"""Answers that come after others have moved the text on, or twice."""
+"""Answers that come after others have moved the message on, or twice."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ACCEPTED = Accepted(missive_id="M1")
 
 
 async def test_an_answer_counts_even_if_the_batch_was_lost_meanwhile(world: World) -> None:
-    """Fault 17: sent texts were given back and sent again."""
+    """Fault 17: sent messages were given back and sent again."""
     broadcast = await world.made(1)
     batch = await world.claimed(broadcast)
     [started] = await world.start(batch)
@@ -21,7 +21,7 @@ async def test_an_answer_counts_even_if_the_batch_was_lost_meanwhile(world: Worl
 
 
 @pytest.mark.parametrize("meanwhile", ["pending", "claimed", "skipped", "uncertain"])
-async def test_an_acceptance_counts_even_after_the_text_was_given_back(world: World, meanwhile: str) -> None:
+async def test_an_acceptance_counts_even_after_the_message_was_given_back(world: World, meanwhile: str) -> None:
     """Fault 20: a crash between the answer and its record sends again or forgets."""
     broadcast = await world.made(1)
     batch = await world.claimed(broadcast)
@@ -32,8 +32,8 @@ async def test_an_acceptance_counts_even_after_the_text_was_given_back(world: Wo
         meanwhile, meanwhile, meanwhile,
     )  # fmt: skip
     await world.answer(started, ACCEPTED)
-    [text] = await world.texts(broadcast)
-    assert (text["state"], text["skip_reason"], text["claimed_by"]) == ("accepted", None, None)
+    [message] = await world.messages(broadcast)
+    assert (message["state"], message["skip_reason"], message["claimed_by"]) == ("accepted", None, None)
     assert await world.value("SELECT count(*) FROM broadcast_sent_message_status") == 1
 
 
@@ -41,28 +41,28 @@ async def test_an_acceptance_counts_even_after_the_text_was_given_back(world: Wo
     "late",
     [Deferred(code="http_429", reason="too fast"), Refused(code="21211", reason="no"), Unknown(reason="timeout")],
 )
-async def test_a_late_answer_other_than_an_acceptance_does_not_touch_a_text_that_was_given_back(
+async def test_a_late_answer_other_than_an_acceptance_does_not_touch_a_message_that_was_given_back(
     world: World, late: Deferred | Refused | Unknown
 ) -> None:
     broadcast = await world.made(1)
     [started] = await world.start(await world.claimed(broadcast))
     await world.query("UPDATE outgoing_messages SET state = 'pending', claimed_by = NULL WHERE NOT is_second")
-    before = await world.texts(broadcast)
+    before = await world.messages(broadcast)
     await world.answer(started, late)
-    assert await world.texts(broadcast) == before
+    assert await world.messages(broadcast) == before
 
 
 async def test_the_answer_to_an_older_attempt_does_not_touch_a_newer_one(world: World) -> None:
-    """Fault 17: results were handled after others had moved the text on."""
+    """Fault 17: results were handled after others had moved the message on."""
     broadcast = await world.made(1)
     batch = await world.claimed(broadcast)
     [old] = await world.start(batch)
     await world.query("UPDATE outgoing_messages SET state = 'claimed' WHERE NOT is_second")
     [new] = await world.start(batch)
     assert new.attempt.number == old.attempt.number + 1
-    before = await world.texts(broadcast)
+    before = await world.messages(broadcast)
     await world.answer(old, Deferred(code="http_429", reason="too fast"))
-    assert await world.texts(broadcast) == before
+    assert await world.messages(broadcast) == before
 
 
 async def test_an_answer_that_comes_twice_counts_once(world: World) -> None:
@@ -71,4 +71,4 @@ async def test_an_answer_that_comes_twice_counts_once(world: World) -> None:
     await world.answer(started, ACCEPTED)
     await world.answer(started, ACCEPTED)
     assert await world.value("SELECT count(*) FROM broadcast_sent_message_status") == 1
-    assert len(await world.happened("TextAccepted")) == 1
+    assert len(await world.happened("MessageAccepted")) == 1

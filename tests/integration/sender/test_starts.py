@@ -5,45 +5,47 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from libs.common import consent, database
+from libs.common import database
+from libs.common.broadcasts import replies
+from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.outcomes import Accepted, Deferred, Refused
-from libs.common.consent import Inbound
 from tests.support.world import NOW, World
 
 ACCEPTED = Accepted(missive_id="M1")
 
 
-async def record_opt_out(world: World, text: dict[str, Any]) -> None:
-    """Record an opt-out and nothing else, as if the row of the text could not be seen."""
+async def record_opt_out(world: World, message: dict[str, Any]) -> None:
+    """Record an opt-out and nothing else, as if the row of the message could not be seen."""
     await world.query(
-        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", text["recipient_phone_number"], text["contact_id"]
+        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", message["recipient_phone_number"], message["contact_id"]
     )
 
 
-async def record_reply(world: World, text: dict[str, Any]) -> None:
-    """Record a reply and nothing else, as if the row of the text could not be seen."""
+async def record_reply(world: World, message: dict[str, Any]) -> None:
+    """Record a reply and nothing else, as if the row of the message could not be seen."""
     await world.query(
         "INSERT INTO replies (provider_id, contact_id, broadcast_id, body, received_at)"
         " SELECT '1', contact_id, broadcast_id, '', now() FROM outgoing_messages WHERE id = %s",
-        text["id"],
+        message["id"],
     )
 
 
-@pytest.mark.parametrize("lever", ["pause", "cancel"])
-async def test_nothing_starts_once_staff_have_stopped_the_broadcast(world: World, lever: str) -> None:
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+async def test_nothing_starts_once_staff_have_stopped_the_broadcast(world: World, action: str) -> None:
     """Fault 33: pause and resume sent again."""
     broadcast = await world.made()
     batch = await world.claimed(broadcast)
-    await getattr(world, lever)(broadcast)
+    await getattr(world, action)(broadcast)
     assert await world.start(batch) == []
 
 
 async def test_a_start_that_meets_a_pause_under_way_waits_for_it_and_starts_nothing(world: World) -> None:
     broadcast = await world.made()
     batch = await world.claimed(broadcast)
-    async with database.transaction(world.pool) as connection:
-        await connection.execute("UPDATE broadcasts SET state = 'paused', paused_from = state")
+    async with database.transaction(world.engine) as connection:
+        await connection.execute(text("UPDATE broadcasts SET state = 'paused', paused_from = state"))
         starting = asyncio.create_task(world.start(batch))
         await world.until_somebody_waits()
     assert await starting == []
@@ -72,12 +74,12 @@ async def test_nothing_starts_in_quiet_hours(world: World) -> None:
 
 
 async def test_who_has_opted_out_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
-    """Fault 23: no check of opt-outs between the draw and the text."""
+    """Fault 23: no check of opt-outs between the draw and the message."""
     broadcast = await world.made(2)
     batch = await world.claimed(broadcast)
-    texts = await world.texts(broadcast)
-    await record_opt_out(world, texts[0])
-    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+    messages = await world.messages(broadcast)
+    await record_opt_out(world, messages[0])
+    assert [item.attempt.message_id for item in await world.start(batch)] == [messages[1]["id"]]
 
 
 async def erase(world: World, contact: int) -> None:
@@ -88,29 +90,29 @@ async def erase(world: World, contact: int) -> None:
 async def test_who_was_erased_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:
     broadcast = await world.made(2)
     batch = await world.claimed(broadcast)
-    texts = await world.texts(broadcast)
-    await erase(world, texts[0]["contact_id"])
-    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+    messages = await world.messages(broadcast)
+    await erase(world, messages[0]["contact_id"])
+    assert [item.attempt.message_id for item in await world.start(batch)] == [messages[1]["id"]]
 
 
 @pytest.mark.parametrize("is_second", [False, True])
-async def test_a_text_that_comes_back_after_its_recipient_was_erased_never_leaves_and_ends_the_phase(
+async def test_a_message_that_comes_back_after_its_recipient_was_erased_never_leaves_and_ends_the_phase(
     world: World, is_second: bool
 ) -> None:
-    """An erasure takes out what has not left; what was under way then may come back with its number."""
+    """An erasure takes out what was not sent; what was under way then may come back with its number."""
     broadcast = await second_phase(world, 1) if is_second else await world.made(1)
     batch = await world.claimed(broadcast, is_second=is_second)
     [started] = await world.start(batch)
-    [text] = await world.texts(broadcast, is_second=is_second)
-    await erase(world, text["contact_id"])
+    [message] = await world.messages(broadcast, is_second=is_second)
+    await erase(world, message["contact_id"])
     await world.answer(started, Deferred(code="http_429", reason="too fast", retry_after=0))
     await world.close(batch, started=1)
     assert await world.states(broadcast, is_second=is_second) == ["pending"]
     again = await world.claimed(broadcast, is_second=is_second)
     assert await world.start(again) == []
     await world.close(again)
-    [text] = await world.texts(broadcast, is_second=is_second)
-    assert (text["state"], text["skip_reason"]) == ("skipped", "erased")
+    [message] = await world.messages(broadcast, is_second=is_second)
+    assert (message["state"], message["skip_reason"]) == ("skipped", "erased")
     for batch_id in await world.opens(broadcast):
         taken = await world.take(batch_id)
         assert taken is not None
@@ -129,21 +131,21 @@ async def test_who_has_replied_is_not_started_even_where_the_skipping_missed_the
     """Fault 25: a reply that came before did not stop the second message."""
     broadcast = await second_phase(world)
     batch = await world.claimed(broadcast, is_second=True)
-    texts = await world.texts(broadcast, is_second=True)
-    await record_reply(world, texts[0])
-    assert [item.attempt.text for item in await world.start(batch)] == [texts[1]["id"]]
+    messages = await world.messages(broadcast, is_second=True)
+    await record_reply(world, messages[0])
+    assert [item.attempt.message_id for item in await world.start(batch)] == [messages[1]["id"]]
 
 
 async def test_a_claim_leaves_out_who_has_replied_or_opted_out(world: World) -> None:
     """Faults 23, 24."""
     broadcast = await second_phase(world, 3)
-    texts = await world.texts(broadcast, is_second=True)
-    await record_opt_out(world, texts[0])
-    await record_reply(world, texts[1])
+    messages = await world.messages(broadcast, is_second=True)
+    await record_opt_out(world, messages[0])
+    await record_reply(world, messages[1])
     batch = await world.take(await world.plan(broadcast, is_second=True))
     assert batch is not None
     assert await world.claim(batch) == 1
-    rows = await world.texts(broadcast, is_second=True)
+    rows = await world.messages(broadcast, is_second=True)
     assert [(row["state"], row["skip_reason"]) for row in rows] == [
         ("skipped", "opted_out"), ("skipped", "replied"), ("claimed", None)
     ]  # fmt: skip
@@ -153,10 +155,10 @@ async def test_who_never_got_the_first_message_gets_no_second(world: World) -> N
     broadcast = await world.made(1, second_delay=0)
     batch = await world.claimed(broadcast)
     [started] = await world.start(batch)
-    await world.answer(started, Refused(code="21211", reason="not valid"))
+    await world.answer(started, Refused(code="21408", reason="not there"))
     await world.close(batch, started=1)
     await world.advance(broadcast)
-    rows = await world.texts(broadcast, is_second=True)
+    rows = await world.messages(broadcast, is_second=True)
     assert [(row["state"], row["skip_reason"]) for row in rows] == [("skipped", "first_refused")]
 
 
@@ -169,31 +171,31 @@ async def test_who_was_passed_over_with_the_first_message_gets_no_second(world: 
     )
     batch = await world.claimed(broadcast, is_second=True)
     assert await world.start(batch) == []
-    [text] = await world.texts(broadcast, is_second=True)
-    assert (text["state"], text["skip_reason"]) == ("skipped", "phase_over")
+    [message] = await world.messages(broadcast, is_second=True)
+    assert (message["state"], message["skip_reason"]) == ("skipped", "phase_over")
 
 
-async def test_a_reply_while_the_second_text_is_claimed_stops_it(world: World) -> None:
-    """Fault 25: replies that come during the second phase still stop the text if it has not left."""
+async def test_a_reply_while_the_second_message_is_claimed_stops_it(world: World) -> None:
+    """Fault 25: replies that come during the second phase still stop the message if it was not sent."""
     broadcast = await second_phase(world, 1)
     batch = await world.claimed(broadcast, is_second=True)
-    [text] = await world.texts(broadcast, is_second=True)
-    async with database.transaction(world.pool) as connection:
+    [message] = await world.messages(broadcast, is_second=True)
+    async with database.transaction(world.engine) as connection:
         reply = Inbound(
-            provider_id="1", phone_number=text["recipient_phone_number"], body="yes", received_at=world.clock.now
+            provider_id="1", phone_number=message["recipient_phone_number"], body="yes", received_at=world.clock.now
         )
-        assert await consent.receive(connection, reply, world.clock.now)
+        assert await replies.receive(connection, reply, world.clock.now)
     assert await world.start(batch) == []
     assert await world.states(broadcast, is_second=True) == ["skipped"]
 
 
-async def test_every_text_that_may_have_left_has_its_attempt_on_record_first(world: World) -> None:
+async def test_every_message_that_may_have_left_has_its_attempt_on_record_first(world: World) -> None:
     world.clock.now = NOW + timedelta(seconds=3)
     broadcast = await world.made(2)
     started = await world.start(await world.claimed(broadcast))
-    rows = await world.texts(broadcast)
+    rows = await world.messages(broadcast)
     assert {(row["state"], row["attempts"], row["attempt_started_at"]) for row in rows} == {
         ("started", 1, world.clock.now)
     }
-    [event] = await world.happened("TextsStarted")
-    assert event["texts"] == [item.attempt.text for item in started]
+    [event] = await world.happened("MessagesStarted")
+    assert event["message_ids"] == [item.attempt.message_id for item in started]

@@ -8,7 +8,7 @@ would have in its memory. What must always hold is checked after every step, and
 
 What is assumed of the world, and no more: a worker that was stopped for `lease` is ended before it can do anything
 (the dead man's switch), the carrier takes a request within `request_timeout` of its leaving or never, and its log shows
-a text at the latest `settle_after` after the attempt began.
+a message at the latest `settle_after` after the attempt began.
 """
 
 import asyncio
@@ -18,30 +18,37 @@ from functools import cache
 from typing import cast
 from uuid import UUID
 
-from libs.common import causation, codec, database, outbox, rebuild
-from libs.common import events as e
+from sqlalchemy import text
+
+from libs.common import database
+from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.outcomes import Deferred, Unknown
-from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
-from libs.common.consent import Inbound
+from libs.common.database.engine import IDLE_TIMEOUT
+from libs.common.domain import codec
+from libs.common.domain import events as e
+from libs.common.domain.commands import SendBatch, SettleUncertain, SyncStatuses
+from libs.common.messaging import outbox
+from libs.common.operations import rebuild
 from libs.common.settings import CarrierSettings
 from services.planner import watchdog
 from services.planner.handlers import Handlers
-from services.sender import answers, batches
-from services.sender.batches import Started
-from services.twilio_sync.settle import Settle
-from services.twilio_sync.sync import Sync
+from services.sender import batches, outcomes
+from services.sender.batches import StartedAttempt
+from services.twilio_sync.settling import Settle
+from services.twilio_sync.status_sync import Sync
+from tests.support.deliveries import delivery
 from tests.support.protocol import checks
 from tests.support.protocol.carrier import LEASE, REQUEST_TIMEOUT, SETTLE_AFTER, Ask, Carrier, Decision
 from tests.support.protocol.checks import Violation
 from tests.support.protocol.people import People
 from tests.support.protocol.sender import Sender
 from tests.support.protocol.stage import Actor, Stage
-from tests.support.world import NOW, Clock, World, settings
+from tests.support.world import NOW, Clock, World, make_settings
 
 SECOND_DELAY = 30  # seconds
 SYNC_INTERVAL = 15.0  # seconds
 OTHER = "+13135550199"  # another number of ours
-IDLE = timedelta(seconds=database.IDLE_TIMEOUT)
+IDLE = timedelta(seconds=IDLE_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,7 @@ class Message:
 
 @cache
 def settings_for(url: str, *, missive: bool, batch_size: int) -> CarrierSettings:
-    return settings(
+    return make_settings(
         url,
         carrier="missive" if missive else "twilio",
         lease=LEASE,
@@ -78,7 +85,7 @@ class Protocol(People):
         self.stage = stage
         self.clock = stage.clock = Clock(NOW + timedelta(milliseconds=700))
         self.settings = settings_for(stage.url, missive=missive, batch_size=batch_size)
-        self.world = World(pool=stage.pool, settings=self.settings, clock=self.clock)
+        self.world = World(engine=stage.engine, settings=self.settings, clock=self.clock)
         self.worker = self.world.worker
         self.carrier = Carrier(stage, self.clock, missive=missive, skew=skew)
         self.handlers = Handlers(self.worker)
@@ -90,6 +97,7 @@ class Protocol(People):
         self.inbound: list[Inbound] = []
         #: Who has said no, and when, and who has replied to the first message: on record, that is, committed.
         self.opted_out: dict[str, datetime] = {}
+        self.opted_in: dict[str, datetime] = {}
         self.replied: set[str] = set()
         #: The broadcast that each reply on record is to, by the reply's id, where that is certain.
         self.credits: dict[str, int] = {}
@@ -126,7 +134,7 @@ class Protocol(People):
     # Running
 
     def at_work(self, sender: Sender, *names: str) -> bool:
-        """Tell whether a worker's process is in the middle of one of these."""
+        """Return whether a worker's process is in the middle of one of these."""
         return any(actor.sender is sender and actor.name in names for actor in self.stage.actors)
 
     def collect(self) -> None:
@@ -134,10 +142,13 @@ class Protocol(People):
         self.stage.run(self._collect())
 
     async def _collect(self) -> None:
-        for row in await outbox.take(self.stage.monitor, until=self.clock.now, limit=1000):
-            body = codec.decode(row["type"], row["schema_version"], row["data"])
+        async with database.transaction(self.stage.monitor) as connection:
+            messages = await outbox.take(connection, until=self.clock.now, now=self.clock.now, limit=1000)
+            await outbox.done(connection, [message.id for message in messages])
+        for message in messages:
+            body = codec.decode(message.type, message.schema_version, message.data)
             if getattr(body, "broadcast_id", self.id) == self.id:
-                self.broker.append(Message(id=row["message_id"], body=body))
+                self.broker.append(Message(id=message.message_id, body=body))
 
     # The sender
 
@@ -150,7 +161,7 @@ class Protocol(People):
             async with self.transaction() as connection:
                 batch = await batches.take(connection, command.batch_id, lease=LEASE, redelivered=redelivered, now=now)
                 if batch is not None:
-                    await batches.claim(connection, batch, size=self.settings.batch_texts, now=now)
+                    await batches.claim(connection, batch, size=self.settings.batch_messages, now=now)
             sender.batch, sender.started = batch, 0
 
         self.act("take", work(), hold=hold, by=sender)
@@ -182,12 +193,12 @@ class Protocol(People):
 
         self.act("start", work(), hold=hold, by=sender)
 
-    def _may_be_told(self, started: Started, *, is_second: bool) -> None:
+    def _may_be_told(self, started: StartedAttempt, *, is_second: bool) -> None:
         to = started.attempt.to
-        if to in self.opted_out:
-            raise Violation("a text was started after an opt-out was recorded")
+        if to in self.out():
+            raise Violation("a message was started after an opt-out was recorded")
         if is_second and to in self.replied:
-            raise Violation("a second text was started after a reply was recorded")
+            raise Violation("a second message was started after a reply was recorded")
 
     def ask(self, ask: Ask, *, decision: Decision, slow: bool, lags: bool) -> None:
         """Have a worker look whether it may still send, and send."""
@@ -215,13 +226,11 @@ class Protocol(People):
 
         async def work() -> None:
             async with self.transaction() as connection:
-                what = await answers.record(
+                what = await outcomes.record(
                     connection, ask.started, outcome, carrier=self.settings.carrier,
                     max_attempts=self.settings.max_attempts, now=self.clock.now,
                 )  # fmt: skip
             ask.recorded += 1
-            if ask.entry is not None and what.outcome == "accepted":
-                ask.entry.known = True
             if what.opt_out:
                 self.says_no(ask.started.attempt.to, self.clock.now)
             if ask.recorded > 1 and ask in sender.asks:
@@ -295,8 +304,7 @@ class Protocol(People):
         event = message.body
 
         async def work() -> None:
-            with causation.caused_by(causation.Cause(correlation_id=message.id, causation_id=message.id)):
-                await self.handlers.event(cast("e.Published", event))
+            await self.handlers.event(cast("e.Published", event), delivery(message.id))
 
         self.act("handle", work(), hold=hold)
 
@@ -304,13 +312,14 @@ class Protocol(People):
         self.act("watchdog", watchdog.look(self.worker, self.clock.now, self.settled), hold=hold)
 
     def settle(self, *, hold: bool = False) -> None:
-        self.act("settle", self.settling.settle_uncertain(SettleUncertain(broadcast_id=self.id)), hold=hold)
+        self.act("settle", self.settling.settle_uncertain(SettleUncertain(broadcast_id=self.id), delivery()), hold=hold)
 
     def sync(self, number: int | None = None, *, hold: bool = False) -> None:
         async def work() -> None:
-            await self.syncing.sync_statuses(SyncStatuses(broadcast_id=self.id, number=number))
+            await self.syncing.sync_statuses(SyncStatuses(broadcast_id=self.id, number=number), delivery())
             # The pace has a clock of its own, which is not the subject here.
-            await self.stage.monitor.execute("DELETE FROM pace")
+            async with database.transaction(self.stage.monitor) as connection:
+                await connection.execute(text("DELETE FROM pace"))
 
         self.act("sync", work(), hold=hold)
 
@@ -319,8 +328,7 @@ class Protocol(People):
         self.stage.run(self._rebuild())
 
     async def _rebuild(self) -> None:
-        connection = self.stage.monitor
-        async with connection.transaction():
+        async with database.transaction(self.stage.monitor) as connection:
             before = await rebuild.fingerprints(connection)
             await rebuild.rebuild(connection)
             if await rebuild.fingerprints(connection) != before:
@@ -335,7 +343,7 @@ class Protocol(People):
     async def _check(self) -> None:
         await self._collect()
         self.state = await checks.so_far(self.stage, self.carrier, self.words, self.id)
-        await checks.people(self.stage, self.opted_out, self.credits)
+        await checks.people(self.stage, self.out(), self.credits)
 
     def end(self) -> None:
         """Leave nothing of this example behind."""

@@ -1,11 +1,11 @@
 """A model of the carrier: takes a request within `REQUEST_TIMEOUT` of its leaving or never, and shows it in its log.
 
-The log may also stand still and show nothing that came after. Nobody can tell that from a log that is right unless it
-lacks something that is known to have been taken: until it does, it is right here, too.
+The log may also stand still and show nothing that came after, whoever looks and however long. Others write to the
+account now and then.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import httpx
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused
 from libs.common.carriers.twilio import Twilio
-from services.sender.batches import Started
+from services.sender.batches import StartedAttempt
 from tests.support.protocol.stage import Stage
 from tests.support.world import FROM, Clock
 
@@ -24,8 +24,6 @@ REQUEST_TIMEOUT = 15.0  # seconds
 #: for almost `LEASE`, and the carrier take `REQUEST_TIMEOUT`.
 SETTLE_AFTER = 2 * LEASE + REQUEST_TIMEOUT + 1
 
-#: How far the newest entry of a log that stands still is from one that it lacks, at least: times are only so exact.
-APART = timedelta(seconds=1)
 #: Whether the carrier's log can be read, has an entry that cannot, or shows nothing new since it froze.
 Log = Literal["readable", "away", "garbled", "frozen"]
 #: What the carrier does with a request: takes it, refuses it in one of the ways, or never gets it.
@@ -41,7 +39,7 @@ ANSWERS: dict[Decision, Outcome] = {
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """A text that the carrier took."""
+    """A message that the carrier took."""
 
     sid: str
     to: str
@@ -49,17 +47,13 @@ class Entry:
     at: datetime
     #: When its log shows it.
     shown_at: datetime
-    #: When its attempt began.
-    began_at: datetime
-    #: Whether it is on record as taken.
-    known: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Ask:
     """An attempt as its worker has it in mind, and as it is on its way."""
 
-    started: Started
+    started: StartedAttempt
     body: str
     began_at: datetime
     #: Whether the worker has looked for the last time whether it may still send.
@@ -78,7 +72,7 @@ class Ask:
 
 
 class Carrier:
-    """Takes texts, and shows them in its log."""
+    """Takes messages, and shows them in its log."""
 
     def __init__(self, stage: Stage, clock: Clock, *, missive: bool, skew: int) -> None:
         self._stage = stage
@@ -86,13 +80,15 @@ class Carrier:
         self._missive = missive
         self._skew = timedelta(seconds=skew)
         self.taken: list[Entry] = []
+        #: When strangers wrote to the account.
+        self.strangers: list[datetime] = []
         self.pending: list[Ask] = []
         self.log: Log = "readable"
         #: Since when a log that is frozen has shown nothing new.
         self.frozen_at = clock.now
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
-        self.twilio = Twilio(base_url="http://carrier", account_sid="AC1", auth_token="t", client=client)
-        self.missive = Missive(base_url="http://carrier", token="t", client=client)
+        self.twilio = Twilio(base_url="http://carrier", account_sid="AC1", auth_token="t", client=client, now=clock)
+        self.missive = Missive(base_url="http://carrier", token="t", client=client, now=clock)
 
     def ask(self, ask: Ask, *, slow: bool) -> None:
         """Get a request; a slow one is decided later."""
@@ -103,7 +99,7 @@ class Carrier:
             self.decide(ask)
 
     def decide(self, ask: Ask) -> None:
-        """Take a text or not."""
+        """Take a message or not."""
         self.pending.remove(ask)
         if ask.decision != "take":
             ask.answer = ANSWERS.get(ask.decision)
@@ -112,12 +108,13 @@ class Carrier:
         latest = ask.began_at + timedelta(seconds=SETTLE_AFTER)
         shown_at = max(now, latest) if ask.lags else now
         to = ask.started.attempt.to
-        ask.entry = Entry(sid=sid, to=to, body=ask.body, at=now, shown_at=shown_at, began_at=ask.began_at)
+        ask.entry = Entry(sid=sid, to=to, body=ask.body, at=now, shown_at=shown_at)
         self.taken.append(ask.entry)
         ask.answer = Accepted(missive_id=f"M-{sid}") if self._missive else Accepted(twilio_id=sid)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         response = self._response(request)
+        response.headers["Date"] = format_datetime((self._clock.now + self._skew).replace(microsecond=0), usegmt=True)
         await self._stage.gate("log")
         return response
 
@@ -131,24 +128,26 @@ class Carrier:
             return httpx.Response(200, json={"messages": found})
         asked = request.url.params
         size, first = int(asked["PageSize"]), int(asked.get("PageToken", 0))
+        strangers = self.strangers
         if self.log == "frozen":
-            shown = self._since_it_froze(shown)
-        listed = [self._listed(x) for x in reversed(shown) if asked.get("To", x.to) == x.to]
+            shown = [entry for entry in shown if entry.at <= self.frozen_at]
+            strangers = [at for at in strangers if at <= self.frozen_at]
+        dated = [(x.at, self._listed(x)) for x in shown if asked.get("To", x.to) == x.to]
+        if "To" not in asked and "From" not in asked:
+            dated += [(at, self._stranger(n, at)) for n, at in enumerate(strangers)]
+        listed = [item for _, item in sorted(dated, key=lambda pair: pair[0], reverse=True)]
         if self.log == "garbled":
             listed.insert(0, {"sid": None})
         more = first + size < len(listed)
         following = f"{request.url.path}?{asked.set('PageToken', str(first + size))}" if more else None
         return httpx.Response(200, json={"messages": listed[first : first + size], "next_page_uri": following})
 
-    def _since_it_froze(self, shown: list[Entry]) -> list[Entry]:
-        kept = [entry for entry in shown if entry.at <= self.frozen_at]
-        newest = max((entry.at for entry in kept), default=datetime.min.replace(tzinfo=UTC))
-        old_enough = self._clock.now - timedelta(seconds=SETTLE_AFTER / 2)
-        lacks = any(x.known and newest + APART <= x.began_at <= old_enough for x in shown if x not in kept)
-        return kept if lacks else shown
+    def _stranger(self, n: int, at: datetime) -> dict[str, Any]:
+        who = Entry(sid=f"SMstranger{n}", to=FROM, body="?", at=at, shown_at=at)
+        return {**self._listed(who), "from": "+12485550001", "direction": "inbound"}
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
-        at = format_datetime(entry.at + self._skew)
+        at = format_datetime((entry.at + self._skew).replace(microsecond=0))
         return {
             "sid": entry.sid, "to": entry.to, "from": FROM, "body": entry.body, "status": "delivered",
             "error_code": None, "date_created": at, "date_sent": at, "direction": "outbound-api",

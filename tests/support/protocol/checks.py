@@ -13,19 +13,19 @@ class Violation(AssertionError):
 
 
 async def so_far(stage: Stage, carrier: Carrier, words: tuple[str, str], broadcast_id: int) -> str:
-    """Check what must hold at every moment; give the state that the broadcast is in."""
+    """Check what must hold at every moment; return the state that the broadcast is in."""
     rows = await stage.rows(
         "SELECT m.recipient_phone_number AS number, m.is_second, m.state, b.state AS broadcast"
-        " FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id WHERE b.id = %(id)s",
-        id=broadcast_id,
+        " FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id WHERE b.id = %s",
+        broadcast_id,
     )
     taken = Counter((entry.to, entry.body) for entry in carrier.taken)
     if not taken <= _count(rows, words):
         raise Violation("somebody got a message twice")
     if not taken <= _count(rows, words, "started", "uncertain", "accepted"):
-        raise Violation("a text that the carrier has counts as not sent")
+        raise Violation("a message that the carrier has counts as not sent")
     if not _count(rows, words, "accepted") <= taken:
-        raise Violation("a text counts as accepted that the carrier does not have")
+        raise Violation("a message counts as accepted that the carrier does not have")
     return str(rows[0]["broadcast"])
 
 
@@ -40,15 +40,15 @@ async def people(stage: Stage, opted_out: Iterable[str], told: Mapping[str, int]
 
 
 async def at_the_end(stage: Stage, carrier: Carrier, words: tuple[str, str], broadcast_id: int) -> None:
-    """Check that every text has an end, each accepted one an entry of its own, and that the ledger says so."""
+    """Check that every message has an end, each accepted one an entry of its own, and that the ledger says so."""
     rows = await stage.rows(
         "SELECT m.id, m.recipient_phone_number AS number, m.is_second, m.state, s.twilio_id"
         " FROM outgoing_messages m LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id"
-        " WHERE m.broadcast_id = %(id)s",
-        id=broadcast_id,
+        " WHERE m.broadcast_id = %s",
+        broadcast_id,
     )
     if any(row["state"] not in ("accepted", "refused", "skipped") for row in rows):
-        raise Violation("a text has no end")
+        raise Violation("a message has no end")
     if _count(rows, words, "accepted") != Counter((entry.to, entry.body) for entry in carrier.taken):
         raise Violation("what is accepted is not what the carrier has")
     entries = {entry.sid: entry for entry in carrier.taken}
@@ -56,7 +56,7 @@ async def at_the_end(stage: Stage, carrier: Carrier, words: tuple[str, str], bro
         if row["state"] == "accepted":
             entry = entries.get(row["twilio_id"])
             if entry is None or (entry.to, entry.body) != (row["number"], words[row["is_second"]]):
-                raise Violation("an accepted text has no entry of the log that is its own")
+                raise Violation("an accepted message has no entry of the log that is its own")
     completed = await stage.rows("SELECT data FROM events WHERE type = 'BroadcastCompleted'")
     if len(completed) != 1:
         raise Violation("the ledger was not closed once")
@@ -69,5 +69,5 @@ async def at_the_end(stage: Stage, carrier: Carrier, words: tuple[str, str], bro
 
 
 def _count(rows: list[dict[str, Any]], words: tuple[str, str], *states: str) -> Counter[tuple[str, str]]:
-    """Count texts as their recipients tell them apart: by number and words."""
+    """Count messages as their recipients tell them apart: by number and words."""
     return Counter((row["number"], words[row["is_second"]]) for row in rows if not states or row["state"] in states)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
+from libs.common.domain.commands import SendBatch, SettleUncertain, SyncStatuses
 from tests.support.protocol import checks
 from tests.support.protocol.broadcast import Protocol
 from tests.support.protocol.checks import Violation
@@ -13,7 +13,7 @@ LATEST = timedelta(hours=2)  # after everybody is well again, the broadcast is o
 
 
 def finish(protocol: Protocol) -> None:
-    """Have everybody get well, drive the broadcast to its end, and check how it ended. Raises Violation."""
+    """Have everybody get well, drive the broadcast to its end, and check how it ended. Raise Violation."""
     protocol.carrier.log = "readable"
     for sender in protocol.senders:
         if sender.stopped_at is not None:
@@ -34,7 +34,7 @@ def finish(protocol: Protocol) -> None:
 
 
 def drive(protocol: Protocol, ended: Callable[[], bool]) -> None:
-    """Let time pass, with everybody doing what is theirs, until that is so. Raises Violation if it does not get so."""
+    """Let time pass, with everybody doing what is theirs, until that is so. Raise Violation if it does not get so."""
     ends = protocol.clock.now + LATEST
     while not ended():
         if protocol.clock.now > ends:
@@ -44,12 +44,13 @@ def drive(protocol: Protocol, ended: Callable[[], bool]) -> None:
         protocol.watchdog()
         _work_off(protocol)
         protocol.pass_time(20)
+        protocol.carrier.strangers.append(protocol.clock.now)
         protocol.check()
 
 
 def _is_completed(protocol: Protocol) -> bool:
     stage = protocol.stage
-    rows = stage.run(stage.rows("SELECT completed_at FROM broadcasts WHERE id = %(id)s", id=protocol.id))
+    rows = stage.run(stage.rows("SELECT completed_at FROM broadcasts WHERE id = %s", protocol.id))
     return rows[0]["completed_at"] is not None
 
 

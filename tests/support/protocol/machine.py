@@ -12,8 +12,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from libs.common import codec
-from libs.common.commands import SendBatch, SettleUncertain, SyncStatuses
+from libs.common.domain import codec
+from libs.common.domain.commands import SendBatch, SettleUncertain, SyncStatuses
 from tests.support.protocol import ending
 from tests.support.protocol.broadcast import OTHER, SECOND_DELAY, Message, Protocol
 from tests.support.protocol.carrier import Ask, Decision, Log
@@ -72,7 +72,7 @@ class Machine(RuleBasedStateMachine):
         batch_size=st.integers(1, 2),
         missive=st.booleans(),
         same_words=st.booleans(),
-        skew=st.sampled_from([0, -2, 2]),
+        skew=st.sampled_from([0, -2, 3, -40, 40]),
     )
     def begin(self, second: bool, contacts: int, batch_size: int, missive: bool, same_words: bool, skew: int) -> None:
         self.p = self.protocol(
@@ -252,6 +252,7 @@ class Machine(RuleBasedStateMachine):
         if not (self.room()):
             return
         self.it.pass_time(seconds)
+        self.it.carrier.strangers.append(self.it.clock.now)
         self.it.watchdog()
         self.it.settle()
         self.it.watchdog()
@@ -275,6 +276,11 @@ class Machine(RuleBasedStateMachine):
     def freeze(self) -> None:
         """Have the log stand still from now on, for whoever finds it so."""
         self.it.carrier.frozen_at = self.it.clock.now
+
+    @rule()
+    def stranger(self) -> None:
+        """Have somebody write to the account who has nothing to do with the broadcast."""
+        self.it.carrier.strangers.append(self.it.clock.now)
 
     @rule(log=st.sampled_from(LOGS), hold=hold)
     def settle(self, log: Log, hold: bool) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from libs.common import broadcast as rules
-from libs.common import consent, database, lifecycle, texts
-from libs.common.consent import Inbound
+from libs.common import database
+from libs.common.broadcasts import messages, opt_outs, replies, repository
+from libs.common.broadcasts.inbound import Inbound
 from libs.common.database import Connection
+from libs.common.domain.broadcast import cancel, pause, resume
+from libs.common.domain.states import ConsentSource, SkipReason
 from libs.common.errors import Conflict
 from tests.support.protocol.carrier import Carrier
 from tests.support.protocol.sender import Sender
@@ -30,6 +32,7 @@ class People:
     words: tuple[str, str]
     inbound: list[Inbound]
     opted_out: dict[str, datetime]
+    opted_in: dict[str, datetime]
     replied: set[str]
     credits: dict[str, int]
     other: int | None
@@ -40,16 +43,24 @@ class People:
         self.stage.run(self.stage.act(Actor(name, by, held=hold), work))
 
     def transaction(self) -> Any:
-        return database.transaction(self.stage.pool)
+        return database.transaction(self.stage.engine)
 
     def says_no(self, number: str, at: datetime) -> None:
         """Note a no on record; what counts is when it was last said."""
         self.opted_out[number] = max(at, self.opted_out.get(number, at))
 
     def says_yes(self, number: str, at: datetime) -> None:
-        """Note that somebody wants texts again, unless they have said no since."""
-        if self.opted_out.get(number, at) <= at:
-            self.opted_out.pop(number, None)
+        """Note that somebody wants messages again."""
+        self.opted_in[number] = max(at, self.opted_in.get(number, at))
+
+    def out(self) -> set[str]:
+        """Return who wants nothing: whose last word is a no, whatever we heard of first."""
+        return {number for number, at in self.opted_out.items() if at >= self.opted_in.get(number, at)}
+
+    def after_all(self, number: str, now: datetime) -> datetime:
+        """Return the time of what staff do, which comes after all that was said."""
+        said = [at for each in (self.opted_out, self.opted_in) if (at := each.get(number)) is not None]
+        return max([now, *(at + timedelta(microseconds=1) for at in said)])
 
     def reply(self, by: int, words: Words, *, to: str = FROM) -> None:
         """Have a recipient write to a number of ours; nobody has heard of it yet."""
@@ -66,7 +77,7 @@ class People:
 
     def webhook(self, inbound: Inbound, *, hold: bool = False) -> None:
         """Hear of a reply, perhaps again."""
-        number = inbound.phone_number
+        number = str(inbound.phone_number)
         # To the second, as providers say it.
         was_told = any(
             x.to == number and x.body == self.words[0] and x.at.replace(microsecond=0) <= inbound.received_at
@@ -77,7 +88,7 @@ class People:
 
         async def work() -> None:
             async with self.transaction() as connection:
-                new = await consent.receive(connection, inbound, self.clock.now)
+                new = await replies.receive(connection, inbound, self.clock.now)
             if not new:
                 return
             if inbound.to == FROM and was_told:
@@ -93,7 +104,7 @@ class People:
         self.act("webhook", work(), hold=hold)
 
     def staff(self, verb: Verb, to: int, *, hold: bool = False) -> None:
-        """Pull a lever, as the API does."""
+        """Take an action of staff, as the API does."""
         number = self.numbers[to]
 
         async def work() -> None:
@@ -101,25 +112,25 @@ class People:
             with suppress(Conflict):
                 async with self.transaction() as connection:
                     if verb == "opt out":
-                        await consent.opt_out(connection, number, "staff", now)
+                        await opt_outs.opt_out(connection, number, ConsentSource.STAFF, now)
                     elif verb == "opt in":
-                        await consent.opt_in(connection, number, "staff", now)
+                        await opt_outs.opt_in(connection, number, ConsentSource.STAFF, now)
                     else:
-                        await self._pull(connection, verb, now)
+                        await self._act(connection, verb, now)
             if verb == "opt out":
-                self.says_no(number, now)
+                self.says_no(number, self.after_all(number, now))
             if verb == "opt in":
-                self.says_yes(number, now)
+                self.says_yes(number, self.after_all(number, now))
 
         self.act(verb, work(), hold=hold)
 
-    async def _pull(self, connection: Connection, verb: Literal["pause", "resume", "cancel"], now: datetime) -> None:
-        broadcast, version = await lifecycle.load(connection, self.id)
+    async def _act(self, connection: Connection, verb: Literal["pause", "resume", "cancel"], now: datetime) -> None:
+        broadcast = await repository.load(connection, self.id)
         match verb:
             case "pause":
-                await lifecycle.record(connection, self.id, version, rules.pause(broadcast), now)
+                await repository.save(connection, broadcast, pause(broadcast), now)
             case "resume":
-                await lifecycle.record(connection, self.id, version, rules.resume(broadcast), now)
+                await repository.save(connection, broadcast, resume(broadcast), now)
             case "cancel":
-                await lifecycle.record(connection, self.id, version, rules.cancel(broadcast, None), now)
-                await texts.skip_unsent(connection, self.id, "cancelled", now)
+                await repository.save(connection, broadcast, cancel(broadcast, None), now)
+                await messages.skip_unsent(connection, self.id, SkipReason.CANCELLED, now)

@@ -10,17 +10,17 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from unittest import mock
 from uuid import UUID
 
-from psycopg import AsyncConnection, AsyncTransaction, sql
-from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import text
 
-from libs.common import database, steps
-from libs.common.database import Connection, Pool
+from libs.common import database
+from libs.common.broadcasts import scheduling
+from libs.common.database import Connection, Engine
+from libs.common.domain.cause import Cause
+from tests.support import witness
 from tests.support.world import NOW, SEQUENCES, TABLES, Clock
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 STILL = 0.002  # seconds between two looks whether an actor waits for a lock
 
 T = TypeVar("T")
+
+transact = database.transaction
 
 
 @dataclass(eq=False, slots=True)
@@ -54,25 +56,6 @@ class Actor:
 _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
-class GatedConnection(AsyncConnection[dict[str, Any]]):
-    """A connection whose transactions ask the stage before they commit."""
-
-    stage: "Stage"
-
-    @asynccontextmanager
-    async def transaction(
-        self, savepoint_name: str | None = None, force_rollback: bool = False
-    ) -> AsyncIterator[AsyncTransaction]:
-        outermost = self.info.transaction_status == TransactionStatus.IDLE
-        actor = _actor.get()
-        async with super().transaction(savepoint_name, force_rollback) as transaction:
-            if actor is not None:
-                actor.pid = self.info.backend_pid
-            yield transaction
-            if outermost:
-                await self.stage.gate("commit")
-
-
 class Stage:
     """Where actors act: a database, a loop, and the order in which they commit. One for all examples."""
 
@@ -86,24 +69,28 @@ class Stage:
         self._runner = asyncio.Runner()
         self._moved = asyncio.Event()
         self._ids = 0
-        connection_class = type("StagedConnection", (GatedConnection,), {"stage": self})
-        self._pool = AsyncConnectionPool(
-            database.conninfo(url),
-            connection_class=connection_class,
-            kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": 5},
-            min_size=2,
-            max_size=12,
-            open=False,
-        )
-        self.pool = cast("Pool", self._pool)
-        self.run(self._pool.open())
+        self.engine = database.create_engine(url, size=12)
         #: For looking on: it takes part in nothing.
-        self.monitor: Connection = self.run(database.connect(url))
+        self.monitor = database.create_engine(url, size=2)
+        self._gates = mock.patch.object(database, "transaction", self._transaction)
+        self._gates.start()
+
+    @asynccontextmanager
+    async def _transaction(self, engine: Engine, cause: Cause | None = None) -> AsyncIterator[Connection]:
+        """Stand in for `database.transaction`: ask the stage before the commit."""
+        actor = _actor.get()
+        async with transact(engine, cause) as connection:
+            if actor is not None:
+                pid = await connection.execute(text("SELECT pg_backend_pid()"))
+                actor.pid = pid.scalar_one()
+            yield connection
+            if engine is self.engine:
+                await self.gate("commit")
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         self.sound = False
         # Batches are taken in the order of their ids: the same steps must give the same order.
-        with mock.patch.object(steps, "uuid4", self._next_id):
+        with mock.patch.object(scheduling, "uuid4", self._next_id):
             result = self._runner.run(coroutine)
         self.sound = True
         return result
@@ -113,18 +100,19 @@ class Stage:
         return UUID(int=self._ids)
 
     def close(self) -> None:
-        self.run(self.monitor.close())
-        self.run(self._pool.close())
+        self._gates.stop()
+        self.run(self.monitor.dispose())
+        self.run(self.engine.dispose())
         self._runner.close()
 
     async def empty(self) -> None:
-        tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
-        await self.monitor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
-        for sequence in SEQUENCES:
-            await self.monitor.execute(sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(sequence)))
+        async with transact(self.monitor) as connection:
+            await connection.execute(text(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE"))
+            for sequence in SEQUENCES:
+                await connection.execute(text(f"ALTER SEQUENCE {sequence} RESTART"))
 
-    async def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
-        return await (await self.monitor.execute(statement.encode(), parameters)).fetchall()
+    async def rows(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        return await witness.query(self.url, statement, *parameters)
 
     async def gate(self, at: Literal["commit", "log"]) -> None:
         """Stop here until the stage says go."""
@@ -184,7 +172,7 @@ class Stage:
         actor.go.set()
 
     async def _still(self) -> None:
-        """Return once every actor is done, stands at a gate or waits for another's lock."""
+        """Wait until every actor is done, stands at a gate or waits for another's lock."""
         while running := [actor for actor in self.actors if not actor.done and actor.at is None]:
             somebody_stands = any(actor.at is not None for actor in self.actors)
             self._moved.clear()
@@ -192,8 +180,8 @@ class Stage:
                 await asyncio.wait_for(self._moved.wait(), STILL if somebody_stands else None)
             except TimeoutError:
                 waiting = await self.rows(
-                    "SELECT pid FROM unnest(%(pids)s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0",
-                    pids=[actor.pid for actor in running],
+                    "SELECT pid FROM unnest(%s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0",
+                    [actor.pid for actor in running],
                 )
                 still_running = [actor for actor in running if not actor.done and actor.at is None]
                 if still_running and len(waiting) >= len(running):

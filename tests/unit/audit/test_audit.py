@@ -49,7 +49,14 @@ def test_a_line_that_is_no_pin_is_refused(tmp_path: Path, line: str) -> None:
 
 def test_the_list_of_licences_names_what_is_locked_for_production_and_no_more() -> None:
     locked = {(canonicalize_name(each.name), each.version) for each in pins(SERVICES)}
-    assert {(each.name, each.version) for each in licences.written()} == locked
+    scripts = {(each.name, each.version) for each in licences.bundled(licences.policy())}
+    assert {(each.name, each.version) for each in licences.written()} == locked | scripts
+
+
+def test_the_list_of_licences_names_what_browsers_load_and_not_what_builds_it() -> None:
+    assert [each.name for each in licences.bundled(licences.policy())] == [
+        "@scarf/scarf", "htmx-ext-sse", "htmx.org", "swagger-ui-dist",
+    ]  # fmt: skip
 
 
 def test_every_licence_on_the_list_is_allowed_and_every_exception_is_needed() -> None:
@@ -58,7 +65,10 @@ def test_every_licence_on_the_list_is_allowed_and_every_exception_is_needed() ->
     assert [each for each in listed if licences.refused(each, allowed)] == []
     bare = Policy(allow=allowed.allow, because={}, elsewhere={})
     assert {each.name for each in listed if licences.refused(each, bare)} == allowed.because.keys()
-    assert licences.LIST.read_text() == licences.text(listed, allowed)
+    scripts = licences.bundled(allowed)
+    assert licences.LIST.read_text() == licences.text(
+        [each for each in listed if each not in scripts], scripts, allowed
+    )
 
 
 @pytest.mark.parametrize("licence", ["MIT", "MIT; BSD License", "MIT AND BSD License", "GPL-3.0-only OR MIT"])

@@ -1,13 +1,15 @@
 """Settings from the environment."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from libs.common import settings
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, CarrierSettings, Settings
+from libs.common.settings import ApiSettings, CarrierSettings, Settings, WorkerSettings
 
 GOOD = {
     "DATABASE_URL": "postgresql://u:p@host/broadsheet",
@@ -41,7 +43,7 @@ def test_what_is_not_said_has_the_published_default() -> None:
     assert found == {
         "carrier": "missive", "batch_size": 50, "batch_seconds": 60, "send_rate": 1, "send_concurrency": 5,
         "second_delay": 600, "sync_interval": 60, "sync_page_size": 100, "sync_deadline": 86400, "settle_after": 120,
-        "max_attempts": 3, "timezone": "America/Detroit", "holidays": "US-MI", "quiet_hours": "21:00-08:00",
+        "max_attempts": 3, "timezone": "America/Detroit", "holidays": "US", "quiet_hours": "21:00-08:00",
         "delays": "auto", "log_level": "info", "log_format": "console",
     }  # fmt: skip
 
@@ -49,7 +51,7 @@ def test_what_is_not_said_has_the_published_default() -> None:
 def test_values_are_read_into_one_form() -> None:
     api = settings.load(ApiSettings)
     assert api.from_number == "+13135550100"
-    assert api.api_keys == ("0123456789abcdef", "fedcba9876543210")
+    assert [key.get_secret_value() for key in api.api_keys] == ["0123456789abcdef", "fedcba9876543210"]
 
 
 BAD = {
@@ -113,14 +115,14 @@ def test_a_bad_setting_of_the_apis_is_one_line_that_names_it(
 def test_a_setting_that_is_missing_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.delenv(f"BROADSHEET_{name}")
     with pytest.raises(SettingsError, match=f"^BROADSHEET_{name} is not set$"):
-        settings.load(Settings)
+        settings.load(WorkerSettings)
 
 
 def test_all_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BROADSHEET_BATCH_SIZE", "many")
     environment.setenv("BROADSHEET_TIMEZONE", "Detroit")
     with pytest.raises(SettingsError, match=r"BROADSHEET_TIMEZONE.*BROADSHEET_BATCH_SIZE"):
-        settings.load(Settings)
+        settings.load(WorkerSettings)
 
 
 def test_a_bad_secret_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
@@ -151,7 +153,7 @@ def test_a_database_url_that_no_driver_can_read_is_refused_without_being_repeate
 ) -> None:
     environment.setenv("BROADSHEET_DATABASE_URL", url)
     with pytest.raises(SettingsError) as caught:
-        settings.load(Settings)
+        settings.load(WorkerSettings)
     assert str(caught.value) == f"BROADSHEET_DATABASE_URL: {settings.NO_POSTGRES_URL}"
     assert caught.value.__cause__ is None
 
@@ -168,7 +170,7 @@ def test_a_database_url_that_no_driver_can_read_is_refused_without_being_repeate
 )
 def test_a_database_url_that_the_driver_can_read_is_taken_as_it_is(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("BROADSHEET_DATABASE_URL", url)
-    assert settings.load(Settings).database_url == url
+    assert settings.load(Settings).database_url.get_secret_value() == url
 
 
 def test_settling_waits_for_every_worker(environment: pytest.MonkeyPatch) -> None:
@@ -177,7 +179,7 @@ def test_settling_waits_for_every_worker(environment: pytest.MonkeyPatch) -> Non
     environment.setenv("BROADSHEET_LEASE", "15")
     environment.setenv("BROADSHEET_REQUEST_TIMEOUT", "15")
     with pytest.raises(SettingsError, match="BROADSHEET_SETTLE_AFTER must be more than"):
-        settings.load(Settings)
+        settings.load(WorkerSettings)
 
 
 def test_twilios_keys_are_needed_with_either_carrier_and_missives_only_with_missive(
@@ -195,7 +197,7 @@ def test_a_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path
     (tmp_path / "secret").write_text("from a file\n")
     environment.delenv("BROADSHEET_MISSIVE_TOKEN")
     environment.setenv("BROADSHEET_MISSIVE_TOKEN_FILE", str(tmp_path / "secret"))
-    assert settings.load(CarrierSettings).missive_token == "from a file"
+    assert settings.load(CarrierSettings).missive_token.get_secret_value() == "from a file"
 
 
 def test_a_file_that_cannot_be_read_is_one_line_that_names_the_setting(environment: pytest.MonkeyPatch) -> None:
@@ -209,7 +211,7 @@ def test_dot_env_is_honoured_and_the_environment_comes_before_it(
 ) -> None:
     (tmp_path / ".env").write_text("BROADSHEET_BATCH_SIZE=7\nBROADSHEET_SECOND_DELAY=8\nOTHER=1\n")
     environment.setenv("BROADSHEET_SECOND_DELAY", "9")
-    found = settings.load(Settings)
+    found = settings.load(WorkerSettings)
     assert (found.batch_size, found.second_delay) == (7, 9)
 
 
@@ -222,23 +224,37 @@ def test_a_batch_claims_no_more_than_its_share_of_the_pace_lets_it_send(
     """Fault 18: what was not reached in 60 s was lost."""
     for name, value in (("SEND_RATE", rate), ("BATCH_SECONDS", seconds), ("BATCH_SIZE", size)):
         environment.setenv(f"BROADSHEET_{name}", str(value))
-    assert settings.load(Settings).batch_texts == texts
+    assert settings.load(WorkerSettings).batch_messages == texts
 
 
-@pytest.mark.parametrize("quiet", ["", "21:00-08:00"])
-def test_quiet_hours_may_be_none(environment: pytest.MonkeyPatch, quiet: str) -> None:
+@pytest.mark.parametrize(("quiet", "none"), [("", True), ("off", True), ("Off ", True), ("21:00-08:00", False)])
+def test_quiet_hours_may_be_none(environment: pytest.MonkeyPatch, quiet: str, none: bool) -> None:
     environment.setenv("BROADSHEET_QUIET_HOURS", quiet)
-    assert (settings.load(Settings).quiet is None) == (not quiet)
+    assert (settings.load(WorkerSettings).quiet is None) == none
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "API_KEYS", "TWILIO_AUTH_TOKEN"])
+@pytest.mark.parametrize(("calendar", "read"), [("", ""), ("none", ""), ("US-MI", "US-MI")])
+def test_holidays_may_be_none(environment: pytest.MonkeyPatch, calendar: str, read: str) -> None:
+    environment.setenv("BROADSHEET_HOLIDAYS", calendar)
+    assert settings.load(Settings).holidays == read
+
+
+def test_days_of_ones_own_are_holidays_too(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_HOLIDAYS_ALSO", "2026-03-05,08-02=Founders' Day")
+    assert settings.load(Settings).calendar.of([2026])[date(2026, 8, 2)] == "Founders' Day"
+
+
+def test_a_day_that_is_none_is_told_by_the_name_of_its_setting(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BROADSHEET_HOLIDAYS_ALSO", "2026-02-30")
+    with pytest.raises(SettingsError, match="BROADSHEET_HOLIDAYS_ALSO: not a day such as 2027-12-30"):
+        settings.load(Settings)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEYS", "TWILIO_AUTH_TOKEN"])
 def test_a_secret_that_the_world_knows_is_refused_where_the_api_is_public(
     environment: pytest.MonkeyPatch, name: str
 ) -> None:
-    known = {
-        "DATABASE_URL": "postgresql://u:development-only-x@host/b",
-        "AMQP_URL": "amqp://u:development-only-x@host/",
-    }
+    known = {"DATABASE_URL": "postgresql://u:development-only-x@host/b"}
     environment.setenv(f"BROADSHEET_{name}", known.get(name, "development-only-something"))
     settings.load(ApiSettings)
     environment.setenv("BROADSHEET_PUBLIC_URL", "https://sms.example.org")
@@ -253,3 +269,109 @@ def test_a_secret_that_the_world_knows_is_refused_where_carriers_are_real(enviro
     environment.setenv("BROADSHEET_MISSIVE_URL", "http://simulator:8090")
     environment.setenv("BROADSHEET_TWILIO_URL", "http://simulator:8090")
     settings.load(CarrierSettings)
+    environment.setenv("BROADSHEET_MISSIVE_URL", "https://public.missiveapp.com")
+    environment.setenv("BROADSHEET_MISSIVE_TOKEN", "m")
+    environment.setenv("BROADSHEET_AMQP_URL", "amqp://u:development-only-x@host/")
+    with pytest.raises(SettingsError, match="BROADSHEET_AMQP_URL is one of deploy/simulated"):
+        settings.load(CarrierSettings)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "api", "127.0.0.1.example.org"])
+def test_the_key_that_the_world_knows_opens_no_api_that_others_can_reach(
+    environment: pytest.MonkeyPatch, host: str
+) -> None:
+    environment.setenv("BROADSHEET_API_KEYS", f"0123456789abcdef,{settings.DEVELOPMENT_ONLY}-api-key")
+    environment.setenv("BROADSHEET_API_HOST", host)
+    with pytest.raises(SettingsError, match=r"BROADSHEET_API_KEYS is the key of deploy/simulated") as caught:
+        settings.load(ApiSettings)
+    assert "0123456789abcdef" not in str(caught.value)
+    environment.setenv("BROADSHEET_API_KEYS", "0123456789abcdef")
+    settings.load(ApiSettings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"])
+def test_the_key_that_the_world_knows_will_do_on_this_machine_alone(environment: pytest.MonkeyPatch, host: str) -> None:
+    environment.setenv("BROADSHEET_API_KEYS", f"{settings.DEVELOPMENT_ONLY}-api-key")
+    environment.setenv("BROADSHEET_API_HOST", host)
+    settings.load(ApiSettings)
+
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://u:hunter2hunter2hunter2@host/b",
+    "AMQP_URL": "amqp://u:hunter2hunter2hunter2@host/",
+    "API_KEYS": "hunter2hunter2hunter2",
+    "MISSIVE_TOKEN": "hunter2hunter2hunter2",
+    "MISSIVE_WEBHOOK_SECRET": "hunter2hunter2hunter2",
+    "TWILIO_AUTH_TOKEN": "hunter2hunter2hunter2",
+}
+
+
+@pytest.mark.parametrize("cls", [ApiSettings, CarrierSettings, WorkerSettings])
+def test_settings_that_are_printed_show_no_secret(environment: pytest.MonkeyPatch, cls: type[Settings]) -> None:
+    for name, value in SECRETS.items():
+        environment.setenv(f"BROADSHEET_{name}", value)
+    loaded = settings.load(cls)
+    for shown in (repr(loaded), str(loaded), repr(loaded.model_dump()), loaded.model_dump_json(), f"{loaded!r:>9}"):
+        assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("cls", [ApiSettings, CarrierSettings])
+def test_what_pydantic_says_of_a_bad_setting_shows_no_secret(
+    environment: pytest.MonkeyPatch, cls: type[Settings]
+) -> None:
+    for name, value in SECRETS.items():
+        environment.setenv(f"BROADSHEET_{name}", value)
+    environment.setenv("BROADSHEET_DATABASE_URL", "hunter2")
+    environment.setenv("BROADSHEET_API_KEYS", "hunter2")
+    with pytest.raises(ValidationError) as caught:
+        cls(_env_file=None)  # type: ignore[call-arg]
+    assert "hunter2" not in f"{caught.value} {caught.value!r}"
+
+
+def test_every_setting_that_is_a_secret_by_its_name_is_one_by_its_type() -> None:
+    secret = ("token", "secret", "password", "key", "_url")
+    plain = {"public_url", "missive_url", "twilio_url", "twilio_api_key"}  # which names the key; its secret is another
+    for cls in (ApiSettings, CarrierSettings, WorkerSettings):
+        for name, known in cls.model_fields.items():
+            if name.endswith(secret) or name.endswith("keys"):
+                assert name in plain or "SecretStr" in repr(known.annotation), name
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://u:hunter2/x@host/", "amqp://u:1@hunter2:port/", "amqp://h/,amqp://u:hunter2/@h"]
+)
+def test_a_broker_url_that_cannot_be_read_is_refused_without_being_repeated(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    environment.setenv("BROADSHEET_AMQP_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(WorkerSettings)
+    assert str(caught.value) == f"BROADSHEET_AMQP_URL: {settings.NO_AMQP_URL}"
+
+
+def test_an_api_key_stands_for_the_auth_token(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("BROADSHEET_TWILIO_AUTH_TOKEN")
+    environment.setenv("BROADSHEET_TWILIO_API_KEY", "SK1")
+    with pytest.raises(SettingsError, match=r"^BROADSHEET_TWILIO_API_KEY_SECRET is not set$"):
+        settings.load(CarrierSettings)
+    environment.setenv("BROADSHEET_TWILIO_API_KEY_SECRET", "hush")
+    assert settings.load(CarrierSettings).twilio_key == ("SK1", "hush")
+    environment.delenv("BROADSHEET_TWILIO_API_KEY")
+    with pytest.raises(SettingsError, match=r"^BROADSHEET_TWILIO_API_KEY is not set$"):
+        settings.load(CarrierSettings)
+
+
+def test_without_an_api_key_the_auth_token_is_needed(environment: pytest.MonkeyPatch) -> None:
+    assert settings.load(CarrierSettings).twilio_key is None
+    environment.delenv("BROADSHEET_TWILIO_AUTH_TOKEN")
+    with pytest.raises(SettingsError, match=r"^BROADSHEET_TWILIO_AUTH_TOKEN is not set$"):
+        settings.load(CarrierSettings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("TWILIO_API_KEY", "AC1"), ("TWILIO_ACCOUNT_SID", "SK1")])
+def test_an_account_and_a_key_that_are_mixed_up_are_told(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(f"BROADSHEET_{name}", value)
+    with pytest.raises(SettingsError, match=f"^BROADSHEET_{name}: .*(begins with SK|begins with AC)$"):
+        settings.load(CarrierSettings)

@@ -1,9 +1,6 @@
 """The command line: what it reads, and what it says when something is wrong."""
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,11 +17,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from libs.common.errors import SettingsError
-from libs.console import broadcasts, main
-from libs.console.broadcasts import share_of, stopped, text_of, time_of
-from libs.console.client import LONG, PATIENCE, Client, NoApi, explain
+from libs.console import audience, broadcasts, main, printing
+from libs.console.broadcasts import stopped
+from libs.console.client import LONG, PATIENCE, ApiError, Client, explain
 from libs.console.demo import ZONES, people, zone_of_today
-from libs.console.running import servers
+from libs.console.inputs import share_of, text_of, time_of
+from libs.console.local_stack import database_url
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,10 +32,13 @@ class Recorder:
     """An API that takes what it is sent, and remembers it."""
 
     bodies: list[Any] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    answer: dict[str, Any] = field(default_factory=lambda: {"id": 1})
 
-    def call(self, _method: str, _path: str, **options: Any) -> Any:
-        self.bodies.append(options["json"])
-        return {"id": 1}
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        self.calls.append((method, path))
+        self.bodies.append(options.get("json"))
+        return self.answer
 
 
 def create(monkeypatch: pytest.MonkeyPatch, run_at: str, first: str = "x") -> tuple[Result, list[Any]]:
@@ -106,11 +107,23 @@ def test_a_file_that_cannot_be_read_is_told_without_a_traceback(at_utc: pytest.M
         assert bodies == []
 
 
-def test_a_text_from_a_file_is_taken_to_the_byte(tmp_path: Path) -> None:
+def test_a_files_name_is_never_sent_to_the_terminal_as_a_command(at_utc: pytest.MonkeyPatch) -> None:
+    ended, _ = create(at_utc, "14:30", "@\x1b[2J[red]")
+    assert "\x1b[2J" not in ended.output
+    assert "␛[2J[red]: No such file" in ended.output
+
+
+def test_a_message_from_a_file_is_taken_to_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "first.txt"
     path.write_bytes("it's\r\n🙂\n".encode())
     assert text_of(f"@{path}") == "it's\r\n🙂\n"
     assert text_of("plain") == "plain"
+
+
+def test_a_mark_of_utf8_in_front_of_a_file_is_not_sent(tmp_path: Path) -> None:
+    path = tmp_path / "first.txt"
+    path.write_bytes(b"\xef\xbb\xbfVote today")
+    assert text_of(f"@{path}") == "Vote today"
 
 
 def test_a_share_is_a_segment_with_its_percent() -> None:
@@ -126,32 +139,46 @@ def test_a_problem_is_told_field_by_field() -> None:
     assert explain(httpx.Response(502, text="<html>")) == "502 Bad Gateway"
 
 
-def test_an_api_that_takes_longer_is_not_said_to_be_away() -> None:
-    """A large import was carried out, and the command said that the API does not answer."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", "key")
-        with pytest.raises(NoApi, match=r"has not answered within .* may still be under way"):
-            client.call("POST", "/contacts/import", within=0.2)
+def test_an_api_that_has_too_much_to_do_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [httpx.Response(429, headers={"Retry-After": "30"}), httpx.Response(200, json={"imported": 1})]
+    asked: list[bytes] = []
+    slept: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.read())
+        return answers[min(len(asked), len(answers)) - 1]
+
+    monkeypatch.setattr("libs.console.client.time.sleep", slept.append)
+    client = Client("http://api", "key")
+    client._http = httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer))
+    assert client.call("POST", "/contacts/import", content=b"phone", within=60) == {"imported": 1}
+    assert (asked, slept) == ([b"phone", b"phone"], [30])
+    asked.clear()
+    with pytest.raises(ApiError):  # it has no more than ten seconds
+        client.call("POST", "/contacts/import", content=b"phone", within=10)
+    assert (len(asked), slept) == (1, [30])
     client.close()
-    away = Client(client.url, "key")
-    with pytest.raises(NoApi, match="does not answer"):
-        away.call("POST", "/contacts/import")
-    away.close()
 
 
-@pytest.mark.parametrize(("lever", "waits"), [("pause", PATIENCE), ("cancel", LONG), ("send-now", LONG)])
-def test_a_call_is_waited_for_as_long_as_it_may_take(monkeypatch: pytest.MonkeyPatch, lever: str, waits: float) -> None:
+@pytest.mark.parametrize(
+    ("action", "waits"), [("pause", PATIENCE), ("cancel", LONG), ("send-now", LONG), ("call-back", LONG)]
+)
+def test_a_call_is_waited_for_as_long_as_it_may_take(
+    monkeypatch: pytest.MonkeyPatch, action: str, waits: float
+) -> None:
     waited: list[float] = []
 
     class Api:
         def call(self, *_: Any, within: float, **__: Any) -> Any:
             waited.append(within)
-            return {"id": 1, "rejected": []}
+            return {"id": 1, "broadcast_id": 1, "imported": 0, "rejected": []}
 
     monkeypatch.setattr(broadcasts, "connect", Api)
-    CliRunner().invoke(broadcasts.broadcasts, [lever, "1"], catch_exceptions=False)
+    monkeypatch.setattr(audience, "connect", Api)
+    arguments = [action, "1", *(["--yes"] if action == "cancel" else [])]
+    CliRunner().invoke(broadcasts.broadcasts, arguments, catch_exceptions=False)
     CliRunner().invoke(broadcasts.broadcasts, ["make"], catch_exceptions=False)
-    CliRunner().invoke(broadcasts.contacts, ["-"], input="phone\n", catch_exceptions=False)
+    CliRunner().invoke(audience.contacts, ["import", "-"], input="phone\n", catch_exceptions=False)
     assert waited == [waits, LONG, LONG]
 
 
@@ -167,13 +194,44 @@ def test_a_watcher_waits_the_longer_the_longer_it_takes_to_count(monkeypatch: py
         def call(self, *_: Any) -> Any:
             nonlocal now
             now += 3 if len(states) == 2 else 0.01
-            told = dict.fromkeys(("replies", "opt_outs", "delivered"), 0)
+            told = dict.fromkeys(("replies", "opt_outs", "delivered", "undelivered", "unreachable"), 0)
             return {"state": states.pop(0), "first": figures, "second": figures, "allowed_rate": 1, **told}
 
     monkeypatch.setattr(broadcasts, "connect", Api)
     monkeypatch.setattr(broadcasts, "time", SimpleNamespace(monotonic=lambda: now, sleep=paused.append))
     broadcasts.watch(1)
     assert paused == [0.7, pytest.approx(30)]
+
+
+def cancel(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, terminal: bool, said: str = ""
+) -> tuple[Result, list[tuple[str, str]]]:
+    """Run `broadsheet broadcast cancel 7`, with or without a person at the terminal."""
+    api = Recorder(answer={"id": 7, "state": "sending_first", "first_message": "Vote [/b]\x1b[2J\ntoday"})
+    monkeypatch.setattr(broadcasts, "connect", lambda: api)
+    monkeypatch.setattr(printing, "somebody_is_there", lambda: terminal)
+    return CliRunner().invoke(broadcasts.broadcasts, ["cancel", "7", *arguments], input=said), api.calls
+
+
+LOOK, DO = ("GET", "/broadcasts/7"), ("POST", "/broadcasts/7/cancel")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "terminal", "said", "status", "calls"),
+    [
+        ((), True, "y\n", 0, [LOOK, DO]),
+        ((), True, "\n", 1, [LOOK]),
+        ((), False, "y\n", 2, [LOOK]),
+        (("--yes",), False, "", 0, [DO]),
+    ],
+)
+def test_a_broadcast_is_cancelled_only_when_somebody_said_yes(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], terminal: bool, said: str, status: int, calls: Any
+) -> None:
+    ended, made = cancel(monkeypatch, *arguments, terminal=terminal, said=said)
+    assert (ended.exit_code, made) == (status, calls)
+    if LOOK in made:
+        assert "Cancel broadcast 7 (sending_first, “Vote [/b]␛[2J⏎today”) for good?" in " ".join(ended.output.split())
 
 
 @pytest.mark.parametrize("hour", range(24))
@@ -188,16 +246,6 @@ def test_the_demos_people_are_in_overlapping_groups() -> None:
     assert all(rows)
 
 
-def test_a_command_that_finds_no_api_says_what_to_do(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "libs.console.main", "broadcast", "list"],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 2
-    assert "broadsheet up" in " ".join(ended.stderr.split())
-
-
 def test_stop_now_says_what_stopped_what_may_still_arrive_and_what_will_begin() -> None:
     upcoming = {"broadcast_id": 9, "run_at": "2026-03-04T16:00:00Z"}
     said = "\n".join(stopped({"paused": [7], "not_stopped": [8], "scheduled": [upcoming], "under_way": 3}))
@@ -210,7 +258,7 @@ def test_a_database_url_that_cannot_be_read_is_told_without_its_password(monkeyp
     monkeypatch.setenv("BROADSHEET_DATABASE_URL", "postgresql://user:pa%ss@host/db")
     monkeypatch.setenv("BROADSHEET_AMQP_URL", "amqp://localhost/")
     with pytest.raises(SettingsError, match="BROADSHEET_DATABASE_URL") as caught:
-        servers()
+        database_url()
     assert "pa%ss" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""How far a text got."""
+"""How far a message got."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.carriers.statuses import RANKS, advances, rank
+from libs.common.carriers.statuses import RANKS, advances, normal, rank
 
 STATUS = st.sampled_from(sorted(RANKS)) | st.text()
 
@@ -15,7 +15,7 @@ STATUS = st.sampled_from(sorted(RANKS)) | st.text()
     ("old", "new"),
     list(itertools.pairwise(["teleported", "accepted", "queued", "sending", "sent", "delivered"])),
 )
-def test_a_text_moves_on(old: str, new: str) -> None:
+def test_a_message_moves_on(old: str, new: str) -> None:
     assert advances(old, new)
 
 
@@ -59,3 +59,9 @@ def test_whatever_the_order_of_the_reports_the_furthest_rank_is_kept(reports: li
 
 def test_capitals_do_not_matter() -> None:
     assert not advances("Delivered", "sent")
+
+
+@pytest.mark.parametrize("written", ["Delivered", "DELIVERED", " delivered "])
+def test_a_status_is_the_same_in_any_case(written: str) -> None:
+    assert normal(written) == "delivered"
+    assert rank(written) == RANKS["delivered"]

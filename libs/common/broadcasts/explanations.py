@@ -1,0 +1,209 @@
+"""What became of a message, in a sentence, with what to do about it.
+
+Pages, reports, CSV and the command line all have their words from here. They are an editor's words.
+A code stands behind the sentence, never in its place.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from libs.common.carriers import error_codes
+from libs.common.domain.states import DELIVERED, UNDELIVERED, MessageState, Outcome, PauseReason, SkipReason
+
+
+class Kind(StrEnum):
+    """What an outcome is to the person who sent the message. Each message has one."""
+
+    DELIVERED = "delivered"
+    SENT = "sent"
+    #: Something may still happen by itself.
+    WAITING = "waiting"
+    #: It was not sent, and was not meant to be any more.
+    NOT_SENT = "not_sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+#: What somebody has whom the message did not reach, and will not by itself.
+NOT_GOT = (Kind.FAILED, Kind.UNKNOWN, Kind.NOT_SENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is on record of a message: the columns that decide its explanation."""
+
+    is_second: bool
+    state: str
+    skip_reason: str | None
+    outcome: str | None
+    status: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """An outcome in words."""
+
+    #: Stands for the outcome in an address: `delivered`, `skipped-replied`, `failed-30003`.
+    key: str
+    kind: Kind
+    sentence: str
+    #: What to do about it; empty where there is nothing to do.
+    advice: str = ""
+    #: The carrier's code, where there is one.
+    code: str | None = None
+
+
+NOTHING_TO_DO = ""
+ASK = "Ask whoever runs Broadsheet: something about our account or number has to be put right."
+
+#: Why a message was not sent, by reason: sentence of a first message, of a follow-up, advice.
+SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
+    SkipReason.REPLIED: ("Not sent: they replied", "No follow-up: they replied", NOTHING_TO_DO),
+    SkipReason.OPTED_OUT: ("No text: they opted out", "No text: they opted out", NOTHING_TO_DO),
+    SkipReason.FIRST_REFUSED: (
+        "Not sent: the first one failed", "No follow-up: the first one failed", "See what became of the first message."
+    ),
+    SkipReason.QUIET_HOURS: (
+        "Not sent: it would have been too late", "Not sent: it would have been too late",
+        "Start earlier in the day, or write to fewer people: the quiet hours came before all had it.",
+    ),
+    SkipReason.CANCELLED: ("Not sent: cancelled", "Not sent: cancelled", NOTHING_TO_DO),
+    SkipReason.PHASE_OVER: (
+        "Not sent: the broadcast had gone on", "Not sent: the broadcast had gone on",
+        "We did not know for a quarter of an hour whether it had gone out, and it had not.",
+    ),
+    SkipReason.ERASED: ("Erased on request", "Erased on request", NOTHING_TO_DO),
+    SkipReason.HELD_FOR_REVIEW: (
+        "Not sent: they may have asked to be left alone", "Not sent: they may have asked to be left alone",
+        "Read what they wrote and decide: their reply is under likely opt-outs.",
+    ),
+    SkipReason.NOT_HANDED_OVER: (
+        "Not sent: the first one never reached the phone company",
+        "No follow-up: the first one never reached the phone company",
+        "Most likely they told the phone company to stop our texts.",
+    ),
+    SkipReason.NUMBER_UNREACHABLE: (
+        "Not sent: the number takes no texts", "No follow-up: the number takes no texts", "Ask them for another number."
+    ),
+}  # fmt: skip
+
+#: The carrier's codes as an editor understands them: sentence, advice. Codes that are not here have the words of
+#: `error_codes`, and the advice to ask.
+FAILED: dict[str, tuple[str, str]] = {
+    "30003": ("Phone off or out of reach", "Nothing to do: the next broadcast may reach them."),
+    "30004": ("They, or their phone company, block our texts", "Ask them another way whether they want our texts."),
+    "30005": ("Number does not exist any more", "Ask them for their new number."),
+    "30006": ("Landline: cannot get texts", "Ask them for a mobile number."),
+    "30007": (
+        "Blocked by the phone companies: the text looks like spam to them",
+        "Write without link shorteners and capitals, and ask whoever runs Broadsheet.",
+    ),
+    "30008": (
+        "Their phone company could not deliver it and does not say why",
+        "Nothing to do: the next may reach them.",
+    ),
+    "30022": ("Faster than the phone companies allow us", "Ask whoever runs Broadsheet to lower the rate."),
+    "30023": ("Our limit of texts for the day is used up", "Send the rest tomorrow, or ask whoever runs Broadsheet."),
+    "30032": ("Our number is not verified with the phone companies", ASK),
+    "30034": ("Blocked by the phone companies: our number is not registered", ASK),
+    "30410": ("Their phone company did not answer", "Nothing to do: the next broadcast may reach them."),
+    "21211": ("Not a phone number", "Correct the number, or ask them for it."),
+    "21265": ("A short number of a company, not a person's phone", "Take it off the list."),
+    "21266": ("Our own number", "Take it off the list."),
+    "21408": ("We may not text that country", "Ask whoever runs Broadsheet whether that country is to be allowed."),
+    "21610": (
+        "They told the phone company to stop our texts",
+        "They can write START to our number to get texts again.",
+    ),
+    "21612": ("There is no way from our number to theirs", "Ask them for another number."),
+    "21614": ("The number cannot get texts", "Ask them for a mobile number."),
+    "21635": ("Landline: cannot get texts", "Ask them for a mobile number."),
+}
+UNLISTED = "Refused, and we do not know why"
+NO_CODE = ("Not delivered, and the phone company does not say why", "Nothing to do: the next broadcast may reach them.")
+
+#: Why a broadcast did not go out.
+MISSED = {
+    "day_over": "its day went by",
+    "no_segments": "it had no audience",
+    "empty_draw": "nobody could be drawn",
+    "not_approved": "nobody had approved it",
+    "called_back": "it was called back before anybody had it",
+}
+#: Why a broadcast was paused. Other reasons are the carrier's codes.
+PAUSED = {
+    PauseReason.STAFF: "by hand",
+    PauseReason.NOT_HANDED_OVER: "Missive takes our texts, and the phone company never gets them",
+    PauseReason.RECONCILED: "it was made again after a restore, before its time",
+}
+
+
+def missed_reason(reason: str | None) -> str:
+    """Return why a broadcast did not go out, in words."""
+    return MISSED.get(reason or "", MISSED["day_over"])
+
+
+def pause_reason(reason: str | None) -> str:
+    """Return why a broadcast was paused, in words."""
+    known = PAUSED.get(PauseReason(reason)) if reason in PAUSED else None
+    return known or (failure(reason)[0] if reason else PAUSED[PauseReason.STAFF])
+
+
+def explain(result: Result) -> Explanation:
+    """Return what became of a message, in words."""
+    match result.state:
+        case MessageState.PENDING | MessageState.CLAIMED:
+            return Explanation(key="waiting", kind=Kind.WAITING, sentence="Not sent yet")
+        case MessageState.STARTED:
+            return Explanation(key="starting", kind=Kind.WAITING, sentence="On its way to the phone company")
+        case MessageState.UNCERTAIN:
+            return Explanation(
+                key="uncertain",
+                kind=Kind.UNKNOWN,
+                sentence="We do not know yet: the carrier did not answer",
+                advice="We look it up and do not send twice. If it stays so, you can decide to send it again.",
+            )
+        case MessageState.SKIPPED:
+            return _skipped(SkipReason(result.skip_reason or ""), is_second=result.is_second)
+        case MessageState.REFUSED:
+            return _failed("refused", result.code)
+        case _:
+            return _accepted(result)
+
+
+def _accepted(result: Result) -> Explanation:
+    if result.outcome == Outcome.NOT_HANDED_OVER:
+        return Explanation(
+            key="not-handed-over",
+            kind=Kind.FAILED,
+            sentence="Taken by Missive, and never handed to the phone company",
+            advice="Most likely they told the phone company to stop our texts.",
+        )
+    if result.status in DELIVERED:
+        return Explanation(key="delivered", kind=Kind.DELIVERED, sentence="Delivered")
+    if result.status in UNDELIVERED:
+        return _failed("undelivered", result.code)
+    return Explanation(key="sent", kind=Kind.SENT, sentence="Sent; no word yet whether it was delivered")
+
+
+def _skipped(reason: SkipReason, *, is_second: bool) -> Explanation:
+    first, second, advice = SKIPPED[reason]
+    return Explanation(
+        key=f"skipped-{reason}", kind=Kind.NOT_SENT, sentence=second if is_second else first, advice=advice
+    )
+
+
+def _failed(how: str, code: str | None) -> Explanation:
+    sentence, advice = failure(code)
+    return Explanation(key=f"{how}-{code or 'unknown'}", kind=Kind.FAILED, sentence=sentence, advice=advice, code=code)
+
+
+def failure(code: str | None) -> tuple[str, str]:
+    """Return a sentence and an advice for a carrier's code; `None` where it gave none."""
+    if not code or code == "unknown":
+        return NO_CODE
+    if code in FAILED:
+        return FAILED[code]
+    known = error_codes.classify(code)
+    return (UNLISTED if known is error_codes.UNLISTED else known.text), ASK

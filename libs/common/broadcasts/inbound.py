@@ -1,0 +1,66 @@
+"""A message that somebody sent us, and what it asks for. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from libs.common.domain import keywords
+from libs.common.domain.keywords import Reason, Wish
+from libs.common.domain.states import CarrierWord, Channel, ConsentSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """A message that somebody sent us."""
+
+    #: The provider's id: Twilio's sid where it is known, else Missive's.
+    provider_id: str
+    #: E.164; None where it came from no phone number.
+    phone_number: str | None
+    body: str
+    received_at: datetime
+    #: Which of our numbers it was sent to, E.164; None where the provider does not say.
+    to: str | None = None
+    channel: Channel = Channel.SMS
+    #: Who reported it: `missive`, `twilio`, or the carrier's `log`.
+    provider: Literal["missive", "twilio", "log"] | None = None
+    #: Who wrote, where that is no phone number.
+    sender: str | None = None
+    carrier_word: CarrierWord | None = None
+    #: Whether the words are the beginning of what was written; the whole is Missive's message of that id.
+    is_cut: bool = False
+    missive_id: str | None = None
+    #: The conversation of Missive's that it stands in.
+    missive_conversation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a message asks for, by its words and by the carrier's."""
+
+    wish: Literal[Wish.STOP, Wish.START] | None = None
+    source: ConsentSource = ConsentSource.SMS
+    #: Why a person has to look; None where nobody has to.
+    reason: Reason | None = None
+
+
+def judge(inbound: Inbound) -> Verdict:
+    """Return what a message asks for."""
+    return judge_words(inbound.body, inbound.carrier_word, inbound.channel, inbound.phone_number)
+
+
+def judge_words(body: str, carrier_word: CarrierWord | None, channel: Channel, phone_number: str | None) -> Verdict:
+    """Return what a message asks for: a no counts on every channel, a yes only by SMS."""
+    words = keywords.parse(body)
+    if words.wish is Wish.STOP or carrier_word == CarrierWord.STOP:
+        if phone_number is None:
+            return Verdict(reason=Reason.STOP_WITHOUT_NUMBER)
+        return Verdict(wish=Wish.STOP, source=ConsentSource.SMS if words.wish is Wish.STOP else ConsentSource.CARRIER)
+    if channel == Channel.SMS and (words.wish is Wish.START or carrier_word == CarrierWord.START):
+        return Verdict(wish=Wish.START)
+    return Verdict(reason=words.reason)
+
+
+def strip_nul(body: str) -> str:
+    """Take out of a message what PostgreSQL cannot store."""
+    return body.replace("\x00", "").encode(errors="replace").decode()

@@ -1,0 +1,133 @@
+"""Who may be messaged: numbers, contacts, consent, segments."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Identity, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from libs.common.database.enums import literals
+from libs.common.database.tables.base import E164, NOW, Base, check
+from libs.common.domain.keywords import WISHES, Wish
+from libs.common.domain.states import ClearedBecause, ConsentSource
+
+
+class SendingNumber(Base):
+    """Numbers that messages are sent from; events name them by id."""
+
+    __tablename__ = "sending_numbers"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    phone_number: Mapped[str]
+    __table_args__ = (
+        UniqueConstraint("phone_number"),
+        check(f"phone_number ~ '{E164}'", "sending_numbers_phone_number_check"),
+    )
+
+
+class Contact(Base):
+    """A person who may be texted."""
+
+    __tablename__ = "contacts"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    #: E.164; never changed, since history names a contact by its id. Null once erased.
+    phone_number: Mapped[str | None]
+    name: Mapped[str] = mapped_column(server_default="")
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    erased_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("phone_number"),
+        check(f"phone_number ~ '{E164}'", "contacts_phone_number_check"),
+        check("(erased_at IS NULL) = (phone_number IS NOT NULL)", "contacts_an_erased_contact_has_no_number"),
+        Index("contacts_tags", "tags", postgresql_using="gin", postgresql_where=text("erased_at IS NULL")),
+        # For the search by the beginnings of names.
+        Index(
+            "contacts_names",
+            text("to_tsvector('simple', name)"),
+            postgresql_using="gin",
+            postgresql_where=text("erased_at IS NULL"),
+        ),
+        Index("contacts_erased", "id", postgresql_where=text("erased_at IS NOT NULL")),
+    )
+
+
+class OptOut(Base):
+    """Who wants no more messages.
+
+    By number, not by contact: the number stays here when the contact is erased, so that a later import does not bring
+    back somebody who said STOP.
+    """
+
+    __tablename__ = "opt_outs"
+    phone_number: Mapped[str] = mapped_column(primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    source: Mapped[ConsentSource]
+    opted_out_at: Mapped[datetime]
+    #: Which of the number's `consent_records` it follows from.
+    record: Mapped[str | None]
+    __table_args__ = (check(f"source IN {literals(ConsentSource)}", "opt_outs_source_check"),)
+
+
+class ConsentRecord(Base):
+    """Every yes and no by number; the latest is what holds."""
+
+    __tablename__ = "consent_records"
+    #: E.164.
+    phone_number: Mapped[str]
+    #: The provider's id of the message that says so, or who says so and what: the last time of each counts.
+    record: Mapped[str]
+    wish: Mapped[Wish]
+    source: Mapped[ConsentSource]
+    #: When it was said, not when we heard of it.
+    at: Mapped[datetime]
+    #: Why, in the words of staff who noted it.
+    note: Mapped[str] = mapped_column(server_default="")
+    __table_args__ = (
+        PrimaryKeyConstraint("phone_number", "record"),
+        check(f"wish IN {literals(WISHES)}", "consent_records_wish_check"),
+        check(f"source IN {literals(ConsentSource)}", "consent_records_source_check"),
+    )
+
+
+class UnreachableNumber(Base):
+    """Numbers that take no messages, and those brought back."""
+
+    __tablename__ = "unreachable_numbers"
+    #: E.164. Forgotten when its contact is erased.
+    phone_number: Mapped[str] = mapped_column(primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    #: What the carrier said last.
+    code: Mapped[str]
+    #: When the first of the messages was started that failed in a row.
+    since: Mapped[datetime]
+    #: When it was brought back, and why; null as long as it is left out.
+    cleared_at: Mapped[datetime | None]
+    cleared_because: Mapped[ClearedBecause | None]
+    #: The person who said so.
+    cleared_by: Mapped[str | None]
+    __table_args__ = (
+        check(f"cleared_because IN {literals(ClearedBecause)}", "unreachable_numbers_cleared_because_check"),
+        check(
+            "(cleared_at IS NULL) = (cleared_because IS NULL)",
+            "unreachable_numbers_what_is_cleared_says_why",
+        ),
+        check(
+            f"(cleared_because = '{ClearedBecause.STAFF}') IS TRUE = (cleared_by IS NOT NULL)",
+            "unreachable_numbers_what_staff_clear_says_who",
+        ),
+    )
+
+
+class AudienceSegment(Base):
+    """A named part of the audience."""
+
+    __tablename__ = "audience_segments"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    name: Mapped[str]
+    #: `{"any": [tag], "all": [tag], "none": [tag]}`: data, never SQL.
+    filter: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        UniqueConstraint("name"),
+        check("jsonb_typeof(filter) = 'object'", "audience_segments_filter_check"),
+    )

@@ -1,0 +1,149 @@
+"""Broadcasts, and the steps that are planned for them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Integer, PrimaryKeyConstraint, Sequence, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from libs.common.database.enums import literals
+from libs.common.database.tables.base import Base, check
+from libs.common.domain.states import SENDING, UNMADE, BroadcastState
+
+BROADCAST_IDS = Sequence("broadcast_ids", metadata=Base.metadata)
+
+
+#: Seven times of day, some of them empty, and not all.
+WEEK = (
+    "week = '{}' OR (recurring AND array_to_string(week, '') <> '' AND array_to_string(week, ',') ~"
+    " '^(([01][0-9]|2[0-3]):[0-5][0-9])?(,(([01][0-9]|2[0-3]):[0-5][0-9])?){6}$')"
+)
+
+
+class Broadcast(Base):
+    """A broadcast as its events left it."""
+
+    __tablename__ = "broadcasts"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[BroadcastState]
+    run_at: Mapped[datetime]
+    first_message: Mapped[str]
+    #: NULL for a broadcast without a follow-up; the CHECK keeps it from being blank.
+    second_message: Mapped[str | None]
+    #: Seconds.
+    second_delay: Mapped[int] = mapped_column(Integer)
+    max_recipients: Mapped[int] = mapped_column(Integer)
+    sending_number_id: Mapped[int] = mapped_column(ForeignKey("sending_numbers.id"))
+    recurring: Mapped[bool]
+    #: `HH:MM` of each weekday from Monday on, empty where it leaves one out; no items where it goes on working days.
+    week: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    #: Who wrote it, or changed it last, and who approved it as it is: `domain/actors.py`.
+    author: Mapped[str] = mapped_column(server_default="")
+    approved_by: Mapped[str | None]
+    #: One broadcast makes at most one next, whoever makes it.
+    previous_id: Mapped[int | None]
+    seed: Mapped[int | None]
+    recipients: Mapped[int | None] = mapped_column(Integer)
+    next_broadcast_id: Mapped[int | None]
+    made_at: Mapped[datetime | None]
+    #: No message leaves before this, so that it can be called back.
+    hold_until: Mapped[datetime | None]
+    missed_reason: Mapped[str | None]
+    #: Where a paused broadcast goes on.
+    paused_from: Mapped[BroadcastState | None]
+    pause_reason: Mapped[str | None]
+    second_due_at: Mapped[datetime | None]
+    sync_started_at: Mapped[datetime | None]
+    #: The page of the carrier's log to read next.
+    twilio_paging: Mapped[str | None]
+    completed_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("previous_id"),
+        check(f"state IN {literals(BroadcastState)}", "broadcasts_state_check"),
+        check("length(first_message) >= 1 AND length(first_message) <= 1600", "broadcasts_first_message_check"),
+        check("length(second_message) >= 1 AND length(second_message) <= 1600", "broadcasts_second_message_check"),
+        check(WEEK, "broadcasts_week_check"),
+        # Nobody waits for a follow-up that there is not.
+        check("second_due_at IS NULL OR second_message IS NOT NULL", "broadcasts_only_a_follow_up_is_due"),
+        # It takes two.
+        check("approved_by <> author", "broadcasts_nobody_approves_what_they_wrote"),
+        check("second_delay >= 0", "broadcasts_second_delay_check"),
+        check("max_recipients > 0", "broadcasts_max_recipients_check"),
+        check(f"paused_from IN {literals(SENDING)}", "broadcasts_paused_from_check"),
+        check(
+            f"(state = '{BroadcastState.PAUSED}') = (paused_from IS NOT NULL)",
+            "broadcasts_a_paused_broadcast_knows_where_it_goes_on",
+        ),
+        check(
+            f"state IN {literals(UNMADE)} OR (made_at IS NOT NULL AND recipients > 0)",
+            "broadcasts_a_made_broadcast_has_recipients",
+        ),
+        check(
+            f"state <> '{BroadcastState.WAITING}' OR second_due_at IS NOT NULL",
+            "broadcasts_a_waiting_broadcast_knows_until_when",
+        ),
+        Index(
+            "broadcasts_under_way",
+            "run_at",
+            postgresql_where=text(f"completed_at IS NULL AND state <> '{BroadcastState.MISSED}'"),
+        ),
+    )
+
+
+class BroadcastSegment(Base):
+    """A segment's share in a broadcast, and what it gave."""
+
+    __tablename__ = "broadcasts_segments"
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
+    #: Deferred in a rebuild: a broadcast may have named for a time a segment that was deleted since.
+    segment_id: Mapped[int] = mapped_column(ForeignKey("audience_segments.id", deferrable=True))
+    position: Mapped[int] = mapped_column(Integer)
+    #: Percent of `max_recipients`.
+    ratio: Mapped[float]
+    quota: Mapped[int | None] = mapped_column(Integer)
+    drawn: Mapped[int | None] = mapped_column(Integer)
+    __table_args__ = (
+        PrimaryKeyConstraint("broadcast_id", "segment_id"),
+        check("ratio > 0 AND ratio <= 100", "broadcasts_segments_ratio_check"),
+        check("drawn <= quota", "broadcasts_segments_no_segment_gives_more_than_its_quota"),
+    )
+
+
+class Batch(Base):
+    """Messages that one worker sends within a minute."""
+
+    __tablename__ = "batches"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
+    is_second: Mapped[bool]
+    #: When the step is due; a step overdue and not opened is emitted again.
+    due_at: Mapped[datetime]
+    #: Rises with every delivery; a worker whose fence is older has lost the batch.
+    fence: Mapped[int] = mapped_column(server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]
+    __table_args__ = (Index("batches_open", "broadcast_id", "is_second", postgresql_where=text("closed_at IS NULL")),)
+
+
+class Sync(Base):
+    """The pass over the carrier's log that is planned, under way, or was the last."""
+
+    __tablename__ = "syncs"
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    #: When that pass is due; null once it is over.
+    due_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]
+
+
+class Settling(Base):
+    """The look at a broadcast's uncertain messages that is planned or under way."""
+
+    __tablename__ = "settlings"
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True), primary_key=True)
+    #: A step of another number does nothing.
+    number: Mapped[int] = mapped_column(Integer)
+    #: When it is due, or until when whoever makes it is left alone; null where none is needed.
+    due_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]

@@ -1,0 +1,201 @@
+"""What happens to a broadcast, from its writing to its report."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.common.domain.states import PauseReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A share of the audience."""
+
+    segment_id: int
+    #: Percent of `max_recipients`.
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastScheduled:
+    """A broadcast was created."""
+
+    broadcast_id: int
+    run_at: datetime
+    first_message: str
+    #: None for a broadcast without a follow-up.
+    second_message: str | None
+    #: Seconds from the last first message to the follow-ups.
+    second_delay: int
+    segments: tuple[Segment, ...]
+    max_recipients: int
+    #: The row of `sending_numbers`: events hold no phone number.
+    sending_number_id: int
+    recurring: bool
+    #: The broadcast whose making created this one, if any.
+    previous_id: int | None = None
+    #: Who wrote it: an actor (`actors.py`). One that follows another has the other's author.
+    author: str = ""
+    #: Where it recurs at times of its own: `HH:MM` of each weekday from Monday on, empty where it leaves one out.
+    week: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastEdited:
+    """Staff changed a scheduled broadcast; the fields hold what it is from now on."""
+
+    broadcast_id: int
+    run_at: datetime
+    first_message: str
+    second_message: str | None
+    second_delay: int
+    segments: tuple[Segment, ...]
+    max_recipients: int
+    sending_number_id: int
+    recurring: bool
+    #: Who changed it, which makes it theirs.
+    author: str = ""
+    week: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatingStopped:
+    """A scheduled broadcast goes out once more, and not again. That voids no approval."""
+
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastApproved:
+    """Somebody who is not its author approved the broadcast as it is; a change voids that."""
+
+    broadcast_id: int
+    #: An actor, always a user.
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What one segment gave."""
+
+    segment_id: int
+    #: Contacts that its ratio asks for.
+    quota: int
+    #: Contacts that it gave; fewer than the quota is a shortfall.
+    drawn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientsDrawn:
+    """Some recipients were fixed: the nth contact gets the nth first and the nth second message, if there are any."""
+
+    broadcast_id: int
+    segment_id: int
+    contacts: tuple[int, ...]
+    first_message_ids: tuple[int, ...]
+    second_message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastMade:
+    """The recipients are fixed and the first phase begins."""
+
+    broadcast_id: int
+    recipients: int
+    #: The draw's seed: the same seed over the same contacts draws the same people.
+    seed: int
+    draws: tuple[Draw, ...]
+    next_broadcast_id: int | None
+    #: No message leaves before this, so that the broadcast can be called back; None where it is not held.
+    hold_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastCalledBack:
+    """Staff took the broadcast back before a message had left: nobody got it, and it is as it was before its making."""
+
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastMissed:
+    """The broadcast was not made on its day, or could not be."""
+
+    broadcast_id: int
+    #: `day_over`, `no_segments`, `empty_draw` or `not_approved`. In the row also `called_back`.
+    reason: str
+    next_broadcast_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastPaused:
+    """Staff, or an error that hits every message, stopped the broadcast for now."""
+
+    broadcast_id: int
+    #: A `PauseReason`, or the carrier's code.
+    reason: str = PauseReason.STAFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastResumed:
+    """A paused broadcast goes on where it stopped."""
+
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastCancelled:
+    """Staff ended the broadcast; what was not sent will not be."""
+
+    broadcast_id: int
+    next_broadcast_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished:
+    """No message of the phase remains to be sent."""
+
+    broadcast_id: int
+    is_second: bool
+    #: When the follow-ups begin; None after the second phase, and where there are none.
+    second_due_at: datetime | None
+    #: Messages that the phase no longer waits for; they may still be settled.
+    uncertain: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondPhaseStarted:
+    """The follow-ups begin."""
+
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What became of every planned message; it adds up."""
+
+    planned: int
+    accepted: int
+    #: Code to count.
+    refused: dict[str, int] = field(default_factory=dict)
+    #: Reason to count.
+    skipped: dict[str, int] = field(default_factory=dict)
+    uncertain: int = 0
+    #: Taken by Missive, and never handed to Twilio; not among the accepted.
+    not_handed_over: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastCompleted:
+    """The report is final."""
+
+    broadcast_id: int
+    ledger: Ledger
+    #: Accepted messages whose fate the log did not show by the deadline.
+    unsettled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumbersForgotten:
+    """The messages that have ended have no phone numbers any more: their time is over."""
+
+    broadcast_id: int

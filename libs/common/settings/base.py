@@ -1,0 +1,131 @@
+"""What every service needs."""
+
+from datetime import time, timedelta
+from functools import cached_property
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from libs.common.domain import holiday_calendar
+from libs.common.domain.calendar import parse_quiet_hours
+from libs.common.domain.holiday_calendar import Calendar
+from libs.common.settings import checks
+from libs.common.settings.fields import SECONDS, Form, PhoneNumber, Unit
+from libs.common.settings.names import DEVELOPMENT_ONLY, PREFIX
+
+
+class Settings(BaseSettings):
+    """What every service needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    database_url: Annotated[SecretStr, checks.secret(checks.postgres_url)]
+    """PostgreSQL, `postgresql://…`, with a role that may read and write; it need not own the tables."""
+
+    database_pooler: Literal["none", "transaction"] = "none"
+    """`transaction` if BROADSHEET_DATABASE_URL leads to a PgBouncer in transaction mode, which forgets prepared
+    statements."""
+
+    timezone: Annotated[str, AfterValidator(checks.known_zone), Form("name of a time zone")] = "America/Detroit"
+    """The organisation's time zone: what "today", `14:30` and the quiet hours mean."""
+
+    holidays: Annotated[str, AfterValidator(checks.known_calendar), Form("country, or country-part")] = "US"
+    """The calendar of public holidays, which a broadcast that recurs leaves out: a country, or a country and a part of
+    it, such as `US-MI` (with Election Day); `none` (or empty) if there are none. `broadsheet doctor` prints the next
+    five."""
+
+    holidays_also: Annotated[str, AfterValidator(checks.extra_days), Form("days, comma-separated")] = ""
+    """Days of your own that are left out as well: a date such as `2027-08-02`, or a day of every year such as `08-02`,
+    with a name or without (`08-02=Founders' Day`)."""
+
+    quiet_hours: Annotated[str, AfterValidator(checks.quiet_hours_or_none), Form("HH:MM-HH:MM")] = "21:00-08:00"
+    """Local time in which nothing is sent; `off` (or empty) if there are none. `broadsheet doctor` prints them."""
+
+    from_number: PhoneNumber
+    """The number that a broadcast is sent from if it names none. It is ours, and so are those of NUMBERS."""
+
+    numbers: Annotated[tuple[PhoneNumber, ...], NoDecode, BeforeValidator(checks.split_commas)] = ()
+    """Further numbers of ours, comma-separated. A broadcast is sent from one of ours or from none; `broadsheet doctor`
+    asks Twilio whether they are the account's."""
+
+    send_rate: Annotated[float, Field(gt=0, le=1000), Unit("messages a second")] = 1.0
+    """Messages that each sending number may start."""
+
+    carrier: Literal["missive", "twilio"] = "missive"
+    """Who messages go through. Twilio's log is read with either."""
+
+    missive_windows: Annotated[str, AfterValidator(checks.known_windows), Form("requests/seconds, …")] = (
+        "300/60,900/900"
+    )
+    """Missive's published windows; empty for none."""
+
+    second_delay: Annotated[int, Field(ge=0, le=86_400), SECONDS] = 600
+    """How long after the last first message the follow-ups begin, for a broadcast that says nothing of it."""
+
+    send_hold: Annotated[float, Field(ge=0, le=3600), SECONDS] = 30.0
+    """How long nothing leaves after somebody has sent a broadcast now, so that whoever may pause it can call it back:
+    nobody gets it then. 0 if the first message is to leave at once."""
+
+    send_hold_at_run_at: bool = False
+    """Whether a broadcast whose `run_at` has come, or that `POST /make` makes, is held for as long."""
+
+    approval_required: bool = False
+    """Whether a broadcast goes only once a second person has approved it: an approver or an admin who did not write
+    it. One whose time comes before that does not go out by itself. Set it for the API and the planner alike."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
+
+    log_format: Literal["console", "json"] = "console"
+    """Lines for people, or for programs."""
+
+    @model_validator(mode="after")
+    def _what_the_world_knows_is_no_secret(self) -> "Settings":
+        outside = [getattr(self, name, "") for name in ("public_url", "missive_url", "twilio_url")]
+        if any(url.startswith("https://") for url in outside):
+            for name in type(self).model_fields:
+                if DEVELOPMENT_ONLY in checks.plain(getattr(self, name)):
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()} is one of deploy/simulated, which the world knows: with real carriers "
+                        "or a public address, make your own (deploy/make-live)"
+                    )
+        return self
+
+    @property
+    def hold(self) -> timedelta:
+        """How long a broadcast that is sent now can be called back."""
+        return timedelta(seconds=self.send_hold)
+
+    @property
+    def hold_at_its_time(self) -> timedelta:
+        """How long one whose time has come can be called back."""
+        return self.hold if self.send_hold_at_run_at else timedelta()
+
+    @cached_property
+    def own_numbers(self) -> tuple[str, ...]:
+        """Which numbers are ours, and nothing else says which."""
+        return tuple(dict.fromkeys((self.from_number, *self.numbers)))
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The organisation's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The days on which a broadcast that recurs does not go out, beside weekends."""
+        return Calendar(self.holidays, holiday_calendar.parse_extra_days(self.holidays_also))
+
+    @cached_property
+    def quiet(self) -> tuple[time, time] | None:
+        """The quiet hours' local start and end."""
+        return parse_quiet_hours(self.quiet_hours)

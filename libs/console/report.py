@@ -1,0 +1,47 @@
+"""A broadcast's report in words: how far it is, how fast it went, and what became of its messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from libs.common.broadcasts.explanations import NOT_GOT
+
+COLUMNS = ("", "planned", "sent", "refused", "skipped", "uncertain", "remaining", "messages a second")
+PHASES = (("first", "First message"), ("second", "Follow-up"))
+
+
+def progress(report: Mapping[str, Any]) -> Table:
+    """Return where a broadcast is, phase by phase."""
+    table = Table(title=str(report["state"]), title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="right" if column else "left")
+    for name in ("first", "second"):
+        ledger, pace = report[name]["ledger"], report[name]["pace"]
+        refused, skipped = sum(ledger["refused"].values()), sum(ledger["skipped"].values())
+        rate = "" if not pace["rate"] else f"{pace['rate']:.1f} of {report['allowed_rate']:g}"
+        cells = (ledger["planned"], ledger["accepted"], refused, skipped, ledger["uncertain"], ledger["undecided"])
+        table.add_row(f"{name} message", *map(str, cells), rate)
+    table.caption = (
+        f"{report['replies']} replies, {report['opt_outs']} said STOP, {report['delivered']} delivered, "
+        f"{report['undelivered']} not delivered, {report['unreachable']} at numbers that take no messages"
+    )
+    return table
+
+
+def outcomes(found: Mapping[str, Any], *, only_wrong: bool = False) -> list[Table]:
+    """Return what became of the messages, in words: a table for each phase that has any."""
+    tables = []
+    for name, title in PHASES:
+        rows = [each for each in found[name]["outcomes"] if not only_wrong or each["kind"] in NOT_GOT]
+        if not rows:
+            continue
+        table = Table(title=title, title_justify="left")
+        table.add_column("messages", justify="right")
+        for column in ("what became of them", "code", "what to do"):
+            table.add_column(column)
+        for each in rows:
+            table.add_row(str(each["messages"]), each["sentence"], each["code"] or "", each["advice"])
+        table.caption = f"{found[name]['got_it']} of {found[name]['planned']} got it"
+        tables.append(table)
+    return tables

@@ -1,0 +1,138 @@
+"""Who got the messages of a broadcast, who did not, and why: every recipient once for each message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from libs.common.broadcasts.explanations import NOT_GOT, Explanation, Kind, Result, explain
+from libs.common.database import Connection
+
+#: What there is on record of a broadcast's messages, each combination once, with how many have it.
+GROUPED = text("""
+SELECT m.is_second, m.state, m.skip_reason, s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code,
+       count(*) AS messages
+FROM outgoing_messages m LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
+WHERE m.broadcast_id = :id GROUP BY 1, 2, 3, 4, 5, 6
+""")
+
+#: A page of the recipients whose message has one of some combinations, in the order of their ids.
+RECIPIENTS = text("""
+SELECT m.id, m.contact_id, c.name, m.recipient_phone_number AS phone_number
+FROM outgoing_messages m
+JOIN contacts c ON c.id = m.contact_id
+LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
+WHERE m.broadcast_id = :id AND m.is_second = :is_second AND m.contact_id > :after
+  AND (m.state, coalesce(m.skip_reason, ''), coalesce(s.outcome, ''), coalesce(s.twilio_sent_status, ''),
+       coalesce(s.twilio_error_code, ''))
+      IN (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:outcomes AS text[]),
+                               CAST(:statuses AS text[]), CAST(:codes AS text[])))
+ORDER BY m.contact_id LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The messages that have the same explanation."""
+
+    explanation: Explanation
+    messages: int
+    #: The combinations on record that have it.
+    results: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What became of the messages of one phase: the groups add up to `planned`."""
+
+    planned: int = 0
+    #: What went wrong comes first, then what waits, then what went well; the largest first within each.
+    groups: tuple[Group, ...] = ()
+    by_kind: dict[Kind, int] = field(default_factory=dict)
+
+    def of(self, *kinds: Kind) -> int:
+        """Return how many messages are of some kinds."""
+        return sum(self.by_kind.get(kind, 0) for kind in kinds)
+
+    @property
+    def got_it(self) -> int:
+        """How many were handed to the carrier and are not known to have failed."""
+        return self.of(Kind.DELIVERED, Kind.SENT)
+
+    @property
+    def missed(self) -> tuple[Group, ...]:
+        """The groups of those who did not get it, and will not by themselves."""
+        return tuple(group for group in self.groups if group.explanation.kind in NOT_GOT)
+
+    @property
+    def others(self) -> tuple[Group, ...]:
+        """The groups of those who got it, or may still get it."""
+        return tuple(group for group in self.groups if group.explanation.kind not in NOT_GOT)
+
+    def group(self, key: str) -> Group | None:
+        """Return the group of an outcome's key; None if no message has it."""
+        return next((group for group in self.groups if group.explanation.key == key), None)
+
+
+#: Kinds in the order in which they are listed.
+ORDER = (*NOT_GOT, Kind.WAITING, Kind.SENT, Kind.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One whose message has an outcome."""
+
+    message_id: int
+    contact_id: int
+    name: str
+    #: None once they were erased.
+    phone_number: str | None
+
+
+async def read(connection: Connection, broadcast_id: int) -> tuple[Outcomes, Outcomes]:
+    """Return what became of the first messages, and of the follow-ups."""
+    phases: dict[bool, list[tuple[Result, int]]] = {False: [], True: []}
+    for is_second, state, reason, outcome, status, code, messages in await connection.execute(
+        GROUPED, {"id": broadcast_id}
+    ):
+        result = Result(is_second=is_second, state=state, skip_reason=reason, outcome=outcome, status=status, code=code)
+        phases[is_second].append((result, messages))
+    return together(phases[False]), together(phases[True])
+
+
+def together(counted: Sequence[tuple[Result, int]]) -> Outcomes:
+    """Return combinations and their counts as groups of the same explanation."""
+    found: dict[str, Group] = {}
+    by_kind: dict[Kind, int] = {}
+    for result, messages in counted:
+        explanation = explain(result)
+        group = found.get(explanation.key, Group(explanation=explanation, messages=0))
+        found[explanation.key] = Group(
+            explanation=explanation, messages=group.messages + messages, results=(*group.results, result)
+        )
+        by_kind[explanation.kind] = by_kind.get(explanation.kind, 0) + messages
+    groups = sorted(
+        found.values(), key=lambda group: (ORDER.index(group.explanation.kind), -group.messages, group.explanation.key)
+    )
+    return Outcomes(planned=sum(messages for _, messages in counted), groups=tuple(groups), by_kind=by_kind)
+
+
+async def recipients(
+    connection: Connection, broadcast_id: int, group: Group, *, after: int, limit: int
+) -> list[Recipient]:
+    """Return the recipients of a group with an id above `after`."""
+    values = {
+        "id": broadcast_id,
+        "is_second": group.results[0].is_second,
+        "after": after,
+        "limit": limit,
+        "states": [result.state for result in group.results],
+        "reasons": [result.skip_reason or "" for result in group.results],
+        "outcomes": [result.outcome or "" for result in group.results],
+        "statuses": [result.status or "" for result in group.results],
+        "codes": [result.code or "" for result in group.results],
+    }
+    return [
+        Recipient(message_id=message_id, contact_id=contact_id, name=name, phone_number=phone_number)
+        for message_id, contact_id, name, phone_number in await connection.execute(RECIPIENTS, values)
+    ]

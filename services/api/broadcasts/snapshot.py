@@ -1,0 +1,63 @@
+"""All that is shown of a broadcast while it runs, read at one moment."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import text
+
+from libs.common.database import Connection
+from libs.common.settings import Settings
+from services.api.broadcasts import history, outcomes, progress, queries, waiting
+from services.api.broadcasts.history import Step
+from services.api.broadcasts.outcomes import Outcomes
+from services.api.broadcasts.progress import Figures
+from services.api.broadcasts.waiting import Going
+from services.api.schemas import Broadcast
+
+#: The position of the last event of a broadcast: one look into an index. All that changes a figure appends an event.
+LAST_EVENT = text("SELECT position FROM events WHERE broadcast_id = :id ORDER BY position DESC LIMIT 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A broadcast with all figures, all of one moment."""
+
+    broadcast: Broadcast
+    figures: Figures
+    first: Outcomes
+    second: Outcomes
+    #: How it goes on; None where it does not send.
+    going: Going | None
+    #: What happened to it, the newest first.
+    steps: Sequence[Step]
+    #: The same as long as nothing changes, in any process.
+    version: str
+
+
+async def last_event(connection: Connection, broadcast_id: int) -> int | None:
+    """Return the position of the last event of a broadcast."""
+    position: int | None = (await connection.execute(LAST_EVENT, {"id": broadcast_id})).scalar_one_or_none()
+    return position
+
+
+async def read(connection: Connection, broadcast_id: int, settings: Settings, now: datetime) -> Snapshot:
+    """Count everything about a broadcast at `now`, in a transaction that sees one moment. Raise NotFound."""
+    broadcast = await queries.one(connection, broadcast_id, settings.zone)
+    figures = await progress.read(connection, broadcast_id, settings)
+    first, second = await outcomes.read(connection, broadcast_id)
+    going = await waiting.read(connection, broadcast_id, settings, now)
+    steps = await history.read(connection, broadcast_id)
+    counted = [[(group.explanation.key, group.messages) for group in each.groups] for each in (first, second)]
+    shown = msgspec.json.encode((broadcast, figures, counted, len(steps), going and going.version))
+    return Snapshot(
+        broadcast=broadcast,
+        figures=figures,
+        first=first,
+        second=second,
+        going=going,
+        steps=steps,
+        version=hashlib.sha256(shown).hexdigest()[:16],
+    )

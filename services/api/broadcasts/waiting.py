@@ -1,0 +1,289 @@
+"""How fast a broadcast may go now, by which limit, why it waits, and when its last message is likely to leave.
+
+It only reads. What the planner and the sender go by (pace, holds, quiet hours, what may be claimed) is read as they
+read it. `settings` of the API are those of the sender: number, rate, carrier and windows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+from sqlalchemy import text
+
+from libs.common.broadcasts import messages, restore_hold
+from libs.common.broadcasts.suppression import held
+from libs.common.database import Connection, all_rows, first_row, literals
+from libs.common.domain.calendar import quiet_until
+from libs.common.domain.states import BroadcastState, MessageState
+from libs.common.rate_limits import rate
+from libs.common.rate_limits.rate import Limit
+from libs.common.settings import Settings
+from services.api.broadcasts import pace
+from services.api.http.fields import Moment
+
+#: States in which messages leave.
+GOING = (BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
+#: What has not left yet.
+REMAINING = (MessageState.PENDING, MessageState.CLAIMED)
+LATELY = timedelta(minutes=1)
+LONGEST = timedelta(days=30)  # nobody is told an end that is further off
+LONG = 5.0  # seconds that a slot, or a hold, is off before anybody is told of it
+
+#: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
+FACTS = text(f"""
+SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id,
+    b.hold_until, {restore_hold.HOLDS} AS is_restored,
+    (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}) AS going,
+    (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}
+     AND o.sending_number_id = b.sending_number_id) AS going_from_number
+FROM broadcasts b WHERE b.id = :broadcast_id AND b.state IN {literals(GOING)}
+""")
+
+#: What remains of a phase, and how much of it left lately.
+PHASE = text(f"""
+SELECT count(*) FILTER (WHERE state IN {literals(REMAINING)}) AS remaining,
+       count(*) FILTER (WHERE state = '{MessageState.UNCERTAIN}') AS uncertain,
+       count(*) FILTER (WHERE attempt_started_at > :since) AS started_lately
+FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND is_second = :is_second
+""")
+
+#: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back.
+CLAIMABLE = text(f"""
+WITH now AS (SELECT EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}) AS claimable)
+SELECT now.claimable,
+    CASE WHEN NOT now.claimable THEN
+        (SELECT min(m.not_before) FROM outgoing_messages m
+         WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
+           AND m.not_before > :now AND NOT {held("m.recipient_phone_number")}) END AS first_not_before,
+    (SELECT count(*) FROM outgoing_messages m
+     WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
+       AND {held("m.recipient_phone_number")}) AS held_back
+FROM now
+""")
+
+#: How far off the next slot of each limit is, and how long it holds everybody back, in seconds: by the clock that the
+#: slots are given out by.
+SLOTS = text("""
+SELECT key, extract(epoch FROM greatest(next_at, clock_timestamp()) - clock_timestamp())::float8 AS next_in,
+       extract(epoch FROM greatest(held_until, clock_timestamp()) - clock_timestamp())::float8 AS held_for,
+       failures, extract(epoch FROM clock_timestamp() - failing_since)::float8 AS failing_for
+FROM pace WHERE key = ANY(:keys)
+""")
+
+
+class WaitReason(StrEnum):
+    """Why nothing leaves, or not as fast as it might."""
+
+    RESTORE = "restore"  # the database was restored, and is not compared with the carriers yet
+    HOLD = "hold"  # it can be called back
+    QUIET_HOURS = "quiet_hours"
+    CARRIER_ERRORS = "carrier_errors"
+    CARRIER_LIMIT = "carrier_limit"  # the carrier has said that its limit is used up
+    PACE = "pace"  # the next slot is some time off
+    TRY_AGAIN = "try_again"  # all that remains was turned away for now
+    REVIEW = "review"  # all that remains waits until a person has decided whether it was an opt-out
+    ANSWERS = "answers"  # all have left, and of some nobody knows yet
+
+
+#: Nobody can tell when it goes on: that is up to a person.
+OPEN_END = (WaitReason.RESTORE, WaitReason.REVIEW)
+
+
+class PaceLimit(Struct, frozen=True, kw_only=True):
+    """The limit that decides: the sending number's rate, or a window of the carrier's."""
+
+    #: `missive` for a window of Missive's; null for the sending number's rate.
+    carrier: str | None
+    messages: float
+    seconds: float
+
+    @property
+    def a_minute(self) -> float:
+        """How many messages a minute it allows."""
+        return self.messages * 60 / self.seconds
+
+
+class Going(Struct, frozen=True, kw_only=True):
+    """How a phase goes on now."""
+
+    remaining: int
+    #: Messages that began to leave in the last minute.
+    started_lately: int
+    #: Whom the texts go through.
+    carrier: str
+    limit: PaceLimit
+    #: Broadcasts that send under that limit now, this one included.
+    shared_by: int
+    waits_for: WaitReason | None
+    #: When it goes on; null where nobody can tell, or it does not wait.
+    until: Moment | None
+    #: Since when the carrier answers with errors.
+    since: Moment | None
+    #: When the last message is likely to leave; null where nothing remains, or nobody can tell.
+    expected_end: Moment | None
+    #: How many messages the reason is about, where it is not about all that remain.
+    about: int = 0
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What it is worth to be told of at once: times in steps, since they are measured anew at each look."""
+        until = self.until and round(self.until.timestamp() / LONG)
+        since = self.since and round(self.since.timestamp() / 60)
+        return self.waits_for, until, since, self.started_lately > 0
+
+
+class Pace(Struct, kw_only=True):
+    """How a broadcast goes on now; null where it does not send."""
+
+    broadcast_id: int
+    state: BroadcastState
+    now: Going | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """A broadcast that sends, and who shares its pace."""
+
+    is_second: bool
+    sending_number_id: int
+    hold_until: datetime | None
+    is_restored: bool
+    going: int
+    going_from_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What remains of a phase."""
+
+    remaining: int
+    uncertain: int
+    started_lately: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimable:
+    """Whether something may be claimed now."""
+
+    claimable: bool
+    first_not_before: datetime | None
+    held_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A limit as it stands, in seconds from now."""
+
+    key: str
+    next_in: float
+    held_for: float
+    failures: int
+    failing_for: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why it waits."""
+
+    reason: WaitReason
+    until: datetime | None = None
+    since: datetime | None = None
+    about: int = 0
+    #: The limit whose slot is waited for.
+    key: str = ""
+
+
+async def read(connection: Connection, broadcast_id: int, settings: Settings, now: datetime) -> Going | None:
+    """Return how a broadcast goes on at `now`; None where it does not send."""
+    facts = first_row(await connection.execute(FACTS, {"broadcast_id": broadcast_id}), _Facts)
+    if facts is None:
+        return None
+    which = {"broadcast_id": broadcast_id, "is_second": facts.is_second}
+    phase = first_row(await connection.execute(PHASE, {**which, "since": now - LATELY}), Phase)
+    claimable = first_row(await connection.execute(CLAIMABLE, {**which, "now": now}), Claimable)
+    assert phase is not None  # it counts
+    assert claimable is not None
+    limits = rate.limits(settings, facts.sending_number_id)
+    keys = [limit.key for limit in limits]
+    slots = all_rows(await connection.execute(SLOTS, {"keys": keys}), Slot)
+    quiet = quiet_until(now, settings.quiet, settings.zone)
+    wait = why(phase, claimable, slots, quiet, now, hold=facts.hold_until, is_restored=facts.is_restored)
+    sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
+    decides = _deciding(limits, sharing, wait)
+    return Going(
+        remaining=phase.remaining,
+        started_lately=phase.started_lately,
+        carrier=settings.carrier,
+        limit=_named(decides, settings.carrier, settings.send_rate),
+        shared_by=sharing[decides.key],
+        waits_for=wait.reason if wait else None,
+        until=wait.until if wait else None,
+        since=wait.since if wait else None,
+        about=wait.about if wait else 0,
+        expected_end=_expected_end(phase, decides.interval * sharing[decides.key], wait, settings, now),
+    )
+
+
+def why(
+    phase: Phase,
+    claimable: Claimable,
+    slots: Sequence[Slot],
+    quiet: datetime | None,
+    now: datetime,
+    *,
+    hold: datetime | None = None,
+    is_restored: bool = False,
+) -> Wait | None:
+    """Return why a phase waits at `now`: of several reasons that which lasts whatever becomes of the others. Pure."""
+    if not phase.remaining:
+        return Wait(reason=WaitReason.ANSWERS, about=phase.uncertain) if phase.uncertain else None
+    if is_restored:
+        return Wait(reason=WaitReason.RESTORE)
+    if quiet is not None:
+        return Wait(reason=WaitReason.QUIET_HOURS, until=quiet)
+    if hold is not None and hold > now:
+        return Wait(reason=WaitReason.HOLD, until=hold)
+    held = max(slots, key=lambda slot: slot.held_for, default=None)
+    failing = max(slots, key=lambda slot: slot.failures, default=None)
+    if failing is not None and (failing.failures > 1 or (failing.failures and failing.held_for > LONG)):
+        since = now - timedelta(seconds=failing.failing_for or 0)
+        until = now + timedelta(seconds=failing.held_for) if failing.held_for else None
+        return Wait(reason=WaitReason.CARRIER_ERRORS, until=until, since=since)
+    if held is not None and held.held_for > LONG:
+        return Wait(reason=WaitReason.CARRIER_LIMIT, until=now + timedelta(seconds=held.held_for))
+    if not claimable.claimable and claimable.first_not_before is not None:
+        return Wait(reason=WaitReason.TRY_AGAIN, until=claimable.first_not_before)
+    if not claimable.claimable and claimable.held_back == phase.remaining:
+        return Wait(reason=WaitReason.REVIEW, about=claimable.held_back)
+    slowest = max(slots, key=lambda slot: slot.next_in, default=None)
+    if slowest is not None and slowest.next_in > LONG:
+        return Wait(reason=WaitReason.PACE, until=now + timedelta(seconds=slowest.next_in), key=slowest.key)
+    return None
+
+
+def _deciding(limits: Sequence[Limit], sharing: dict[str, int], wait: Wait | None) -> Limit:
+    """Return the limit that decides: the one whose slot is waited for, or else the slowest for one of those who share.
+
+    The sending number's comes first: it is everybody's own.
+    """
+    spaced = [limit for limit in limits if limit.interval]
+    awaited = [limit for limit in spaced if wait is not None and limit.key == wait.key]
+    return awaited[0] if awaited else max(spaced, key=lambda limit: round(limit.share * sharing[limit.key], 6))
+
+
+def _named(limit: Limit, carrier: str, send_rate: float) -> PaceLimit:
+    if limit.window is None:
+        return PaceLimit(carrier=None, messages=send_rate, seconds=1)
+    return PaceLimit(carrier=carrier, messages=limit.window.requests, seconds=limit.window.seconds)
+
+
+def _expected_end(
+    phase: Phase, spacing: float, wait: Wait | None, settings: Settings, now: datetime
+) -> datetime | None:
+    work = timedelta(seconds=min(phase.remaining * spacing, LONGEST.total_seconds()))
+    if not phase.remaining or work == LONGEST or (wait is not None and wait.reason in OPEN_END):
+        return None
+    begins = wait.until if wait is not None and wait.until is not None else now
+    return pace.ends_at(begins, work, settings.quiet, settings.zone)

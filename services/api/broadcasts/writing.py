@@ -1,0 +1,88 @@
+"""Writing a broadcast and changing it, in a transaction that is given: the HTTP API and the pages do the same."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from msgspec import UNSET
+
+from libs.common.broadcasts import making, repository
+from libs.common.database import Connection
+from libs.common.domain import broadcast, message_bodies
+from libs.common.domain import events as e
+from libs.common.settings import Settings
+from services.api.broadcasts import queries, wishes
+from services.api.http import versions
+from services.api.http.problems import InvalidFields
+from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
+
+
+async def create(connection: Connection, wish: NewBroadcast, settings: Settings, now: datetime) -> Broadcast:
+    """Schedule a broadcast and return it. Raise InvalidFields."""
+    await wishes.check(connection, wish, now, settings.own_numbers)
+    number = settings.from_number if wish.from_number is UNSET else wish.from_number
+    event = e.BroadcastScheduled(
+        broadcast_id=await making.new_id(connection),
+        run_at=wishes.in_utc(wish.run_at),
+        first_message=message_bodies.checked(wish.first_message),
+        second_message=_follow_up(wish.second_message),
+        second_delay=settings.second_delay if wish.second_delay is UNSET else wish.second_delay,
+        segments=wishes.shares(wish.segments),
+        max_recipients=wish.max_recipients,
+        sending_number_id=await wishes.number_id(connection, number),
+        recurring=wish.recurring,
+        week=wishes.week(wish.week),
+    )
+    await making.create(connection, event, now)
+    return await queries.one(connection, event.broadcast_id, settings.zone)
+
+
+async def change(
+    connection: Connection,
+    broadcast_id: int,
+    changes: BroadcastChanges,
+    settings: Settings,
+    now: datetime,
+    *,
+    wanted: frozenset[str] | None,
+) -> Broadcast:
+    """Change a scheduled broadcast and return it. Raise Conflict, Changed, InvalidFields, NotFound.
+
+    `wanted` are the versions that may be changed (`versions.tag`); None if any may.
+    """
+    before = await repository.load(connection, broadcast_id)  # nobody else changes it until we are done
+    versions.check(wanted, await queries.one(connection, broadcast_id, settings.zone))
+    broadcast.edit(before, broadcast.unchanged(before))
+    await wishes.check(connection, changes, now, settings.own_numbers)
+    edited = broadcast.unchanged(before)
+    if changes.first_message is not UNSET:
+        edited = replace(edited, first_message=message_bodies.checked(changes.first_message))
+    if changes.second_message is not UNSET:
+        edited = replace(edited, second_message=_follow_up(changes.second_message))
+    for name in ("second_delay", "max_recipients", "recurring"):
+        if (value := getattr(changes, name)) is not UNSET:
+            edited = replace(edited, **{name: value})
+    edited = replace(edited, week=_week(changes, edited))
+    if changes.run_at is not UNSET:
+        edited = replace(edited, run_at=wishes.in_utc(changes.run_at))
+    if changes.segments is not UNSET:
+        edited = replace(edited, segments=wishes.shares(changes.segments))
+    if changes.from_number is not UNSET:
+        edited = replace(edited, sending_number_id=await wishes.number_id(connection, changes.from_number))
+    await repository.save(connection, before, broadcast.edit(before, edited), now)
+    if edited.run_at != before.run_at:
+        await making.plan_making(connection, broadcast_id, edited.run_at, now)
+    return await queries.one(connection, broadcast_id, settings.zone)
+
+
+def _follow_up(body: str | None) -> str | None:
+    """Return the second message as it is kept; None where there is to be none."""
+    return None if body is None else message_bodies.checked(body)
+
+
+def _week(changes: BroadcastChanges, edited: e.BroadcastEdited) -> tuple[str, ...]:
+    """Return the times of the weekdays after some changes; none where it does not repeat. Raise InvalidFields."""
+    if changes.week is UNSET:
+        return edited.week if edited.recurring else ()
+    if changes.week is not None and not edited.recurring:
+        raise InvalidFields(("week", wishes.REPEATS))
+    return wishes.week(changes.week)

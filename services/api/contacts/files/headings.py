@@ -1,0 +1,204 @@
+"""Which column is what.
+
+Headings are understood in the forms that spreadsheets and other systems have, in English, Spanish and French: case,
+accents, spaces and punctuation do not count.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from libs.common import phone_numbers
+from services.api.contacts.files import consent_columns
+from services.api.contacts.files.consent_columns import Polarity, words
+from services.api.contacts.files.outcome import UnreadableFile
+
+SHOWN = 60  # characters of a heading
+MOST = 100  # headings that are named
+
+NUMBERS = words("""
+    phonenumber phone phoneno phonenum phonenr mobile mobilephone mobilenumber mobilephonenumber mobileno mobilenum cell
+    cellphone cellnumber cellphonenumber cellno cellular telephone telephonenumber telephoneno tel telno telnumber
+    smsnumber smsphone smsphonenumber textnumber e164 msisdn primaryphone primaryphonenumber contactnumber contactphone
+    telefono numerodetelefono numerotelefono telefonomovil numerodetelefonomovil movil celular numerocelular
+    numerodecelular telefonocelular telefonoprincipal numerodetelephone numerotelephone telephoneportable
+    telephonemobile portable numeroportable numerodeportable numerodemobile numerodetelephoneportable
+""")
+NAMES = words("name fullname contactname nombre nombrecompleto nom nomcomplet")
+TAGS = words("tags tag labels label etiquetas etiqueta etiquettes etiquette")
+
+
+class Role(StrEnum):
+    """What a column is taken for."""
+
+    NOTHING = ""
+    NUMBER = "number"
+    NAME = "name"
+    TAGS = "tags"
+    OUT = "out"
+    IN = "in"
+    STATUS = "status"
+
+
+#: What a yes means in a column that tells about consent.
+POLARITIES = {Role.OUT: Polarity.OUT, Role.IN: Polarity.IN, Role.STATUS: Polarity.STATUS}
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A column that tells whether somebody may be texted."""
+
+    place: int
+    heading: str
+    polarity: Polarity
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a line things are."""
+
+    count: int
+    phone_number: int
+    name: int | None
+    tags: int | None
+    consents: tuple[Consent, ...]
+    #: Columns in which a plain no counts all the same, whatever they are about.
+    others: tuple[int, ...]
+    #: Headings of the columns that are not read.
+    passed_over: tuple[str, ...]
+
+
+def plain(heading: str) -> str:
+    """Return the letters and digits of a heading, without case and accents."""
+    decomposed = unicodedata.normalize("NFKD", heading).casefold()
+    return "".join(character for character in decomposed if character.isalnum())
+
+
+def has_number(cells: Sequence[str]) -> bool:
+    """Whether one of some headings is that of the phone numbers."""
+    return any(plain(cell) in NUMBERS for cell in cells)
+
+
+def read(cells: Sequence[str]) -> Columns:
+    """Return which column is what. Raise UnreadableFile."""
+    # Columns without a name behind the last one that has one are none: what is in them is too much for its line.
+    cells = list(cells)
+    while cells and not cells[-1].strip():
+        cells.pop()
+    headings = [plain(cell) for cell in cells]
+    shown = [shorten(cell) for cell in cells]
+    twice = [shown[place] for place, each in enumerate(headings) if each and each in headings[:place]]
+    if twice:
+        raise UnreadableFile("file", f'the column "{twice[0]}" is there more than once: leave one of them')
+    number = _number(cells, headings, shown)
+    name, tags = _only(headings, shown, NAMES, "name"), _only(headings, shown, TAGS, "tags")
+    consents = [
+        Consent(place, shown[place], polarity)
+        for place, each in enumerate(headings)
+        if place not in (number, name, tags) and (polarity := consent_columns.polarity(each)) is not None
+    ]
+    read_ones = {number, name, tags, *(consent.place for consent in consents)}
+    return Columns(
+        count=len(cells),
+        phone_number=number,
+        name=name,
+        tags=tags,
+        consents=tuple(consents),
+        others=tuple(
+            place
+            for place, each in enumerate(headings)
+            if place not in read_ones and not consent_columns.is_of_other_ways(each)
+        ),
+        passed_over=tuple(
+            shown[place] or f"column {place + 1}" for place in range(len(cells)) if place not in read_ones
+        )[:MOST],
+    )
+
+
+def guess(cells: Sequence[str]) -> list[Role]:
+    """Return what each column is, as far as its heading says so."""
+    return [_role(plain(cell)) for cell in cells]
+
+
+def chosen(cells: Sequence[str], roles: Sequence[Role]) -> Columns:
+    """Return which column is what where a person has said so. Raise UnreadableFile.
+
+    A column whose heading tells about consent is one, whatever was said: a no is never passed over.
+    """
+    found = [
+        guessed if guessed in POLARITIES else roles[place] if place < len(roles) else Role.NOTHING
+        for place, guessed in enumerate(guess(cells))
+    ]
+    shown = [shorten(cell) or f"column {place + 1}" for place, cell in enumerate(cells)]
+    for role, what in ((Role.NUMBER, "phone number"), (Role.NAME, "name"), (Role.TAGS, "tags")):
+        if found.count(role) > 1:
+            raise UnreadableFile("file", f"more than one column is chosen for the {what}")
+    if Role.NUMBER not in found:
+        raise UnreadableFile("phone_number", "no column is chosen for the phone number")
+    return Columns(
+        count=len(cells),
+        phone_number=found.index(Role.NUMBER),
+        name=found.index(Role.NAME) if Role.NAME in found else None,
+        tags=found.index(Role.TAGS) if Role.TAGS in found else None,
+        consents=tuple(
+            Consent(place, shown[place], POLARITIES[role]) for place, role in enumerate(found) if role in POLARITIES
+        ),
+        others=tuple(
+            place
+            for place, role in enumerate(found)
+            if role is Role.NOTHING and not consent_columns.is_of_other_ways(plain(cells[place]))
+        ),
+        passed_over=tuple(shown[place] for place, role in enumerate(found) if role is Role.NOTHING)[:MOST],
+    )
+
+
+def _role(heading: str) -> Role:
+    for role, known in ((Role.NUMBER, NUMBERS), (Role.NAME, NAMES), (Role.TAGS, TAGS)):
+        if heading in known:
+            return role
+    polarity = consent_columns.polarity(heading)
+    return next((role for role, each in POLARITIES.items() if each is polarity), Role.NOTHING)
+
+
+def shorten(cell: str) -> str:
+    """Return a heading as the answer names it: its beginning, on one line, without what is shown by nothing."""
+    visible = "".join(c if c.isprintable() else " " for c in cell)
+    return re.sub(r" +", " ", visible).strip()[:SHOWN]
+
+
+def _number(cells: Sequence[str], headings: list[str], shown: list[str]) -> int:
+    if "phonenumber" in headings:  # what the documentation calls it comes before other names
+        return headings.index("phonenumber")
+    found = _only(headings, shown, NUMBERS, "phone number", "phone_number")
+    if found is not None:
+        return found
+    if any(map(_is_number, cells)):
+        raise UnreadableFile(
+            "phone_number",
+            "the first line is a contact: put a line above it that names the columns, phone_number,name,tags",
+        )
+    listed = ", ".join(f'"{each}"' for each in shown if each)[:1000] or "none"
+    raise UnreadableFile(
+        "phone_number",
+        "the first line must name the columns, phone_number (or Phone, Mobile, Cell, Teléfono, Téléphone) among them; "
+        f"it has: {listed}",
+    )
+
+
+def _only(headings: list[str], shown: list[str], known: frozenset[str], what: str, field: str = "file") -> int | None:
+    """Return the place of the only column of a kind. Raise UnreadableFile if there are several."""
+    places = [place for place, each in enumerate(headings) if each in known]
+    if len(places) > 1:
+        listed = ", ".join(f'"{shown[place]}"' for place in places)
+        raise UnreadableFile(field, f"more than one column may hold the {what}: {listed}; leave one of them")
+    return places[0] if places else None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        phone_numbers.valid(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""What comes of reading a file: people, lines that cannot be taken, or a file that cannot be read."""
+
+from dataclasses import dataclass, field
+
+
+class UnreadableFile(Exception):
+    """A file is none that can be read, or does not say what is needed."""
+
+    def __init__(self, field_name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field_name
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, as one line or several describe them."""
+
+    phone_number: str
+    name: str
+    tags: tuple[str, ...]
+    #: The file says that they want nothing.
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that cannot be taken, and why. The reason never holds what is in the line."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was read of a file."""
+
+    #: Distinct numbers.
+    people: int = 0
+    #: The first of the lines that cannot be taken, and how many there are.
+    rejected: list[Rejected] = field(default_factory=list)
+    rejected_count: int = 0
+    #: Headings of the columns that were not read.
+    passed_over: list[str] = field(default_factory=list)

@@ -1,0 +1,194 @@
+"""Contacts as staff see them, and what is stored about one of them: reading, changing, forgetting."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import msgspec
+from sqlalchemy import TextClause, text
+
+from libs.common.broadcasts.suppression import opted_out
+from libs.common.carriers.error_codes import classify
+from libs.common.database import Connection, all_rows, first_row, one_row
+from libs.common.errors import NotFound
+from services.api.contacts.files.outcome import Person
+from services.api.schemas import Contact, Unreachable
+
+_SELECT = f"""
+SELECT c.id, c.phone_number, c.name, c.tags, c.created_at, c.erased_at,
+       {opted_out("c.phone_number")} AS opted_out,
+       u.code AS unreachable_code, u.since AS unreachable_since
+FROM contacts c LEFT JOIN unreachable_numbers u ON u.phone_number = c.phone_number AND u.cleared_at IS NULL
+"""
+
+#: One contact.
+ONE = text(f"{_SELECT} WHERE c.id = :id")
+
+#: What narrows a list of contacts down.
+NARROWED = {
+    "phone_number": "c.phone_number = :phone_number",
+    "tag": "c.tags @> ARRAY[CAST(:tag AS text)]",
+    "words": "to_tsvector('simple', c.name) @@ to_tsquery('simple', :words)",
+    # An array, which is read first: a join may be planned as a walk through all contacts who are reachable.
+    "unreachable": "c.id = ANY (ARRAY(SELECT n.contact_id FROM unreachable_numbers n WHERE n.cleared_at IS NULL))",
+    "reachable": "u.phone_number IS NULL",
+}
+
+
+@cache
+def page_of(*narrowed: str) -> TextClause:
+    """Return the statement for a page of contacts that were not erased, narrowed down by some of `NARROWED`.
+
+    It has no condition that is not asked for: one that a null would lift is planned for any value, and the whole table
+    is read.
+    """
+    conditions = ("c.id > :after", "c.erased_at IS NULL", *(NARROWED[name] for name in narrowed))
+    return text(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY c.id LIMIT :limit")
+
+
+#: Changes what is not null here; no row where the contact was erased since it was read.
+CHANGE = text("""
+UPDATE contacts SET name = coalesce(CAST(:name AS text), name), tags = coalesce(CAST(:tags AS text[]), tags)
+WHERE id = :id AND erased_at IS NULL AND name = :seen_name AND tags = CAST(:seen_tags AS text[])
+""")
+
+#: Keeps those who are contacts already as they are until the transaction ends, in the order of their numbers.
+KEEP = text("""
+SELECT count(*) FROM (
+    SELECT FROM contacts WHERE phone_number = ANY(CAST(:numbers AS text[])) ORDER BY phone_number FOR NO KEY UPDATE
+) AS known
+""")
+
+#: Merges people into the contacts, and notes what each was before and is now. In the order of their numbers:
+#: two imports never wait for each other both ways.
+MERGE = text("""
+WITH given AS (
+    SELECT phone_number, name,
+           ARRAY(SELECT DISTINCT tag FROM unnest(string_to_array(tags, ';')) AS tag ORDER BY tag) AS tags
+    FROM unnest(CAST(:numbers AS text[]), CAST(:names AS text[]), CAST(:tags AS text[])) AS g (phone_number, name, tags)
+), before AS (
+    SELECT c.id, c.name, c.tags FROM contacts c JOIN given USING (phone_number)
+), merged AS (
+    INSERT INTO contacts AS c (phone_number, name, tags)
+    SELECT phone_number, name, tags FROM given ORDER BY phone_number
+    ON CONFLICT (phone_number) DO UPDATE SET
+        name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE c.name END,
+        tags = ARRAY(SELECT DISTINCT tag FROM unnest(c.tags || excluded.tags) AS tag ORDER BY tag)
+    WHERE (excluded.name <> '' AND excluded.name <> c.name) OR NOT c.tags @> excluded.tags
+    RETURNING c.id, c.name, c.tags, xmax = 0 AS is_new
+), noted AS (
+    INSERT INTO contact_import_changes AS n (import_id, contact_id, name_before, tags_before, name_after, tags_after)
+    SELECT :import_id, m.id, b.name, b.tags, m.name, m.tags FROM merged m LEFT JOIN before b USING (id)
+    ON CONFLICT (import_id, contact_id) DO UPDATE SET
+        name_after = excluded.name_after, tags_after = excluded.tags_after
+)
+SELECT count(*) FILTER (WHERE is_new) AS imported, count(*) FILTER (WHERE NOT is_new) AS updated FROM merged
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A contact as it is stored, and what the registers say of its number."""
+
+    id: int
+    phone_number: str | None
+    name: str
+    tags: list[str]
+    created_at: datetime
+    erased_at: datetime | None
+    opted_out: bool
+    unreachable_code: str | None
+    unreachable_since: datetime | None
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Why the number is left out of every draw, if it is."""
+        if self.unreachable_code is None or self.unreachable_since is None:
+            return None
+        meaning = classify(self.unreachable_code).text
+        return Unreachable(code=self.unreachable_code, meaning=meaning, since=self.unreachable_since)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many contacts a merge has added and changed."""
+
+    imported: int
+    updated: int
+
+
+async def one(connection: Connection, contact_id: int) -> Contact:
+    """Return a contact. Raise NotFound."""
+    row = first_row(await connection.execute(ONE, {"id": contact_id}), ContactRow)
+    if row is None:
+        raise NotFound(f"there is no contact {contact_id}")
+    return _contact(row)
+
+
+async def page(
+    connection: Connection,
+    *,
+    after: int,
+    limit: int,
+    phone_number: str | None = None,
+    tag: str | None = None,
+    name: str | None = None,
+    unreachable: bool | None = None,
+) -> list[Contact]:
+    """Return the first contacts with an id above `after`; what is None narrows nothing down."""
+    words = None if name is None else beginnings(name)
+    if words == "":  # what was asked for holds no word
+        return []
+    given = {"phone_number": phone_number, "tag": tag, "words": words}
+    narrowed = [name for name, value in given.items() if value is not None]
+    if unreachable is not None:
+        narrowed.append("unreachable" if unreachable else "reachable")
+    cursor = await connection.execute(page_of(*narrowed), {"after": after, "limit": limit, **given})
+    return [_contact(row) for row in all_rows(cursor, ContactRow)]
+
+
+def beginnings(name: str) -> str:
+    """Return the search for names that have a word that begins like each word of `name`, for `to_tsquery`.
+
+    Words are quoted whole, so that they are divided as those of the names are: scripts have marks inside their words.
+    """
+    composed = unicodedata.normalize("NFC", name.replace("\0", " "))
+    words = [word for word in composed.split() if any(map(str.isalnum, word))]
+    return " & ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "':*" for word in words)
+
+
+async def change(connection: Connection, seen: Contact, name: str | None, tags: Sequence[str] | None) -> bool:
+    """Change name and tags, unless they are None; False if the contact is not as it was seen any more."""
+    cursor = await connection.execute(
+        CHANGE,
+        {
+            "id": seen.id,
+            "name": name,
+            "tags": None if tags is None else list(tags),
+            "seen_name": seen.name,
+            "seen_tags": seen.tags,
+        },
+    )
+    return cursor.rowcount > 0
+
+
+async def merge(connection: Connection, import_id: int, people: Sequence[Person]) -> Merged:
+    """Merge people into the contacts; nobody loses a name or a tag by it. What changes is noted with the import."""
+    numbers = [person.phone_number for person in people]
+    await connection.execute(KEEP, {"numbers": numbers})
+    cursor = await connection.execute(
+        MERGE,
+        {
+            "import_id": import_id,
+            "numbers": numbers,
+            "names": [person.name for person in people],
+            "tags": [";".join(person.tags) for person in people],
+        },
+    )
+    return one_row(cursor, Merged)
+
+
+def _contact(row: ContactRow) -> Contact:
+    return msgspec.convert(row, Contact, from_attributes=True)

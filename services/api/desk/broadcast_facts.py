@@ -1,0 +1,35 @@
+"""What the sentence about a broadcast needs to know, from what was read. Pure."""
+
+from libs.common.broadcasts.explanations import Kind
+from libs.common.domain.states import BroadcastState
+from services.api.broadcasts.outcomes import Outcomes
+from services.api.broadcasts.waiting import Going
+from services.api.desk.sentences import Facts, Paused, PhaseCount
+from services.api.schemas import Broadcast
+
+
+def facts(
+    broadcast: Broadcast,
+    first: Outcomes,
+    second: Outcomes,
+    going: Going | None,
+    *,
+    paused: Paused | None = None,
+) -> Facts:
+    """Return the facts of a broadcast."""
+    return Facts(
+        state=BroadcastState(broadcast.state),
+        run_at=broadcast.run_at,
+        first=_count(first),
+        second=_count(second),
+        has_follow_up=broadcast.second_message is not None,
+        second_due_at=broadcast.second_due_at,
+        pause_reason=broadcast.pause_reason,
+        paused=paused,
+        missed_reason=broadcast.missed_reason,
+        going=going,
+    )
+
+
+def _count(outcomes: Outcomes) -> PhaseCount:
+    return PhaseCount(planned=outcomes.planned, got_it=outcomes.got_it, remaining=outcomes.of(Kind.WAITING))

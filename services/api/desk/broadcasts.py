@@ -1,0 +1,155 @@
+"""Broadcasts: the list of all, and one while it runs and after."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Redirect, Stream, Template
+
+from libs.common import database
+from libs.common.database import Connection, Engine
+from libs.common.domain.cause import Cause
+from libs.common.errors import AlreadySent
+from services.api.broadcasts import outcomes, queries, reports, snapshot, staff_actions
+from services.api.broadcasts.outcomes import Outcomes
+from services.api.context import Context
+from services.api.desk import broadcast_view, live, rendering, sentences
+from services.api.http import pagination, transactions
+from services.api.http.fields import BIGGEST, Cursor, PathId
+
+AnyRequest = Request[Any, Any, Any]
+
+PAGE = 25  # broadcasts, or people, on a page
+
+
+@get("/")
+async def index(request: AnyRequest, api: NamedDependency[Context], cursor: Cursor = None) -> Template:
+    """Show all broadcasts, the newest first."""
+    before = pagination.number(cursor, BIGGEST)
+    async with database.transaction(api.engine) as connection:
+        found = await queries.page(connection, api.settings.zone, state=None, before=before, limit=PAGE + 1)
+    page = pagination.cut(found, PAGE, lambda broadcast: str(broadcast.id))
+    return rendering.page(request, api, "broadcasts.html", section="broadcasts", page=page, tags=sentences.TAGS)
+
+
+@get("/{broadcast_id:int}")
+async def show(request: AnyRequest, api: NamedDependency[Context], broadcast_id: PathId) -> Template:
+    """Show one broadcast."""
+    now = api.clock()
+    async with database.transaction(api.engine) as connection:
+        await queries.take_one_snapshot(connection)
+        seen = await snapshot.read(connection, broadcast_id, api.settings, now)
+    values = broadcast_view.values(api, seen, now)
+    return rendering.page(request, api, "broadcast.html", section="broadcasts", **values)
+
+
+@get("/{broadcast_id:int}/report.csv")
+async def report_csv(api: NamedDependency[Context], broadcast_id: PathId) -> Stream:
+    """Return what became of every message, as CSV."""
+    return await reports.spreadsheet(api, broadcast_id)
+
+
+@get("/{broadcast_id:int}/{message:str}/{key:str}")
+async def people(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    broadcast_id: PathId,
+    message: FromPath[str],
+    key: FromPath[str],
+    cursor: Cursor = None,
+) -> Template:
+    """Show the people whose first message, or follow-up, has an outcome."""
+    async with database.transaction(api.engine) as connection:
+        await queries.check_exists(connection, broadcast_id)
+        first, second = await outcomes.read(connection, broadcast_id)
+        group = {"first": first, "follow-up": second}.get(message, Outcomes()).group(key)
+        if group is None:
+            raise NotFoundException
+        found = await outcomes.recipients(
+            connection, broadcast_id, group, after=pagination.number(cursor, 0), limit=PAGE + 1
+        )
+    page = pagination.cut(found, PAGE, lambda person: str(person.contact_id))
+    return rendering.page(
+        request,
+        api,
+        "broadcast_people.html",
+        section="broadcasts",
+        broadcast_id=broadcast_id,
+        message=message,
+        group=group,
+        page=page,
+    )
+
+
+@post("/{broadcast_id:int}/pause")
+async def pause(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Pause a broadcast."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.pause, api.clock())
+
+
+@post("/{broadcast_id:int}/approve")
+async def approve(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Approve a broadcast that somebody else wrote."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.approve, api.clock())
+
+
+@post("/{broadcast_id:int}/resume")
+async def resume(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Go on with a broadcast that is paused."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.resume, api.clock())
+
+
+@post("/{broadcast_id:int}/cancel")
+async def cancel(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """End a broadcast."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.cancel, api.schedule, api.clock())
+
+
+@post("/{broadcast_id:int}/skip")
+async def skip(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Leave out a scheduled broadcast; the one after it stays."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.skip, api.schedule, api.clock())
+
+
+@post("/{broadcast_id:int}/stop-repeating")
+async def stop_repeating(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId
+) -> Redirect:
+    """Let a broadcast go out once more, and not again."""
+    return await _do(api.engine, cause, broadcast_id, staff_actions.stop_repeating, api.clock())
+
+
+@post("/{broadcast_id:int}/send-now")
+async def send_now(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Send a broadcast now that is scheduled or missed."""
+    return await _do(api.long_work, cause, broadcast_id, staff_actions.send_now, api.schedule, api.clock())
+
+
+@post("/{broadcast_id:int}/call-back")
+async def call_back(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Take a broadcast back of which nothing has left; pause it where something has: the page says who has it."""
+    try:
+        return await _do(api.long_work, cause, broadcast_id, staff_actions.call_back, api.clock())
+    except AlreadySent:
+        return await _do(api.engine, cause, broadcast_id, staff_actions.pause, api.clock())
+
+
+async def _do(
+    engine: Engine, cause: Cause, broadcast_id: int, action: Callable[..., Awaitable[None]], *arguments: object
+) -> Redirect:
+    """Do something to a broadcast in a transaction, and lead back to its page."""
+
+    async def work(connection: Connection) -> None:
+        await action(connection, broadcast_id, *arguments)
+
+    await transactions.retrying(engine, cause, work)
+    return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
+
+
+#: What can be done to a broadcast.
+LEVERS = (approve, pause, resume, cancel, skip, stop_repeating, send_now, call_back)
+
+ROUTER = Router("/broadcasts", route_handlers=[index, show, live.live, report_csv, people, *LEVERS])

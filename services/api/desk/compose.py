@@ -1,0 +1,294 @@
+"""Compose: a broadcast is written here, and changed until it goes out."""
+
+import hashlib
+import secrets
+from typing import Annotated, Any
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, QueryParameter
+from litestar.response import Redirect, Template
+from msgspec import UNSET
+
+from libs.common import database
+from libs.common.broadcasts import repository
+from libs.common.database import Connection
+from libs.common.domain import actors
+from libs.common.domain.cause import Cause
+from libs.common.domain.states import BroadcastState
+from libs.common.errors import ConcurrencyError, NotFound
+from services.api.accounts import users
+from services.api.broadcasts import queries, writing
+from services.api.context import Context
+from services.api.desk import compose_estimate, compose_form, rendering, trying
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.compose_form import Given
+from services.api.http import idempotency_keys, transactions, versions
+from services.api.http.fields import BIGGEST, PathId
+from services.api.http.problems import Changed, InvalidFields, TooManyTests
+from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
+
+AnyRequest = Request[Any, Any, Any]
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+LONGEST_TOKEN = 64  # characters
+
+#: The field of the form that a field of a broadcast is typed in, and what people call it.
+FIELDS = {
+    "run_at": ("day", _("The time")),
+    "first_message": ("first_message", _("The first message")),
+    "second_message": ("second_message", _("The follow-up")),
+    "from_number": ("from_number", _("The number")),
+    "segments": ("segments", _("The audience")),
+    "week": ("week", _("The week")),
+    "to": ("test_to", _("The number")),
+}
+
+
+@get("/")
+async def new(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    copy: Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)] = None,
+    audience: Annotated[bool, QueryParameter()] = True,  # noqa: FBT002 - a query has no positions
+) -> Template:
+    """Show an empty form, or one with the words of another broadcast and, if wished, its audience."""
+    given = compose_form.blank(api.settings, api.clock())
+    async with database.transaction(api.engine) as connection:
+        copied = None if copy is None else await queries.one(connection, copy, api.settings.zone)
+        if copied is not None:
+            given = compose_form.of_copy(copied, given, api.settings.zone, has_audience=audience)
+        return await _page(request, api, connection, given, copied=copied)
+
+
+@get("/{broadcast_id:int}")
+async def edit(request: AnyRequest, api: NamedDependency[Context], broadcast_id: PathId) -> Template | Redirect:
+    """Show the form of a scheduled broadcast; of another one a copy can be made."""
+    async with database.transaction(api.engine) as connection:
+        broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
+        if broadcast.state != BroadcastState.SCHEDULED:
+            return Redirect(f"/desk/compose?copy={broadcast_id}", status_code=303)
+        given = compose_form.of_broadcast(broadcast, api.settings.zone)
+        return await _page(request, api, connection, given, broadcast=broadcast)
+
+
+@post("/words", status_code=200)
+async def words(request: AnyRequest, api: NamedDependency[Context], data: Form) -> Template:
+    """Show what the messages cost as they stand in the form."""
+    given = compose_form.of_data(data)
+    return rendering.page(
+        request,
+        api,
+        "compose_words.html",
+        given=given,
+        words=compose_estimate.words(given),
+        price=compose_estimate.price(api),
+    )
+
+
+@post("/audience", status_code=200)
+async def audience(request: AnyRequest, api: NamedDependency[Context], data: Form) -> Template:
+    """Show who would get it, and when."""
+    given = compose_form.of_data(data)
+    async with database.transaction(api.engine) as connection:
+        values = await compose_estimate.audience(connection, api, given)
+    return rendering.page(request, api, "compose_audience.html", given=given, **values)
+
+
+@post("/")
+async def create(
+    request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
+) -> Redirect | Template:
+    """Schedule a broadcast, or save it as a draft. The same form sent twice makes one."""
+    given = compose_form.of_data(data)
+    if data.get("do") == "test":
+        return await _test(request, api, cause, given, data)
+    wish, wrong = _wish(api, given, data)
+    if wish is None:
+        return await _again(request, api, given, data, wrong=wrong)
+    token = data.get("token", "")[:LONGEST_TOKEN]
+
+    async def work(connection: Connection) -> int:
+        if not token.isascii() or not token.isalnum():
+            return (await writing.create(connection, wish, api.settings, api.clock())).id
+        key, digest = f"desk-{token}", hashlib.sha256(f"{request.user.id} {token}".encode()).digest()
+        if not await idempotency_keys.take(connection, key, digest):
+            kept = await idempotency_keys.find(connection, key)
+            if kept is None or kept.request != digest:  # forgotten just now, or not this person's
+                raise ConcurrencyError
+            return int(kept.body)
+        made = await writing.create(connection, wish, api.settings, api.clock())
+        await idempotency_keys.keep(connection, key, 303, made.id)
+        return made.id
+
+    try:
+        broadcast_id = await transactions.retrying(api.engine, cause, work)
+    except InvalidFields as error:
+        return await _again(request, api, given, data, wrong=_in_words(error))
+    return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
+
+
+@post("/{broadcast_id:int}")
+async def change(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    broadcast_id: PathId,
+    data: Form,
+) -> Redirect | Template:
+    """Change a scheduled broadcast, if it is still as it was when the form was opened; else show both versions."""
+    given = compose_form.of_data(data)
+    async with database.transaction(api.engine) as connection:
+        before = await queries.one(connection, broadcast_id, api.settings.zone)
+    if data.get("do") == "test":
+        return await _test(request, api, cause, given, data, broadcast=before)
+    wish, wrong = _wish(api, given, data)
+    if wish is None:
+        return await _again(request, api, given, data, wrong=wrong, broadcast=before)
+    wanted = frozenset({data.get("version", "")})
+
+    async def work(connection: Connection) -> None:
+        await repository.lock(connection, broadcast_id)
+        now_there = await queries.one(connection, broadcast_id, api.settings.zone)
+        changes = _changes(wish, given, compose_form.of_broadcast(now_there, api.settings.zone))
+        await writing.change(connection, broadcast_id, changes, api.settings, api.clock(), wanted=wanted)
+
+    try:
+        await transactions.retrying(api.engine, cause, work)
+    except InvalidFields as error:
+        return await _again(request, api, given, data, wrong=_in_words(error), broadcast=before)
+    except Changed:
+        return await _both(request, api, given, broadcast_id)
+    return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
+
+
+async def _test(
+    request: AnyRequest,
+    api: Context,
+    cause: Cause,
+    given: Given,
+    data: dict[str, str],
+    *,
+    broadcast: Broadcast | None = None,
+) -> Template:
+    """Have the words of the form texted to the numbers in it, and show the form again. Nothing is saved."""
+    token = data.get("token", "")[:LONGEST_TOKEN]
+
+    async def work(connection: Connection) -> None:
+        about = None if broadcast is None else broadcast.id
+        await trying.ask(connection, api, request.user, given, token, about)
+
+    try:
+        await transactions.retrying(api.engine, cause, work)
+    except InvalidFields as error:
+        return await _again(request, api, given, data, wrong=_in_words(error), broadcast=broadcast)
+    except TooManyTests:
+        wrong = {"test_to": _("That were many tests within a minute. Wait for one, and ask again.")}
+        return await _again(request, api, given, data, wrong=wrong, broadcast=broadcast)
+    # The next test is another one.
+    return await _again(request, api, given, {**data, "token": ""}, wrong={}, broadcast=broadcast)
+
+
+def _wish(api: Context, given: Given, data: dict[str, str]) -> tuple[NewBroadcast | None, dict[str, str]]:
+    """Return what is to be written, or what is wrong; neither where the form is only to be shown again."""
+    if data.get("do") not in ("schedule", "draft"):
+        return None, {}
+    return compose_form.meant(given, api.settings.zone, is_draft=data["do"] == "draft")
+
+
+def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChanges:
+    """Return what the form changes. Time and shares are shown rounded: where nobody typed they stay as they are."""
+    is_same_time = (given.day, given.clock) == (before.day, before.clock)
+    return BroadcastChanges(
+        run_at=UNSET if is_same_time else wish.run_at,
+        first_message=wish.first_message,
+        second_message=wish.second_message,
+        segments=UNSET if wish.segments and given.chosen == before.chosen else wish.segments,
+        max_recipients=wish.max_recipients,
+        second_delay=wish.second_delay,
+        from_number=UNSET if given.from_number == before.from_number else wish.from_number,
+        recurring=wish.recurring,
+        week=wish.week,
+    )
+
+
+def _in_words(error: InvalidFields) -> dict[str, str]:
+    """Return what a broadcast's fields lack, by the field of the form."""
+    found = {}
+    for name, reason in error.fields:
+        field, what = FIELDS[name.partition("[")[0]]
+        found[field] = f"{what} {reason}."
+    return found
+
+
+async def _again(
+    request: AnyRequest,
+    api: Context,
+    given: Given,
+    data: dict[str, str],
+    *,
+    wrong: dict[str, str],
+    broadcast: Broadcast | None = None,
+) -> Template:
+    """Show the form again: with what is wrong, with plain characters, or only with what it comes to."""
+    if data.get("do") == "replace":
+        given = compose_form.with_replacements(given)
+    async with database.transaction(api.engine) as connection:
+        return await _page(
+            request, api, connection, given, wrong=wrong, broadcast=broadcast, token=data.get("token"),
+            version=data.get("version"), status=422 if wrong else 200,
+        )  # fmt: skip
+
+
+async def _both(request: AnyRequest, api: Context, given: Given, broadcast_id: int) -> Template:
+    """Show the form with what somebody else has made of the broadcast meanwhile beside it."""
+    async with database.transaction(api.engine) as connection:
+        theirs = await queries.one(connection, broadcast_id, api.settings.zone)
+        author = actors.parse(theirs.author)
+        try:
+            name = author.name if author.user_id is None else (await users.one(connection, author.user_id)).name
+        except NotFound:
+            name = theirs.author
+        return await _page(
+            request, api, connection, given, broadcast=theirs, theirs=theirs, changed_by=name, status=412
+        )  # fmt: skip
+
+
+async def _page(
+    request: AnyRequest,
+    api: Context,
+    connection: Connection,
+    given: Given,
+    *,
+    wrong: dict[str, str] | None = None,
+    broadcast: Broadcast | None = None,
+    version: str | None = None,
+    token: str | None = None,
+    copied: Broadcast | None = None,
+    theirs: Broadcast | None = None,
+    changed_by: str = "",
+    status: int = 200,
+) -> Template:
+    return rendering.page(
+        request,
+        api,
+        "compose.html",
+        status=status,
+        section="broadcasts",
+        given=given,
+        wrong=wrong or {},
+        broadcast=broadcast,
+        version=version or (versions.tag(broadcast) if broadcast is not None else ""),
+        token=token or secrets.token_hex(16),
+        copied=copied,
+        theirs=theirs,
+        changed_by=changed_by,
+        words=compose_estimate.words(given),
+        own_numbers=api.settings.own_numbers,
+        **await trying.shown(connection, request.user, api.clock()),
+        **await compose_estimate.audience(connection, api, given),
+    )
+
+
+ROUTER = Router("/compose", route_handlers=[new, edit, words, audience, trying.tests, create, change])

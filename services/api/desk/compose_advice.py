@@ -1,0 +1,81 @@
+"""What a person should know before a broadcast goes out: of its words, and of its day and time. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from libs.common.domain import calendar
+from libs.common.settings import Settings
+from services.api.desk import times
+from services.api.desk.catalogue import gettext as _
+
+DAYS = 14
+
+#: Words that tell people how to get no more texts, in English and Spanish.
+OPT_OUT = re.compile(r"\b(stop|opt[ -]?out|unsubscribe|end|quit|cancel|alto|parar|basta)\b", re.IGNORECASE)
+#: Hosts that shorten links for everybody: phone companies block texts with them.
+SHORTENERS = re.compile(
+    r"(?<![\w.-])(bit\.ly|tinyurl\.com|goo\.gl|ow\.ly|is\.gd|buff\.ly|t\.co|cutt\.ly|tiny\.cc|rb\.gy|shorturl\.at|t\.ly)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A day of the calendar under the form."""
+
+    date: date
+    #: Why it is left out: "Weekend", what the holiday is called; empty for a day on which it may go.
+    off: str
+    #: Whether the broadcast goes out on it.
+    goes: bool
+    #: When, on the clock of the newsroom; empty where it does not.
+    at: str = ""
+
+
+def on_words(first: str, second: str) -> list[str]:
+    """Return what the two messages lack, or should not have."""
+    found = []
+    if first and not OPT_OUT.search(first):
+        found.append(_("The first message does not say how to opt out, such as “Reply STOP to stop.”"))
+    if short := SHORTENERS.search(f"{first}\n{second}"):
+        found.append(
+            _("Phone companies often block texts with %(host)s, which hides where a link leads. Use the whole link.")
+            % {"host": short[1].lower()}
+        )
+    return found
+
+
+def on_time(run_at: datetime, settings: Settings, now: datetime) -> list[str]:
+    """Return what is special about the day and time of a broadcast."""
+    local = run_at.astimezone(settings.zone)
+    found = []
+    if run_at <= now:
+        found.append(_("This time is over."))
+    holiday = settings.calendar.of([local.year]).get(local.date())
+    if holiday:
+        found.append(_("This day is a holiday (%(name)s). It goes out all the same.") % {"name": holiday})
+    elif local.weekday() >= calendar.SATURDAY:
+        found.append(_("This day is on a weekend. It goes out all the same."))
+    until = calendar.quiet_until(run_at, settings.quiet, settings.zone)
+    if until is not None:
+        when = times.short(until, now, settings.zone)
+        found.append(_("This is within the quiet hours: nothing is sent until %(when)s.") % {"when": when})
+    return found
+
+
+def week(run_at: datetime, settings: Settings, weekly: calendar.Week | None = None, *, recurring: bool) -> list[Day]:
+    """Return the day of a broadcast and the days after it, with why each is left out when it repeats."""
+    local = run_at.astimezone(settings.zone)
+    dates = [local.date() + timedelta(days=n) for n in range(DAYS)]
+    names = settings.calendar.of(sorted({each.year for each in dates}))
+    days = []
+    for each in dates:
+        is_first = each == local.date()
+        at = local.time() if is_first else calendar.wall_on(each, local.time(), weekly)
+        off = names.get(each, "")
+        if not off and calendar.wall_on(each, local.time(), weekly) is None:
+            off = _("Weekend") if each.weekday() >= calendar.SATURDAY else _("No time on this weekday")
+        goes = at is not None and (is_first or (recurring and not off))
+        days.append(Day(date=each, off=off, goes=goes, at=f"{at:%H:%M}" if at is not None and goes else ""))
+    return days

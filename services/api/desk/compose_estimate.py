@@ -1,0 +1,86 @@
+"""What a form of a broadcast comes to: parts, cost, who gets it and when."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from libs.common.database import Connection
+from libs.common.domain import calendar, message_parts
+from libs.common.domain.message_parts import Measure
+from services.api.broadcasts import recipients_preview, wishes
+from services.api.broadcasts.recipients_preview import Recipients
+from services.api.context import Context
+from services.api.desk import compose_advice, compose_form, numbers
+from services.api.desk.compose_form import Given
+from services.api.segments import queries as segments
+from services.api.segments.schemas import Segment
+
+MOST_SEGMENTS = 500  # that are offered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the two messages are to a carrier."""
+
+    first: Measure
+    second: Measure
+    #: What would be saved if plain characters stood in place of those that have one: parts of both messages.
+    saving: int
+    is_replaceable: bool
+    advice: list[str]
+
+
+async def audience(connection: Connection, api: Context, given: Given) -> dict[str, Any]:
+    """Return what the form says of who gets it, when, and for how much."""
+    offered: list[Segment] = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
+    names = {each.id: each.name for each in offered}
+    shares = [each for each in compose_form.shares(given) or [] if each.segment_id in names]
+    recipients = Recipients()
+    if shares and (most := compose_form.most(given)) is not None:
+        recipients = await recipients_preview.read(connection, shares, most)
+    run_at = compose_form.moment(given, api.settings.zone)
+    if run_at is not None and abs(run_at - api.clock()) > wishes.FARTHEST:
+        run_at = None  # no calendar is asked about a day that cannot be
+    part_price, measured = api.settings.price, words(given)
+    cost = None
+    if part_price is not None and recipients.gets_it.most:
+        parts = measured.first.parts + measured.second.parts
+        cost = numbers.money(message_parts.cost(part_price, parts, recipients.gets_it.most), part_price.currency)
+    return {
+        "segments": offered,
+        "names": names,
+        "recipients": recipients,
+        "cost": cost,
+        "price": price(api),
+        "run_at": run_at,
+        "time_advice": [] if run_at is None else compose_advice.on_time(run_at, api.settings, api.clock()),
+        "days": []
+        if run_at is None
+        else compose_advice.week(run_at, api.settings, _weekly(given), recurring=given.recurring),
+    }
+
+
+def _weekly(given: Given) -> calendar.Week | None:
+    found = compose_form.week(given)
+    return None if found is None else calendar.parse_week(wishes.week(found))
+
+
+def words(given: Given) -> Words:
+    """Return what the two messages of a form are to a carrier."""
+    first, second = message_parts.measure(given.first_message), message_parts.measure(given.follow_up)
+    plain = compose_form.with_replacements(given)
+    plain_parts = sum(message_parts.measure(text).parts for text in (plain.first_message, plain.follow_up))
+    return Words(
+        first=first,
+        second=second,
+        saving=first.parts + second.parts - plain_parts,
+        is_replaceable=plain != given,
+        advice=compose_advice.on_words(given.first_message, given.follow_up),
+    )
+
+
+def price(api: Context) -> Any:
+    """Return what words cost: a function of parts, for a thousand people; None where nobody has said."""
+    part_price = api.settings.price
+    if part_price is None:
+        return None
+    return lambda parts: numbers.money(message_parts.cost(part_price, parts, 1000), part_price.currency)

@@ -1,0 +1,227 @@
+"""The form of a broadcast: what was typed, and what is meant by it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET, structs
+
+from libs.common.domain import calendar, message_parts
+from libs.common.settings import Settings
+from services.api.desk.catalogue import gettext as _
+from services.api.http.fields import BIGGEST
+from services.api.schemas import Broadcast, NewBroadcast, Share, Week
+
+MORNING = time(10)  # when a broadcast goes out, unless somebody chooses another time
+LONGEST_DELAY = 24 * 60  # minutes
+MOST_RECIPIENTS = 5_000_000
+MOST_SEGMENTS = 100
+RECIPIENTS = 1000  # unless somebody chooses another number
+NO_WEEK = ("",) * calendar.DAYS_OF_WEEK
+SEGMENT, SHARE = "segment-", "share-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What stands in the form, as it was typed."""
+
+    first_message: str = ""
+    second_message: str = ""
+    has_follow_up: bool = True
+    #: Minutes.
+    delay: str = ""
+    day: str = ""
+    clock: str = ""
+    recipients: str = ""
+    from_number: str = ""
+    recurring: bool = False
+    #: The times of the weekdays from Monday on, where it repeats at times of its own.
+    week: tuple[str, ...] = NO_WEEK
+    #: Where a test goes: numbers with commas between them.
+    test_to: str = ""
+    #: The segments that are ticked, with their shares in percent; an empty one takes what the others leave.
+    chosen: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def follow_up(self) -> str:
+        """The follow-up as it would go out; empty where there is to be none, whatever was typed before."""
+        return self.second_message if self.has_follow_up else ""
+
+
+def blank(settings: Settings, now: datetime) -> Given:
+    """Return the form as it is at first: for the morning of the next working day."""
+    yesterday = now - timedelta(days=1)
+    at = calendar.at_wall_clock(yesterday.astimezone(settings.zone).date(), MORNING, settings.zone)
+    day, clock = _wall(calendar.next_run(at, now, settings.zone, settings.calendar), settings.zone)
+    return Given(
+        delay=minutes(settings.second_delay),
+        day=day,
+        clock=clock,
+        recipients=str(RECIPIENTS),
+        from_number=settings.from_number,
+    )
+
+
+def of_broadcast(broadcast: Broadcast, zone: ZoneInfo) -> Given:
+    """Return the form of a broadcast that is there."""
+    day, clock = _wall(broadcast.run_at, zone)
+    return Given(
+        first_message=broadcast.first_message,
+        second_message=broadcast.second_message or "",
+        has_follow_up=broadcast.second_message is not None,
+        delay=minutes(broadcast.second_delay),
+        day=day,
+        clock=clock,
+        recipients=str(broadcast.max_recipients),
+        from_number=broadcast.from_number,
+        recurring=broadcast.recurring,
+        week=tuple(each or "" for each in structs.astuple(broadcast.week)) if broadcast.week else NO_WEEK,
+        chosen={each.segment_id: f"{each.ratio:.10g}" for each in broadcast.segments},
+    )
+
+
+def of_copy(broadcast: Broadcast, first: Given, zone: ZoneInfo, *, has_audience: bool) -> Given:
+    """Return the form of a new broadcast with the words of another; `first` says when it goes out."""
+    copy = of_broadcast(broadcast, zone)
+    return replace(
+        copy, day=first.day, clock=copy.clock, recurring=False, week=NO_WEEK, chosen=copy.chosen if has_audience else {}
+    )
+
+
+def of_data(data: Mapping[str, str]) -> Given:
+    """Return what a browser sent. It ends lines with CR and LF, which phones and the carrier's count do not."""
+    chosen = {}
+    for name in data:
+        number = name.removeprefix(SEGMENT)
+        if name.startswith(SEGMENT) and number.isascii() and number.isdigit() and 0 < int(number[:19]) <= BIGGEST:
+            chosen[int(number[:19])] = data.get(SHARE + number, "").strip()
+
+    def text(name: str) -> str:
+        return data.get(name, "").replace("\r\n", "\n").strip()
+
+    return Given(
+        first_message=text("first_message"),
+        second_message=text("second_message"),
+        has_follow_up="no_follow_up" not in data,
+        delay=text("delay"),
+        day=text("day"),
+        clock=text("clock"),
+        recipients=text("recipients"),
+        from_number=text("from_number"),
+        recurring="recurring" in data,
+        week=tuple(text(f"at-{day}") for day in range(calendar.DAYS_OF_WEEK)),
+        test_to=text("test_to"),
+        chosen=chosen,
+    )
+
+
+def with_replacements(given: Given) -> Given:
+    """Return the form with plain characters in place of those that make a message dear, where one says the same."""
+    return replace(
+        given,
+        first_message=message_parts.replaced(given.first_message),
+        second_message=message_parts.replaced(given.second_message),
+    )
+
+
+def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast | None, dict[str, str]]:
+    """Return the broadcast that is meant, or what is wrong by field; a draft goes to nobody.
+
+    What only the database knows, and the bodies themselves, are checked where broadcasts are written (`wishes`).
+    """
+    wrong: dict[str, str] = {}
+    if not given.first_message:
+        wrong["first_message"] = _("Write the first message.")
+    if given.has_follow_up and not given.second_message:
+        wrong["second_message"] = _("Write the follow-up, or tick that there is none.")
+    delay = _number(given.delay) if given.has_follow_up else Decimal(0)
+    if delay is None or not 0 <= delay <= LONGEST_DELAY:
+        wrong["delay"] = _("Give the minutes until the follow-up, from 0 to 1,440.")
+    recipients = most(given)
+    if recipients is None:
+        wrong["recipients"] = _("Give the most people who may get it, as a whole number from 1.")
+    run_at = moment(given, zone)
+    if run_at is None:
+        wrong["day"] = _("Choose a day and a time.")
+    if week(given) is None and any(given.week):
+        wrong["week"] = _("Give a time for each weekday that it is to go out on, such as 14:30.")
+    elif any(given.week) and not given.recurring:
+        wrong["week"] = _("Tick that it goes out again, or leave the times of the weekdays empty.")
+    segments: list[Share] | None = [] if is_draft else shares(given)
+    if segments is None:
+        wrong["segments"] = _("Give shares above 0 and at most 100 percent in sum, or leave them empty for the rest.")
+    elif len(segments) > MOST_SEGMENTS:
+        wrong["segments"] = _("Choose 100 groups at most.")
+    elif not segments and not is_draft:
+        wrong["segments"] = _("Choose who gets it, or save it as a draft.")
+    if wrong or delay is None or recipients is None or run_at is None or segments is None:
+        return None, wrong
+    return NewBroadcast(
+        run_at=run_at,
+        first_message=given.first_message,
+        second_message=given.follow_up or None,
+        segments=segments,
+        max_recipients=recipients,
+        second_delay=round(delay * 60) if given.has_follow_up else UNSET,
+        from_number=given.from_number,
+        recurring=given.recurring,
+        week=week(given) if given.recurring else None,
+    ), {}
+
+
+def week(given: Given) -> Week | None:
+    """Return the times of the weekdays; None where there are none, or where one is no time."""
+    try:
+        times = [time.fromisoformat(each).strftime("%H:%M") if each else None for each in given.week]
+    except ValueError:
+        return None
+    return Week(**dict(zip(Week.__struct_fields__, times, strict=True))) if any(times) else None
+
+
+def shares(given: Given) -> list[Share] | None:
+    """Return the segments that are ticked with their shares; None if those cannot be."""
+    numbers = {segment_id: _number(typed) for segment_id, typed in given.chosen.items()}
+    if any(typed and numbers[segment_id] is None for segment_id, typed in given.chosen.items()):
+        return None
+    open_ = [segment_id for segment_id, number in numbers.items() if number is None]
+    rest = 100 - sum(number for number in numbers.values() if number is not None)
+    found = {key: float(rest / len(open_) if number is None else number) for key, number in numbers.items()}
+    if any(not 0 < ratio <= 100 for ratio in found.values()) or rest < Decimal("-0.000001"):
+        return None
+    return [Share(segment_id=key, ratio=ratio) for key, ratio in found.items()]
+
+
+def most(given: Given) -> int | None:
+    """Return how many people may get it; None if that is no number of people."""
+    number = _number(given.recipients)
+    if number is None or number != int(number) or not 1 <= number <= MOST_RECIPIENTS:
+        return None
+    return int(number)
+
+
+def moment(given: Given, zone: ZoneInfo) -> datetime | None:
+    """Return when it goes out; None if that is no day and time."""
+    try:
+        return calendar.at_wall_clock(date.fromisoformat(given.day), time.fromisoformat(given.clock), zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def minutes(seconds: int) -> str:
+    """Return seconds as minutes: "10", "0.1"."""
+    return f"{seconds / 60:.10g}"
+
+
+def _number(typed: str) -> Decimal | None:
+    try:
+        number = Decimal(typed.replace(",", "") if typed.isascii() else "")
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) <= BIGGEST else None
+
+
+def _wall(at: datetime, zone: ZoneInfo) -> tuple[str, str]:
+    local = at.astimezone(UTC).astimezone(zone)
+    return local.date().isoformat(), local.strftime("%H:%M")

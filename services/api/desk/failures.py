@@ -1,0 +1,90 @@
+"""What went wrong, as a page: what happened, what was kept, and what to do now."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+from litestar.types import ExceptionHandlersMap
+
+from services.api.context import Context
+from services.api.desk import rendering
+from services.api.desk.catalogue import gettext as _
+from services.api.http import failures, problems
+from services.api.http.problems import Unauthorized
+
+#: Status to what a person reads: title, sentence, advice.
+WORDS = {
+    400: (
+        _("This cannot be read"),
+        _("What came here is incomplete or garbled."),
+        _("Nothing was changed. Go back and try again."),
+    ),
+    403: (
+        _("Not allowed"), _("You may not do this."), _("Nothing was changed. An admin can give you the right to.")
+    ),
+    404: (_("Not found"), _("There is nothing here."), _("It may have been removed, or the address has a mistake.")),
+    409: (
+        _("That does not go any more"),
+        _("It is not in a state that allows this."),
+        _("Nothing was changed. See how it stands now."),
+    ),
+    412: (
+        _("Somebody else was quicker"),
+        _("It was changed while you had it open."),
+        _("Nothing of yours was saved yet."),
+    ),
+    422: (
+        _("There is a problem"),
+        _("Something cannot be taken as it is."),
+        _("Nothing was changed. Go back and correct it."),
+    ),
+    429: (_("Too many at once"), _("There were too many tries."), _("Wait a minute, then try again.")),
+    503: (
+        _("Not available now"),
+        _("The database is away or too busy."),
+        _("Try again in a few seconds. What you sent may have been done: look before you send it again."),
+    ),
+}  # fmt: skip
+OTHERWISE = (
+    _("Something went wrong"),
+    _("This is a fault of Broadsheet, not yours."),
+    _("Try again. If it stays so, tell whoever runs Broadsheet the time."),
+)
+
+SIGN_IN = "/desk/sign-in"
+
+
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a page's request that failed."""
+    if isinstance(error, Unauthorized):
+        return _sign_in(request)
+    problem = problems.of(error)
+    answer = failures.respond(request, error)  # it logs what is ours, and knows which words may be shown
+    detail = answer.content.get("detail") or ""
+    title, sentence, advice = WORDS.get(problem.status, OTHERWISE)
+    api: Context = request.app.state.context
+    return rendering.page(
+        request,
+        api,
+        "error.html",
+        status=problem.status,
+        title=title,
+        sentence=sentence,
+        details=[detail] if detail and problem.status < 500 else [],
+        advice=advice,
+        back=request.headers.get("referer") or "/desk",
+    )
+
+
+def _sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Lead to the form by which somebody signs in, and from there back to a page that was asked for."""
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    address = f"{SIGN_IN}?{urlencode({'then': asked})}" if request.method == "GET" else SIGN_IN
+    if request.headers.get("hx-request"):  # only a part of a page was asked for: the browser is to load another
+        return Response(None, status_code=401, headers={"HX-Redirect": SIGN_IN})
+    return Redirect(address, status_code=303)
+
+
+HANDLERS: ExceptionHandlersMap = {Exception: respond, HTTPException: respond, 404: respond, 500: respond}

@@ -1,0 +1,146 @@
+"""Settings › Notices: what somebody wants to be told of outside the desk, and by which way; an admin for everybody."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import NotFoundException
+from litestar.params import Body, FromPath
+from litestar.response import Redirect, Template
+
+from libs.common import database
+from libs.common.database import Connection
+from libs.common.domain.cause import Cause
+from libs.common.domain.notices import NoticeChannel, NoticeKind
+from libs.common.domain.roles import Permission
+from libs.common.errors import Invalid
+from services.api.accounts.users import User
+from services.api.context import Context
+from services.api.desk import rendering
+from services.api.desk.catalogue import gettext as _
+from services.api.http import transactions
+from services.api.notices import choosing, queries
+
+AnyRequest = Request[Any, Any, Any]
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+PAGE = "/desk/settings/notices"
+#: What somebody can be told of, as the page says it.
+KINDS = {
+    NoticeKind.PAUSED: _("A broadcast was paused"),
+    NoticeKind.MISSED: _("A broadcast did not go out"),
+    NoticeKind.MANY_FAILURES: _("Many texts of a broadcast fail"),
+    NoticeKind.LIKELY_OPT_OUTS: _("Somebody may have asked to be left alone"),
+    NoticeKind.FINISHED: _("A broadcast is done, with its figures"),
+}
+#: A way: its name, what its address is called, and what is said of that. A user's letters need none.
+CHANNELS = {
+    NoticeChannel.EMAIL: (_("E-mail"), _("Address"), ""),
+    NoticeChannel.MISSIVE: (
+        _("Missive"),
+        _("Conversation"),
+        _("Its link, as Missive copies it. Notices are posts in it."),
+    ),
+    NoticeChannel.WEBHOOK: (
+        _("Webhook"),
+        _("Address of a program"),
+        _("Begins with https://. Each notice is posted there, signed."),
+    ),
+}
+#: What choosing is for: me, or everybody.
+MINE, EVERYBODYS = "me", "all"
+
+
+@get("/")
+async def show(request: AnyRequest, api: NamedDependency[Context], user: NamedDependency[User]) -> Template:
+    """Show what I have chosen, and to admins what is chosen for everybody."""
+    return await _page(request, api, user)
+
+
+@post("/me/{channel:str}", status_code=200)
+async def choose(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    channel: FromPath[str],
+    data: Form,
+) -> Template | Redirect:
+    """Choose for myself."""
+    return await _choose(request, api, cause, user, whose=MINE, channel=channel, data=data)
+
+
+@post("/all/{channel:str}", status_code=200)
+async def choose_for_everybody(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    channel: FromPath[str],
+    data: Form,
+) -> Template | Redirect:
+    """Choose for the organisation."""
+    return await _choose(request, api, cause, user, whose=EVERYBODYS, channel=channel, data=data)
+
+
+async def _choose(
+    request: AnyRequest, api: Context, cause: Cause, user: User, *, whose: str, channel: str, data: Mapping[str, str]
+) -> Template | Redirect:
+    if channel not in set(NoticeChannel):
+        raise NotFoundException
+    kinds = [kind for kind in NoticeKind if data.get(f"kind-{kind}")]
+    address = data.get("address", "")
+
+    async def work(connection: Connection) -> str | None:
+        return await choosing.choose(
+            connection,
+            user.id if whose == MINE else None,
+            NoticeChannel(channel),
+            address=address,
+            kinds=kinds,
+            now=api.clock(),
+        )
+
+    form = f"{whose}-{channel}"
+    try:
+        secret = await transactions.retrying(api.engine, cause, work)
+    except Invalid as error:
+        wrong = {f"{form}-address": f"{_('This')} {error.reason}."}
+        return await _page(request, api, user, status=422, wrong=wrong, given={form: (address, kinds)})
+    if secret is not None:
+        return await _page(request, api, user, secret=secret)
+    return Redirect(f"{PAGE}#{form}", status_code=303)
+
+
+async def _page(
+    request: AnyRequest,
+    api: Context,
+    user: User,
+    *,
+    status: int = 200,
+    wrong: Mapping[str, str] | None = None,
+    given: Mapping[str, tuple[str, list[NoticeKind]]] | None = None,
+    secret: str = "",
+) -> Template:
+    async with database.transaction(api.engine) as connection:
+        chosen = {MINE: await queries.of(connection, user.id)}
+        if Permission.ADMIN in user.permissions:
+            chosen[EVERYBODYS] = await queries.of(connection, None)
+    return rendering.page(
+        request,
+        api,
+        "notices.html",
+        status=status,
+        section="settings",
+        chosen=chosen,
+        channels=CHANNELS,
+        kinds=KINDS,
+        wrong=wrong or {},
+        given=given or {},
+        secret=secret,
+    )
+
+
+ROUTER = Router("/notices", route_handlers=[show, choose, choose_for_everybody])

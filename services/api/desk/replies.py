@@ -1,0 +1,286 @@
+"""Replies: the list and the conversation beside it, and what is decided, done and answered."""
+
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Redirect, Stream, Template
+
+from libs.common import database
+from libs.common.broadcasts import reply_work, reviews
+from libs.common.database import Connection
+from libs.common.domain.cause import Cause
+from libs.common.errors import Conflict
+from services.api.accounts import users
+from services.api.accounts.users import User
+from services.api.broadcasts import queries as broadcasts
+from services.api.contacts import stories
+from services.api.context import Context
+from services.api.desk import rendering
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.reply_filters import Chosen, Query
+from services.api.http import pagination, transactions
+from services.api.http.fields import BIGGEST, Cursor, PathId
+from services.api.http.problems import InvalidFields
+from services.api.replies import answering, exporting, queries
+from services.api.replies.queries import Filters
+from services.api.segments import queries as segments
+
+AnyRequest = Request[Any, Any, Any]
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+PAGE = 25  # replies on a page
+CHOICES = 100  # broadcasts and groups that can be chosen from
+
+
+@get("/")
+async def index(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    user: NamedDependency[User],
+    only: Query = "",
+    broadcast: Query = "",
+    phase: Query = "",
+    segment: Query = "",
+    find: Query = "",
+    cursor: Cursor = None,
+) -> Template:
+    """Show what people wrote, the newest first; likely opt-outs that wait stand on top of the first page."""
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    before = pagination.number(cursor, BIGGEST)
+    async with database.transaction(api.engine) as connection:
+        page = await queries.page(connection, chosen.filters(user.id), before=before, limit=PAGE)
+        on_top = cursor is None and chosen == Chosen()
+        waiting = await queries.page(connection, Filters(waiting=True), before=BIGGEST, limit=PAGE) if on_top else None
+        return rendering.page(
+            request,
+            api,
+            "replies.html",
+            section="replies",
+            page=page,
+            waiting=waiting.items if waiting else [],
+            chosen=chosen,
+            broadcasts=await broadcasts.page(connection, api.settings.zone, state=None, before=BIGGEST, limit=CHOICES),
+            segments=await segments.page(connection, after=0, limit=CHOICES),
+        )
+
+
+@get("/export.csv")
+async def export(
+    api: NamedDependency[Context],
+    user: NamedDependency[User],
+    only: Query = "",
+    broadcast: Query = "",
+    phase: Query = "",
+    segment: Query = "",
+    find: Query = "",
+) -> Stream:
+    """Return the replies of the list as a spreadsheet, without what says who wrote."""
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    return exporting.spreadsheet(api, chosen.filters(user.id), with_numbers=False)
+
+
+@get("/export-with-numbers.csv")
+async def export_with_numbers(
+    api: NamedDependency[Context],
+    user: NamedDependency[User],
+    only: Query = "",
+    broadcast: Query = "",
+    phase: Query = "",
+    segment: Query = "",
+    find: Query = "",
+) -> Stream:
+    """Return the replies of the list as a spreadsheet, with numbers and names."""
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    return exporting.spreadsheet(api, chosen.filters(user.id), with_numbers=True)
+
+
+@get("/{reply_id:int}")
+async def show(request: AnyRequest, api: NamedDependency[Context], reply_id: PathId) -> Template:
+    """Show a reply in its conversation."""
+    return await _conversation(request, api, reply_id)
+
+
+@post("/{reply_id:int}/read")
+async def read(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+) -> Redirect:
+    """Note that the reply is read."""
+
+    async def work(connection: Connection) -> None:
+        await reviews.mark_read(connection, reply_id, user.name, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return _back()
+
+
+@post("/{reply_id:int}/opt-out")
+async def opt_out(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+) -> Redirect:
+    """Decide that whoever wrote wants no more texts."""
+    await _decide(api, cause, user, reply_id, opts_out=True)
+    return _back()
+
+
+@post("/{reply_id:int}/no-opt-out")
+async def no_opt_out(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+) -> Redirect:
+    """Decide that a likely opt-out was none."""
+    await _decide(api, cause, user, reply_id, opts_out=False)
+    return _back()
+
+
+@post("/{reply_id:int}/opt-in")
+async def opt_in(api: NamedDependency[Context], cause: NamedDependency[Cause], reply_id: PathId) -> Redirect:
+    """Let whoever wrote in again, since that is what they wrote."""
+
+    async def work(connection: Connection) -> None:
+        await reviews.opt_in(connection, reply_id, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return _back(reply_id)
+
+
+@post("/{reply_id:int}/take")
+async def take(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+) -> Redirect:
+    """Look after a reply oneself."""
+    await _assign(api, cause, user, reply_id, user.id)
+    return _back(reply_id)
+
+
+@post("/{reply_id:int}/assign")
+async def assign(
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
+    data: Form,
+) -> Redirect:
+    """Hand a reply to a colleague, or to nobody any more."""
+    to = data.get("user_id", "")
+    if to and not (to.isascii() and to.isdecimal() and 0 < int(to) <= BIGGEST):
+        raise InvalidFields(("user_id", "must be a user"))
+    await _assign(api, cause, user, reply_id, int(to) if to else None)
+    return _back(reply_id)
+
+
+@post("/{reply_id:int}/done")
+async def finish(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+) -> Redirect:
+    """Note that nothing more is to be done about a reply."""
+
+    async def work(connection: Connection) -> None:
+        await reply_work.finish(connection, reply_id, user.name, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return _back()
+
+
+@post("/{reply_id:int}/reopen")
+async def reopen(api: NamedDependency[Context], cause: NamedDependency[Cause], reply_id: PathId) -> Redirect:
+    """Note that something is to be done about a reply after all."""
+
+    async def work(connection: Connection) -> None:
+        await reply_work.reopen(connection, reply_id, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return _back(reply_id)
+
+
+@post("/{reply_id:int}/answer")
+async def answer(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
+    data: Form,
+) -> Redirect | Template:
+    """Have an answer sent; one that cannot be is shown again, with what is wrong."""
+    body = data.get("body", "").replace("\r\n", "\n")
+
+    async def work(connection: Connection) -> None:
+        await answering.answer(
+            connection, api, reply_id, body=body, by=user.name, request_id=_request_id(data.get("request_id", ""))
+        )
+
+    try:
+        await transactions.retrying(api.engine, cause, work)
+    except InvalidFields as error:
+        wrong = f"{_('The answer')} {error.fields[0][1]}."
+    except Conflict as error:
+        wrong = f"{_('Not sent:')} {error}."
+    else:
+        return _back(reply_id)
+    return await _conversation(request, api, reply_id, body=body, wrong={"body": wrong}, status=422)
+
+
+def _request_id(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        raise InvalidFields(("request_id", "is no id of a form")) from None
+
+
+async def _conversation(
+    request: AnyRequest,
+    api: Context,
+    reply_id: int,
+    *,
+    body: str = "",
+    wrong: dict[str, str] | None = None,
+    status: int = 200,
+) -> Template:
+    async with database.transaction(api.engine) as connection:
+        reply = await queries.one(connection, reply_id)
+        story = await stories.of_number(connection, reply.phone_number) if reply.phone_number else []
+        everybody = await users.everybody(connection)
+    return rendering.page(
+        request,
+        api,
+        "reply.html",
+        status=status,
+        section="replies",
+        reply=reply,
+        story=story,
+        colleagues=[each for each in everybody if each.disabled_at is None],
+        may_answer=answering.may_answer(api, reply),
+        body=body,
+        wrong=wrong or {},
+        request_id=uuid4(),
+    )
+
+
+async def _decide(api: Context, cause: Cause, user: User, reply_id: int, *, opts_out: bool) -> None:
+    async def work(connection: Connection) -> None:
+        await reviews.decide(connection, reply_id, opts_out=opts_out, by=user.name, now=api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+
+
+async def _assign(api: Context, cause: Cause, user: User, reply_id: int, to: int | None) -> None:
+    async def work(connection: Connection) -> None:
+        await reply_work.assign(connection, reply_id, to, user.name, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+
+
+def _back(reply_id: int | None = None) -> Redirect:
+    return Redirect("/desk/replies" if reply_id is None else f"/desk/replies/{reply_id}", status_code=303)
+
+
+ROUTER = Router(
+    "/replies",
+    route_handlers=[
+        index, export, export_with_numbers, show, read, opt_out, no_opt_out, opt_in, take, assign, finish, reopen,
+        answer,
+    ],
+)  # fmt: skip

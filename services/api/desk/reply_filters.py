@@ -1,0 +1,71 @@
+"""What the list of replies is narrowed down by, as it stands in the page's address."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+from urllib.parse import urlencode
+
+from litestar.params import QueryParameter
+
+from services.api.http.fields import BIGGEST, NO_NUL
+from services.api.replies.queries import Filters
+
+#: What a form sends of a field: nothing is chosen where it is empty.
+Query: TypeAlias = Annotated[str, QueryParameter(max_length=100, pattern=NO_NUL)]
+
+#: The tabs of the list.
+ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs")
+PHASES = ("first", "second")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What is chosen; what the address says wrongly is not."""
+
+    only: str = ONLY[0]
+    broadcast: int | None = None
+    #: One of `PHASES`; empty for both.
+    phase: str = ""
+    segment: int | None = None
+    find: str = ""
+
+    @classmethod
+    def read(cls, *, only: str, broadcast: str, phase: str, segment: str, find: str) -> "Chosen":
+        """Return what an address says."""
+        return cls(
+            only=only if only in ONLY else ONLY[0],
+            broadcast=_id(broadcast),
+            phase=phase if phase in PHASES else "",
+            segment=_id(segment),
+            find=find.strip(),
+        )
+
+    def filters(self, user_id: int) -> Filters:
+        """Return what the list is narrowed down by, for a user."""
+        is_mine = self.only == "mine"
+        return Filters(
+            broadcast_id=self.broadcast,
+            is_second=self.phase == "second" if self.phase else None,
+            segment_id=self.segment,
+            search=self.find or None,
+            waiting=True if self.only == "likely-opt-outs" else None,
+            unread=True if self.only == "unread" else None,
+            assigned_to=user_id if is_mine else None,
+            done=True if self.only == "done" else False if is_mine or self.only == "open" else None,
+        )
+
+    def query(self, **changes: str) -> str:
+        """Return the address's query with some of it changed."""
+        said = {
+            "only": self.only,
+            "broadcast": str(self.broadcast or ""),
+            "phase": self.phase,
+            "segment": str(self.segment or ""),
+            "find": self.find,
+        }
+        return "?" + urlencode({name: value for name, value in {**said, **changes}.items() if value})
+
+
+def _id(given: str) -> int | None:
+    if not (given.isascii() and given.isdecimal()):
+        return None
+    return int(given) if 0 < int(given) <= BIGGEST else None

@@ -1,0 +1,154 @@
+"""The one sentence at the top of a broadcast that is always true. Pure: facts in, words out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from libs.common.broadcasts import explanations
+from libs.common.domain.states import BroadcastState
+from services.api.broadcasts.waiting import Going
+from services.api.desk import times, waits
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.numbers import count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseCount:
+    """How far one message is."""
+
+    planned: int = 0
+    #: Handed to the carrier and not known to have failed.
+    got_it: int = 0
+    #: What may still be sent.
+    remaining: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A pause."""
+
+    at: datetime
+    #: Who pressed it; None where no person did.
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the sentence needs to know."""
+
+    state: str
+    run_at: datetime
+    first: PhaseCount = PhaseCount()
+    second: PhaseCount = PhaseCount()
+    has_follow_up: bool = True
+    second_due_at: datetime | None = None
+    pause_reason: str | None = None
+    paused: Paused | None = None
+    missed_reason: str | None = None
+    #: How it goes on; None where it does not send.
+    going: Going | None = None
+
+
+#: A state as a tag: the kind of its colour and shape, and its words.
+TAGS: dict[str, tuple[str, str]] = {
+    BroadcastState.SCHEDULED: ("", "Scheduled"),
+    BroadcastState.SENDING_FIRST: ("going", "Sending"),
+    BroadcastState.WAITING: ("going", "Waiting for replies"),
+    BroadcastState.SENDING_SECOND: ("going", "Sending the follow-up"),
+    BroadcastState.SYNCING: ("going", "Collecting reports"),
+    BroadcastState.COMPLETED: ("good", "Done"),
+    BroadcastState.PAUSED: ("paused", "Paused"),
+    BroadcastState.CANCELLED: ("", "Cancelled"),
+    BroadcastState.MISSED: ("care", "Did not go out"),
+}
+
+
+#: A broadcast that sends, while nothing leaves.
+HELD = ("paused", _("Held"))
+
+
+def tag(facts: Facts) -> tuple[str, str]:
+    """Return the state of a broadcast as a tag."""
+    is_held = facts.going is not None and facts.going.waits_for in waits.HOLDS
+    return HELD if is_held else TAGS[facts.state]
+
+
+def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
+    """Return what is happening, in one sentence or two."""
+    match facts.state:
+        case BroadcastState.SCHEDULED:
+            return _scheduled(facts, now, zone)
+        case BroadcastState.SENDING_FIRST:
+            doing = _("Sending the first message") if facts.has_follow_up else _("Sending")
+            return _sending(doing, facts.first, facts, now, zone)
+        case BroadcastState.WAITING:
+            if facts.second_due_at is None:
+                return _("Waiting for replies.")
+            when = times.clock(facts.second_due_at, now, zone)
+            return _("Waiting for replies until %(when)s. Then the follow-up goes to who has not replied.") % {
+                "when": when
+            }
+        case BroadcastState.SENDING_SECOND:
+            return _sending(_("Sending the follow-up"), facts.second, facts, now, zone)
+        case BroadcastState.SYNCING:
+            return _("Sent. Collecting delivery reports: %(got)s of %(planned)s have it.") % _counts(facts.first)
+        case BroadcastState.PAUSED:
+            return _paused(facts, now, zone)
+        case BroadcastState.MISSED:
+            return _("Did not go out: %(why)s.") % {"why": missed_reason(facts.missed_reason)}
+        case BroadcastState.CANCELLED:
+            if facts.first.planned:
+                return _("Cancelled. %(got)s of %(planned)s had it before.") % _counts(facts.first)
+            return _("Cancelled before anything was sent.")
+    return _done(facts)
+
+
+def missed_reason(reason: str | None) -> str:
+    """Return why a broadcast did not go out, in words."""
+    return _(explanations.missed_reason(reason))
+
+
+def pause_reason(reason: str | None) -> str:
+    """Return why a broadcast was paused, in words."""
+    return _(explanations.pause_reason(reason))
+
+
+def _paused(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
+    left = _("%(left)s still to go.") % {"left": count(facts.first.remaining + facts.second.remaining)}
+    why = pause_reason(facts.pause_reason)
+    if facts.paused is None:
+        return _("Paused: %(why)s.") % {"why": why} + f" {left}"
+    when = times.short(facts.paused.at, now, zone)
+    if facts.paused.by:
+        return _("Paused by %(who)s, %(when)s.") % {"who": facts.paused.by, "when": when} + f" {left}"
+    return _("Paused %(when)s: %(why)s.") % {"when": when, "why": why} + f" {left}"
+
+
+def _scheduled(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
+    return _("Scheduled for %(when)s.") % {"when": times.short(facts.run_at, now, zone)}
+
+
+def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: ZoneInfo) -> str:
+    going = facts.going
+    if going is not None and (held := waits.held(going, now, zone)):
+        return held
+    said = _("%(doing)s: %(got)s of %(planned)s have it") % {"doing": doing, **_counts(phase)}
+    if phase.remaining:
+        said += _(", %(left)s do not yet") % {"left": count(phase.remaining)}
+    if going is not None and going.expected_end is not None:
+        said += _(", the last about %(when)s") % {"when": times.clock(going.expected_end, now, zone)}
+    why = waits.why(going, now, zone) if going is not None else ""
+    return f"{said}. {why}" if why else f"{said}."
+
+
+def _done(facts: Facts) -> str:
+    missing = facts.first.planned - facts.first.got_it
+    if not missing:
+        return _("Done. All %(planned)s got it.") % _counts(facts.first)
+    return _("Done. %(got)s of %(planned)s got it; %(missing)s did not.") % {
+        **_counts(facts.first), "missing": count(missing),
+    }  # fmt: skip
+
+
+def _counts(phase: PhaseCount) -> dict[str, str]:
+    return {"got": count(phase.got_it), "planned": count(phase.planned)}

@@ -1,0 +1,309 @@
+"""Settings: how this Broadsheet is set, the browsers in which I am signed in, and, for admins, users and keys."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath
+from litestar.response import Redirect, Template
+
+from libs.common import database, phone_numbers
+from libs.common.database import Connection
+from libs.common.domain import calendar
+from libs.common.domain.cause import Cause
+from libs.common.domain.roles import Role, Scope
+from libs.common.errors import Conflict, Invalid
+from services.api.accounts import administration, api_keys, own_account, sessions, signing_in, users
+from services.api.accounts.routes import link
+from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
+from services.api.accounts.users import User
+from services.api.context import Context
+from services.api.desk import audit, notices, rendering
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.sign_in import too_many
+from services.api.http import transactions
+from services.api.http.fields import PathId
+from services.api.http.problems import NameTaken
+
+AnyRequest = Request[Any, Any, Any]
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+HOLIDAYS = 8  # that are shown
+
+#: Role to what it may do, in the words of the page.
+ROLES = {
+    Role.VIEWER: _("Viewer: may look"),
+    Role.EDITOR: _("Editor: may write, send, stop and decide"),
+    Role.APPROVER: _("Approver: an editor who may approve what others wrote"),
+    Role.ADMIN: _("Admin: may do everything, users and keys too"),
+}
+SCOPES = {
+    Scope.READ: _("Read"),
+    Scope.WRITE: _("Write broadcasts, people and segments"),
+    Scope.SEND: _("Send and stop"),
+    Scope.ADMIN: _("Look after users and keys"),
+}
+
+
+@get("/")
+async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Template:
+    """Show how Broadsheet is set. The settings themselves are the operator's, in the environment."""
+    today = api.clock().astimezone(api.settings.zone).date()
+    return rendering.page(
+        request,
+        api,
+        "settings.html",
+        section="settings",
+        settings=api.settings,
+        holidays=calendar.next_holidays(today, api.settings.calendar, HOLIDAYS),
+    )
+
+
+@get("/me")
+async def me(request: AnyRequest, api: NamedDependency[Context], user: NamedDependency[User]) -> Template:
+    """Show who is signed in, and where."""
+    return await _me(request, api, user, {})
+
+
+@post("/me/password")
+async def change_password(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    data: Form,
+) -> Template | Redirect:
+    """Choose another password; whoever does has to know the one before."""
+    address = request.client.host if request.client else ""
+    try:
+        await signing_in.check(api, email=user.email, password=data.get("current", ""), address=address)
+        chosen = await api.passwords.hash(data.get("password", ""))
+    except WrongPassword:
+        return await _me(request, api, user, {"current": _("This is not your password.")}, status=422)
+    except TooManyAttempts as error:
+        return await _me(request, api, user, {"current": too_many(error)}, status=429)
+    except Invalid as error:
+        return await _me(request, api, user, {"password": f"{_('This')} {error.reason}."}, status=422)
+
+    async def work(connection: Connection) -> None:
+        here = sessions.current(request)
+        await own_account.choose_password(connection, user.id, chosen, api.clock(), here=here)
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect("/desk/settings/me", status_code=303)
+
+
+@post("/me/number")
+async def change_number(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    data: Form,
+) -> Template | Redirect:
+    """Set the number that test messages go to, or clear it."""
+    typed = data.get("phone_number", "").strip()
+    try:
+        number = phone_numbers.textable(typed, api.settings.regions) if typed else None
+    except ValueError as error:
+        return await _me(request, api, user, {"phone_number": f"{_('This is')} {error}."}, status=422)
+
+    async def work(connection: Connection) -> None:
+        await own_account.change_number(connection, user.id, number, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect("/desk/settings/me", status_code=303)
+
+
+async def _me(request: AnyRequest, api: Context, user: User, wrong: dict[str, str], *, status: int = 200) -> Template:
+    async with database.transaction(api.engine) as connection:
+        found = await sessions.of_user(connection, user.id, api.clock())
+    here = sessions.current(request)
+    return rendering.page(
+        request,
+        api,
+        "me.html",
+        status=status,
+        section="settings",
+        wrong=wrong,
+        role=ROLES[user.role],
+        sessions=found,
+        here=here.hex() if here else "",
+    )
+
+
+@post("/me/sessions/{session_id:str}/end")
+async def end_session(
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    session_id: FromPath[str],
+) -> Redirect:
+    """Sign me out of one of my browsers."""
+
+    async def work(connection: Connection) -> None:
+        await administration.sign_out(connection, user.id, api.clock(), session_id=session_id)
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect("/desk/settings/me", status_code=303)
+
+
+@get("/users")
+async def people(request: AnyRequest, api: NamedDependency[Context]) -> Template:
+    """Show who may sign in."""
+    return await _users(request, api)
+
+
+@post("/users", status_code=200)
+async def invite(
+    request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
+) -> Template:
+    """Add a user; the page shows the link, once."""
+    role = data.get("role", "")
+    if role not in set(Role):
+        return await _users(request, api, status=422, wrong={"role": _("Choose what they may do.")}, given=data)
+
+    async def work(connection: Connection) -> tuple[User, str]:
+        return await administration.invite(
+            connection, email=data.get("email", ""), name=data.get("name", ""), role=Role(role), now=api.clock()
+        )
+
+    try:
+        user, token = await transactions.retrying(api.engine, cause, work)
+    except Invalid as error:
+        wrong = {error.field: f"{_('This')} {error.reason}."}
+        return await _users(request, api, status=422, wrong=wrong, given=data)
+    except NameTaken:
+        wrong = {"email": _("Somebody with this address is a user already.")}
+        return await _users(request, api, status=422, wrong=wrong, given=data)
+    return await _users(request, api, invited=user, address=link(api, token))
+
+
+@post("/users/{user_id:int}", status_code=200)
+async def change_user(
+    request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], user_id: PathId, data: Form
+) -> Template | Redirect:
+    """Change what a user may do, disable or enable one, or make another link."""
+    what, now = data.get("do", ""), api.clock()
+
+    async def work(connection: Connection) -> tuple[User, str] | None:
+        match what:
+            case "link":
+                return await administration.invite_again(connection, user_id, now)
+            case "disable" | "enable":
+                await administration.change(connection, user_id, disabled=what == "disable", now=now)
+            case _ if data.get("role", "") in set(Role):
+                await administration.change(connection, user_id, role=Role(data["role"]), now=now)
+        return None
+
+    try:
+        made = await transactions.retrying(api.engine, cause, work)
+    except Conflict as error:
+        return await _users(request, api, status=409, wrong={"users": f"{error}."})
+    if made is None:
+        return Redirect("/desk/settings/users", status_code=303)
+    return await _users(request, api, invited=made[0], address=link(api, made[1]))
+
+
+@get("/keys")
+async def keys(request: AnyRequest, api: NamedDependency[Context]) -> Template:
+    """Show the API keys."""
+    return await _keys(request, api)
+
+
+@post("/keys", status_code=200)
+async def make_key(
+    request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
+) -> Template:
+    """Make an API key; the page shows it, once."""
+    scopes = [scope for scope in Scope if data.get(f"scope-{scope}")]
+    name = " ".join(data.get("name", "").split())
+    wrong: dict[str, str] = {}
+    if not name or len(name) > 100 or not all(each.isascii() and (each.isalnum() or each in " ._-") for each in name):
+        wrong["name"] = _("Give it a name of letters, digits, spaces, dots and dashes.")
+    if not scopes:
+        wrong["scope-read"] = _("Choose what it may do.")
+    if wrong:
+        return await _keys(request, api, status=422, wrong=wrong, given=data)
+
+    async def work(connection: Connection) -> str:
+        return (await administration.create_key(connection, name=name, scopes=scopes, now=api.clock()))[1]
+
+    try:
+        secret = await transactions.retrying(api.engine, cause, work)
+    except NameTaken:
+        return await _keys(request, api, status=422, wrong={"name": _("There is a key of this name.")}, given=data)
+    return await _keys(request, api, secret=secret)
+
+
+@post("/keys/{key_id:int}/revoke")
+async def revoke_key(api: NamedDependency[Context], cause: NamedDependency[Cause], key_id: PathId) -> Redirect:
+    """Take an API key back."""
+
+    async def work(connection: Connection) -> None:
+        await administration.revoke_key(connection, key_id, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect("/desk/settings/keys", status_code=303)
+
+
+async def _users(
+    request: AnyRequest,
+    api: Context,
+    *,
+    status: int = 200,
+    wrong: dict[str, str] | None = None,
+    given: dict[str, str] | None = None,
+    invited: User | None = None,
+    address: str = "",
+) -> Template:
+    async with database.transaction(api.engine) as connection:
+        found = await users.everybody(connection)
+    return rendering.page(
+        request,
+        api,
+        "users.html",
+        status=status,
+        section="settings",
+        users=found,
+        roles=ROLES,
+        wrong=wrong or {},
+        given={"email": "", "name": "", "role": Role.EDITOR, **(given or {})},
+        invited=invited,
+        address=address,
+    )
+
+
+async def _keys(
+    request: AnyRequest,
+    api: Context,
+    *,
+    status: int = 200,
+    wrong: dict[str, str] | None = None,
+    given: dict[str, str] | None = None,
+    secret: str = "",
+) -> Template:
+    async with database.transaction(api.engine) as connection:
+        found = await api_keys.everything(connection)
+    return rendering.page(
+        request,
+        api,
+        "keys.html",
+        status=status,
+        section="settings",
+        keys=found,
+        scopes=SCOPES,
+        wrong=wrong or {},
+        given=given or {},
+        secret=secret,
+    )
+
+
+ROUTER = Router(
+    "/settings",
+    route_handlers=[
+        overview, audit.show, notices.ROUTER, me, change_number, change_password, end_session, people, invite,
+        change_user, keys, make_key, revoke_key,
+    ],
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""“Send me a test”: the words of the form on a phone, before anybody else has them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.response import Template
+
+from libs.common import database
+from libs.common.broadcasts import single_messages
+from libs.common.broadcasts.explanations import Kind
+from libs.common.database import Connection
+from services.api.accounts.users import User
+from services.api.broadcasts import asking_tests
+from services.api.broadcasts.asking_tests import Words
+from services.api.context import Context
+from services.api.desk import rendering
+from services.api.desk.compose_form import Given
+
+AnyRequest = Request[Any, Any, Any]
+
+SHOWN = 10  # tests, the newest
+SHOWN_FOR = timedelta(hours=1)
+
+
+async def ask(
+    connection: Connection, api: Context, user: User, given: Given, token: str, broadcast_id: int | None
+) -> None:
+    """Have the words of the form sent to the numbers in it. Raise InvalidFields, TooManyTests.
+
+    The same form that comes twice asks once.
+    """
+    words = Words(
+        first=given.first_message,
+        second=given.follow_up or None,
+        from_number=given.from_number or api.settings.from_number,
+        broadcast_id=broadcast_id,
+    )
+    request_id = uuid5(NAMESPACE_OID, f"{user.id} {token}")
+    await asking_tests.ask(connection, words, _numbers(given.test_to), request_id, api.settings, api.clock())
+
+
+def _numbers(typed: str) -> list[str]:
+    return [each for part in typed.replace(";", ",").split(",") if (each := part.strip())]
+
+
+async def shown(connection: Connection, user: User, now: datetime) -> dict[str, Any]:
+    """Return what a page says of the tests that a user has asked for."""
+    found = await single_messages.tests_of(connection, f"user:{user.id}", now - SHOWN_FOR, SHOWN)
+    return {"tests": found, "tests_wait": any(each.explanation.kind == Kind.WAITING for each in found)}
+
+
+@get("/tests")
+async def tests(request: AnyRequest, api: NamedDependency[Context], user: NamedDependency[User]) -> Template:
+    """Show what became of the tests that one has asked for."""
+    async with database.transaction(api.engine) as connection:
+        values = await shown(connection, user, api.clock())
+    return rendering.page(request, api, "compose_tests.html", **values)

@@ -1,0 +1,105 @@
+"""Why a broadcast waits, and how fast it goes, in words. Pure."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.api.broadcasts.waiting import Going, PaceLimit, WaitReason
+from services.api.desk import times
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.catalogue import ngettext
+from services.api.desk.numbers import count, figure
+
+#: What the carriers are called.
+CARRIERS = {"missive": "Missive", "twilio": "Twilio"}
+
+#: While these last nothing leaves.
+HOLDS = (WaitReason.RESTORE, WaitReason.HOLD, WaitReason.QUIET_HOURS)
+
+
+def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
+    """Return why nothing leaves at all, and until when; empty where something does."""
+    left = _("%(left)s still to go") % {"left": count(going.remaining)}
+    match going.waits_for:
+        case WaitReason.RESTORE:
+            held_ = _("Held: the database was restored, and is not compared with the carriers yet")
+            return f"{held_}; {left}. " + _("Ask whoever runs Broadsheet.")
+        case WaitReason.HOLD if going.until is not None:
+            said = ngettext(
+                "Goes out at %(when)s to %(num)s person. Until then it can be called back.",
+                "Goes out at %(when)s to %(num)s people. Until then it can be called back.",
+                going.remaining,
+            )
+            return said % {"when": times.to_the_second(going.until, now, zone), "num": count(going.remaining)}
+        case WaitReason.QUIET_HOURS if going.until is not None:
+            said = _("Held until %(when)s (quiet hours)") % {"when": times.short(going.until, now, zone)}
+            return f"{said}; {left}{_ends(going, now, zone)}."
+    return ""
+
+
+def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
+    """Return why it goes on slowly, or not just now, as a sentence; empty where it simply goes on."""
+    until = times.to_the_second(going.until, now, zone) if going.until is not None else ""
+    match going.waits_for:
+        case WaitReason.CARRIER_ERRORS:
+            since = times.clock(going.since, now, zone) if going.since is not None else ""
+            said = _("%(carrier)s answers with errors since %(since)s") % {
+                "carrier": CARRIERS[going.carrier], "since": since,
+            }  # fmt: skip
+            return said + (_("; the next try is at %(when)s.") % {"when": until} if until else ".")
+        case WaitReason.CARRIER_LIMIT:
+            return _("%(carrier)s has asked for a break: the next text leaves at %(when)s.") % {
+                "carrier": CARRIERS[going.carrier], "when": until,
+            }  # fmt: skip
+        case WaitReason.PACE:
+            said = _("%(limit)s: the next text leaves at %(when)s.") % {"limit": limit(going.limit), "when": until}
+            return said[:1].upper() + said[1:]
+        case WaitReason.TRY_AGAIN:
+            return _("What is left was turned away for now and is tried again at %(when)s.") % {"when": until}
+        case WaitReason.REVIEW:
+            return ngettext(
+                "%(num)s person may have asked to be left alone: somebody has to decide under Replies.",
+                "%(num)s people may have asked to be left alone: somebody has to decide under Replies.",
+                going.about,
+            ) % {"num": count(going.about)}
+        case WaitReason.ANSWERS:
+            return ngettext(
+                "All have left. Of %(num)s we do not know yet: we look it up and do not send it twice.",
+                "All have left. Of %(num)s we do not know yet: we look them up and do not send twice.",
+                going.about,
+            ) % {"num": count(going.about)}
+    return ""
+
+
+def pace(going: Going) -> str:
+    """Return how many texts left in the last minute, of how many that might, and by which limit."""
+    if not going.remaining or going.waits_for in HOLDS:
+        return ""
+    said = ngettext(
+        "%(num)s text in the last minute, of %(most)s a minute that are allowed: %(limit)s.",
+        "%(num)s texts in the last minute, of %(most)s a minute that are allowed: %(limit)s.",
+        going.started_lately,
+    ) % {
+        "num": count(going.started_lately),
+        "most": figure(going.limit.a_minute),
+        "limit": limit(going.limit),
+    }
+    if going.shared_by == 1:
+        return said
+    return said + " " + _("%(num)s broadcasts share them now.") % {"num": count(going.shared_by)}
+
+
+def limit(limit_: PaceLimit) -> str:
+    """Return a limit as people call it."""
+    if limit_.carrier is None:
+        return _("our number's limit of %(rate)s a second") % {"rate": figure(limit_.messages)}
+    return _("%(carrier)s's limit of %(messages)s in %(span)s") % {
+        "carrier": CARRIERS[limit_.carrier],
+        "messages": figure(limit_.messages),
+        "span": times.duration(limit_.seconds),
+    }
+
+
+def _ends(going: Going, now: datetime, zone: ZoneInfo) -> str:
+    if going.expected_end is None:
+        return ""
+    return _(", the last about %(when)s") % {"when": times.clock(going.expected_end, now, zone)}

@@ -1,0 +1,149 @@
+"""What the planner asks the database. Each query reads what remains, never what is done."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from libs.common.broadcasts import messages, scheduling
+from libs.common.broadcasts.suppression import held
+from libs.common.database import Connection, literals, one_row
+from libs.common.domain.broadcast import Broadcast
+from libs.common.domain.calendar import quiet_until
+from libs.common.domain.states import IN_BATCH, OPEN, BroadcastState, MessageState, Review
+from libs.common.rate_limits import rate
+from libs.common.settings import BATCHES_IN_FLIGHT, WorkerSettings
+from services.planner.phase import PhaseFacts
+
+#: A message in these states was, or may have been, handed to the carrier.
+HANDED_OVER = (MessageState.ACCEPTED, MessageState.UNCERTAIN)
+SLOT_LEAD = 4.0  # seconds before the next free slot at which a batch is due; a sender waits for one for 5 s at least
+
+#: Where the passes over the carrier's log are for a broadcast.
+PASSES = text("""
+SELECT b.twilio_paging AS next_page, s.number, s.due_at
+FROM broadcasts b LEFT JOIN syncs s ON s.broadcast_id = b.id WHERE b.id = :broadcast_id
+""")
+
+#: What remains of a phase. The count stops at what all batches in flight can take.
+PHASE = text(f"""
+SELECT
+    (SELECT count(*) FROM (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}
+                           ORDER BY {messages.CLAIM_ORDER} LIMIT :enough) AS enough) AS claimable,
+    EXISTS (SELECT FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND is_second = :is_second
+            AND state IN {literals(IN_BATCH)}) AS in_flight,
+    EXISTS (SELECT FROM replies r JOIN outgoing_messages m ON m.recipient_phone_number = r.phone_number
+            WHERE r.review = '{Review.WAITING}' AND m.broadcast_id = :broadcast_id AND m.is_second = :is_second
+              AND m.state = '{MessageState.PENDING}') AS held_back,
+    u.messages AS uncertain, u.newest AS newest_uncertain
+FROM (SELECT count(*) AS messages, max(attempt_started_at) AS newest FROM outgoing_messages
+      WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.UNCERTAIN}') AS u
+""")
+
+#: When the first of the messages that have to wait may go; one that was given back since they were counted may go now.
+FIRST_NOT_BEFORE = text(f"""
+SELECT min(greatest(m.not_before, :now)) FROM outgoing_messages m
+WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
+  AND NOT {held("m.recipient_phone_number")}
+""")
+
+#: When the last first message was sent.
+LAST_STARTED = text(f"""
+SELECT max(attempt_started_at) FROM outgoing_messages
+WHERE broadcast_id = :broadcast_id AND NOT is_second AND state IN {literals(HANDED_OVER)}
+""")
+
+#: Whether the fate of a message is still open.
+UNSETTLED = text(f"""
+SELECT EXISTS (SELECT FROM broadcast_sent_message_status s
+               WHERE s.broadcast_id = :broadcast_id AND {messages.AWAITED})
+    OR EXISTS (SELECT FROM outgoing_messages WHERE broadcast_id = :broadcast_id
+               AND state IN {literals(OPEN)})
+""")
+
+#: Messages that the carrier has and whose fate its log does not show yet.
+UNSETTLED_COUNT = text(f"""
+SELECT count(*) FROM broadcast_sent_message_status s
+WHERE s.broadcast_id = :broadcast_id AND {messages.AWAITED}
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class LogPasses:
+    """Where the passes over the carrier's log are for a broadcast."""
+
+    #: None at the log's beginning.
+    next_page: str | None
+    #: The pass that is planned or was made last; None where none was planned yet.
+    number: int | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What remains of a phase; the fields are those of `PhaseFacts`."""
+
+    claimable: int
+    in_flight: bool
+    held_back: bool
+    uncertain: int
+    newest_uncertain: datetime | None
+
+
+async def passes(connection: Connection, broadcast_id: int) -> LogPasses:
+    """Return where the passes over the carrier's log are for a broadcast."""
+    return one_row(await connection.execute(PASSES, {"broadcast_id": broadcast_id}), LogPasses)
+
+
+async def phase(connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings) -> PhaseFacts:
+    """Gather what decides the next step of the phase that a broadcast is in."""
+    assert broadcast.made_at is not None  # it sends
+    is_second = broadcast.state == BroadcastState.SENDING_SECOND
+    which = {"broadcast_id": broadcast.id, "is_second": is_second, "now": now}
+    enough = BATCHES_IN_FLIGHT * settings.batch_messages
+    remaining = one_row(await connection.execute(PHASE, {**which, "enough": enough}), Remaining)
+    waiting = None
+    if not remaining.claimable:
+        waiting = await first_not_before(connection, broadcast.id, now, is_second=is_second)
+    number = rate.number_key(broadcast.sending_number_id)
+    hold, _ = await rate.backoff(connection, [settings.carrier, number])
+    # At a message every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
+    wait = max(hold, await rate.next_slot_in(connection, number) - SLOT_LEAD)
+    held_until = max(now + timedelta(seconds=wait), broadcast.hold_until or now)
+    return PhaseFacts(
+        claimable=remaining.claimable,
+        first_not_before=waiting,
+        in_flight=remaining.in_flight,
+        held_back=remaining.held_back,
+        uncertain=remaining.uncertain,
+        newest_uncertain=remaining.newest_uncertain,
+        open_batches=await scheduling.open_batches(connection, broadcast.id, is_second=is_second),
+        made_at=broadcast.made_at,
+        quiet_until=quiet_until(now, settings.quiet, settings.zone),
+        held_until=held_until if held_until > now else None,
+    )
+
+
+async def first_not_before(
+    connection: Connection, broadcast_id: int, now: datetime, *, is_second: bool
+) -> datetime | None:
+    """Return when the first of a phase's messages that have to wait may be claimed; None if none waits."""
+    which = {"broadcast_id": broadcast_id, "is_second": is_second, "now": now}
+    at: datetime | None = (await connection.execute(FIRST_NOT_BEFORE, which)).scalar_one()
+    return at
+
+
+async def last_started(connection: Connection, broadcast_id: int) -> datetime | None:
+    """Return when the last first message of a broadcast was sent; None if none was."""
+    at: datetime | None = (await connection.execute(LAST_STARTED, {"broadcast_id": broadcast_id})).scalar_one()
+    return at
+
+
+async def is_unsettled(connection: Connection, broadcast_id: int) -> bool:
+    """Return whether it is open what became of a message of a broadcast."""
+    return bool((await connection.execute(UNSETTLED, {"broadcast_id": broadcast_id})).scalar_one())
+
+
+async def count_unsettled(connection: Connection, broadcast_id: int) -> int:
+    """Return how many messages of a broadcast the carrier has and whose fate its log does not show yet."""
+    return int((await connection.execute(UNSETTLED_COUNT, {"broadcast_id": broadcast_id})).scalar_one())

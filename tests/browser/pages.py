@@ -1,0 +1,65 @@
+"""The pages of the desk, found from page to page by their links, as people find them."""
+
+import re
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from playwright.async_api import Page
+
+SIGN_IN, INVITATION = "/desk/sign-in", "/desk/invitation/{token}"
+#: What is no page: a file, what a page follows, and the way to a provider, of which the tests have none.
+NO_PAGES = {
+    "/desk/people/import/{import_id}/progress",
+    "/desk/people/import/{import_id}/rejected.csv",
+    "/desk/segments/{segment_id}/count",
+    "/desk/broadcasts/{broadcast_id}/live",
+    "/desk/compose/tests",
+    "/desk/broadcasts/{broadcast_id}/report.csv",
+    "/desk/replies/export.csv",
+    "/desk/replies/export-with-numbers.csv",
+    "/desk/sign-in/provider",
+    "/desk/sign-in/provider/callback",
+}
+
+
+class Walk:
+    """A walk along the links of the desk, that sees each page once, behind whichever address it is."""
+
+    def __init__(self, app: Litestar, begins: list[str]) -> None:
+        """Begin at some addresses; the last one is seen first."""
+        self.pages = templates(app)
+        #: The pages that nobody has seen yet. Those for who is not signed in are none of the walk's.
+        self.left = [page for page in self.pages if page not in {SIGN_IN, INVITATION}]
+        self._to_see = begins
+
+    def next(self) -> str | None:
+        """Return the address of a page that nobody has seen; None when no link leads to one."""
+        while self.left and self._to_see:
+            address = self._to_see.pop()
+            if any(fits(address, each) for each in NO_PAGES):
+                continue
+            template = next((page for page in self.pages if fits(address, page)), None)
+            if template in self.left:
+                self.left.remove(template)
+                return address
+        return None
+
+    async def look_around(self, page: Page) -> None:
+        """Remember where the links of a page lead."""
+        links = await page.locator("a[href^='/desk']").evaluate_all("links => links.map(each => each.pathname)")
+        self._to_see += [each for each in links if isinstance(each, str)]
+
+
+def templates(app: Litestar) -> list[str]:
+    """Return the templates of the paths at which the desk has a page; those with fewer parameters come first."""
+    found = {
+        route.path_format
+        for route in app.routes
+        if isinstance(route, HTTPRoute) and "GET" in route.methods and route.path_format.startswith("/desk")
+    }
+    return sorted((path for path in found - NO_PAGES if "/assets/" not in path), key=lambda path: path.count("{"))
+
+
+def fits(path: str, template: str) -> bool:
+    """Whether an address is one of a template's."""
+    return re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) is not None

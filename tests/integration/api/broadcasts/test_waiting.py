@@ -1,0 +1,95 @@
+"""How a broadcast goes on, and what it waits for: as the planner and the sender go by it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.common import database
+from libs.common.broadcasts import restore_hold
+from libs.common.rate_limits import rate
+from services.api.broadcasts.waiting import WaitReason
+from tests.integration.api.support import Api
+
+
+@pytest.fixture
+async def broadcast(api: Api) -> int:
+    """A broadcast of three that has sent nothing yet, with limits that a sender has prepared."""
+    made = await api.made(3)
+    number = await api.value("SELECT sending_number_id FROM broadcasts WHERE id = %s", made)
+    async with database.transaction(api.engine) as connection:
+        await rate.prepare(connection, [limit.key for limit in rate.limits(api.settings, number)])
+    return made
+
+
+async def now(api: Api, broadcast: int) -> Any:
+    answer = await api.get(f"/broadcasts/{broadcast}/pace")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["now"]
+
+
+async def test_one_that_simply_sends_says_its_limit_and_its_end(api: Api, broadcast: int) -> None:
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["remaining"]) == (None, 3)
+    assert going["limit"] == {"carrier": None, "messages": 1.0, "seconds": 1.0}
+    end = datetime.fromisoformat(going["expected_end"]) - api.clock.now
+    assert timedelta(seconds=3) <= end < timedelta(seconds=4)
+
+
+async def test_two_that_share_a_number_have_half_its_pace_each(api: Api, broadcast: int) -> None:
+    await api.made(3)
+    going = await now(api, broadcast)
+    assert going["shared_by"] == 2
+    assert datetime.fromisoformat(going["expected_end"]) - api.clock.now > timedelta(seconds=6)
+
+
+async def test_quiet_hours_hold_it_until_they_end(api: Api, broadcast: int) -> None:
+    api.clock.forward(hours=12)
+    going = await now(api, broadcast)
+    assert going["waits_for"] == WaitReason.QUIET_HOURS
+    assert going["until"] == "2026-03-05T13:00:00Z"
+    assert going["expected_end"].startswith("2026-03-05T13:00:03")
+
+
+async def test_a_carrier_that_fails_is_said_with_since_when_until_it_takes_one(api: Api, broadcast: int) -> None:
+    async with database.transaction(api.engine) as connection:
+        await rate.back_off(connection, "missive", 600)
+    going = await now(api, broadcast)
+    assert going["waits_for"] == WaitReason.CARRIER_ERRORS
+    assert datetime.fromisoformat(going["since"]) <= api.clock.now
+    assert timedelta(0) < datetime.fromisoformat(going["until"]) - api.clock.now <= timedelta(seconds=600)
+    async with database.transaction(api.engine) as connection:
+        await rate.release(connection, "missive")
+    # It took one, and said that its window is used up with it.
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.CARRIER_LIMIT
+    assert (await now(api, broadcast))["since"] is None
+
+
+async def test_a_window_that_is_used_up_decides_and_is_named(api: Api, broadcast: int) -> None:
+    await api.query("UPDATE pace SET next_at = now() + interval '10 minutes' WHERE key = 'missive:900/900'")
+    going = await now(api, broadcast)
+    assert going["waits_for"] == WaitReason.PACE
+    assert going["limit"] == {"carrier": "missive", "messages": 900.0, "seconds": 900.0}
+
+
+async def test_what_waits_for_a_person_has_no_end(api: Api, broadcast: int) -> None:
+    for number in await api.column("SELECT phone_number FROM contacts"):
+        await api.query(
+            "INSERT INTO replies (provider_id, phone_number, body, received_at, review)"
+            " VALUES (%s, %s, 'please', %s, 'waiting')",
+            f"m-{number}", number, api.clock.now,
+        )  # fmt: skip
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["about"], going["expected_end"]) == (WaitReason.REVIEW, 3, None)
+
+
+async def test_a_restored_database_holds_everything(api: Api, broadcast: int) -> None:
+    async with database.transaction(api.engine) as connection:
+        await restore_hold.hold(connection, api.clock.now, api.clock.now)
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.RESTORE
+
+
+async def test_one_that_does_not_send_waits_for_nothing(api: Api, broadcast: int) -> None:
+    await api.post(f"/broadcasts/{broadcast}/pause")
+    assert await now(api, broadcast) is None
+    assert (await api.get("/broadcasts/999/pace")).status_code == 404

@@ -1,0 +1,130 @@
+"""The pages of broadcasts, as HTML: what they say adds up, and every number leads to its people."""
+
+import re
+
+from tests.integration.api.broadcasts.test_reports import halfway
+from tests.integration.api.desk.browser import Browser
+from tests.integration.api.support import Api
+
+
+def numbers(html: str, phase: str) -> dict[str, int]:
+    """The figures of who did not get it, by the address that each leads to."""
+    found = re.findall(rf'href="(/desk/broadcasts/\d+/{phase}/[a-z0-9_-]+)">([\d,]+)</a>', html)
+    return {address: int(figure.replace(",", "")) for address, figure in found}
+
+
+async def test_a_broadcast_s_page_says_how_it_stands(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = await editor.get(f"/desk/broadcasts/{broadcast}")
+    assert page.status_code == 200
+    assert "Sending the first message: 2 of 4 have it" in page.text
+
+
+async def test_every_recipient_is_in_one_row_of_who_got_it_and_the_rows_add_up(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    for phase in ("first", "follow-up"):
+        assert sum(numbers(page, phase).values()) == 4
+
+
+async def test_what_went_wrong_is_seen_first_and_the_rest_is_folded(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    refused, delivered = page.index("/first/refused-21610"), page.index("/first/delivered")
+    assert refused < page.index("<details") < delivered
+    assert "The other 2 of 4" in page
+
+
+async def test_every_number_leads_to_as_many_people(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    for phase in ("first", "follow-up"):
+        for address, figure in numbers(page, phase).items():
+            people = await editor.get(address)
+            assert people.status_code == 200
+            assert len(re.findall(r'href="/desk/people/\d+"', people.text)) == figure
+
+
+async def test_a_code_of_the_carrier_is_said_in_words(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    assert "They told the phone company to stop our texts" in page
+
+
+async def test_pausing_and_going_on_are_one_button_each(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = f"/desk/broadcasts/{broadcast}"
+    answer = await editor.submit(f"{page}/pause", page)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/desk/broadcasts/{broadcast}")
+    assert "Paused by Ana Diaz, today 10:" in (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    await editor.submit(f"{page}/resume", page)
+    assert "Sending the first message" in (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+
+
+async def test_the_history_says_who_did_what(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = f"/desk/broadcasts/{broadcast}"
+    await editor.submit(f"{page}/pause", page)
+    text = (await editor.get(page)).text
+    told = re.findall(r"<li[^>]*>([^<]*) <span", text[text.index('class="timeline"') :])
+    assert told[0] == "Ana Diaz paused it."
+    assert re.fullmatch("The program “.+” began to send it to 4 people.", told[1])
+    assert re.fullmatch("The program “.+” scheduled it for .+", told[-1])
+
+
+async def test_what_people_wrote_is_never_markup(api: Api, editor: Browser) -> None:
+    broadcast = await api.broadcast(first_message="<script>alert(1)</script>")
+    page = await editor.get(f"/desk/broadcasts/{broadcast}")
+    assert "<script>alert(1)" not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+
+
+async def test_a_page_runs_our_script_alone(api: Api, editor: Browser) -> None:
+    page = await editor.get("/desk/broadcasts")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert " style=" not in page.text
+    assert not re.search(r"<script(?![^>]* src=)|\son\w+=", page.text)
+
+
+async def test_a_broadcast_that_is_not_there_is_a_page_that_says_so(api: Api, editor: Browser) -> None:
+    page = await editor.get("/desk/broadcasts/999")
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "There is nothing here." in page.text
+
+
+async def test_the_script_and_the_style_may_be_kept_for_ever_and_need_no_key(api: Api, editor: Browser) -> None:
+    page = (await editor.get("/desk/broadcasts")).text
+    addresses = re.findall(r'(?:src|href)="(/desk/assets/[^"]+)"', page)
+    assert len(addresses) == 2
+    for address in addresses:
+        answer = await api.client.get(address, headers={"Authorization": ""})
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+
+
+async def test_who_may_only_look_cannot_pause(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = f"/desk/broadcasts/{broadcast}"
+    await api.query("UPDATE users SET role = 'viewer' WHERE id = %s", editor.user_id)
+    answer = await editor.submit(f"{page}/pause", "/desk/settings/me")
+    assert answer.status_code == 403
+    assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == "sending_first"
+
+
+async def test_nobody_sees_a_page_without_signing_in(api: Api) -> None:
+    answer = await api.client.get("/desk/broadcasts")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/desk/sign-in")
+
+
+async def test_sending_now_and_cancelling_the_rest_are_one_button_each(api: Api, editor: Browser) -> None:
+    await api.contact("east")
+    broadcast = await api.broadcast(await api.segment("east"))
+    page = f"/desk/broadcasts/{broadcast}"
+    for button, state in (("send-now", "sending_first"), ("cancel", "cancelled")):
+        answer = await editor.submit(f"{page}/{button}", page)
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+        assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == state

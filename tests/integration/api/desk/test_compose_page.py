@@ -1,0 +1,332 @@
+"""Compose over HTTP: a broadcast is written, counted, changed and copied by plain forms."""
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.common.domain.roles import Role
+from tests.integration.api.desk.browser import Browser, signed_in
+from tests.integration.api.support import NOW, Api, incoming, running, settings
+
+COMPOSE = "/desk/compose"
+
+
+def form(*segments: int, do: str = "schedule", **fields: Any) -> dict[str, Any]:
+    """What somebody types who writes a broadcast for the next day."""
+    return {
+        "do": do,
+        "first_message": "Road closed on Main Street. Reply STOP to stop.",
+        "second_message": "Did you see it?",
+        "delay": "10",
+        "day": "2026-03-05",
+        "clock": "10:00",
+        "recipients": "100",
+        "from_number": "+13135550100",
+        **{f"segment-{segment}": "1" for segment in segments},
+        **{f"share-{segment}": "" for segment in segments},
+        **fields,
+    }
+
+
+def shown(answer: httpx.Response) -> str:
+    """The words of a page, without its marks."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+async def people(api: Api, *names: str) -> int:
+    for name in names:
+        await api.contact("north", name=name)
+    return await api.segment("north")
+
+
+async def test_a_broadcast_is_scheduled_by_one_form(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north))
+    assert answer.status_code == 303, shown(answer)
+    broadcast = int(answer.headers["location"].removeprefix("/desk/broadcasts/"))
+    made = (await api.get(f"/broadcasts/{broadcast}")).json()
+    assert made["run_at_local"] == "2026-03-05T10:00:00-05:00"
+    assert (made["second_delay"], made["max_recipients"], made["recurring"]) == (600, 100, False)
+    assert [(each["segment_id"], each["ratio"]) for each in made["segments"]] == [(north, 100)]
+    assert made["author"] == f"user:{editor.user_id}"
+
+
+async def test_a_broadcast_without_a_follow_up_is_one_message_on_every_page(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, no_follow_up="1", delay="soon"))
+    assert answer.status_code == 303, shown(answer)
+    page = answer.headers["location"]
+    made = (await api.get(page.removeprefix("/desk"))).json()
+    assert (made["second_message"], made["second_delay"]) == (None, 600)
+    assert re.search(r'name="no_follow_up" value="1" checked', (await editor.get(f"{COMPOSE}/{made['id']}")).text)
+    await api.post(f"/broadcasts/{made['id']}/send-now")
+    words = shown(await editor.get(page))
+    assert "Sending: 0 of 1 have it" in words
+    assert "ollow-up" not in words
+
+
+async def test_a_test_is_texted_once_to_ones_own_phone_and_the_form_stays_as_it_was(api: Api, editor: Browser) -> None:
+    me = "/desk/settings/me"
+    assert (await editor.submit(f"{me}/number", me, phone_number="313 555 0177")).status_code == 303
+    page = (await editor.get(COMPOSE)).text
+    assert 'value="+13135550177"' in page
+    typed = form(do="test", token=hidden(page, "token"), test_to="+13135550177", day="")
+    answers = [await editor.submit(COMPOSE, COMPOSE, **typed) for _ in range(2)]
+    assert answers[0].status_code == 200, shown(answers[0])
+    assert "Not sent yet · Test: Did you see it? · +13135550177" in shown(answers[0])
+    assert "Road closed on Main Street." in answers[0].text
+    assert hidden(answers[0].text, "token") != typed["token"]
+    assert await api.value("SELECT count(*) FROM single_messages WHERE asked_by = %s", f"user:{editor.user_id}") == 2
+    assert await api.value("SELECT count(*) FROM broadcasts") == 0
+    wrong = await editor.submit(COMPOSE, COMPOSE, **form(do="test", test_to="nobody"))
+    assert (wrong.status_code, "The number is not a phone number" in shown(wrong)) == (422, True)
+
+
+async def test_a_week_of_its_own_is_typed_shown_with_what_is_left_out_and_skipped(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    week = {"recurring": "1", "at-0": "10:00", "at-3": "14:00"}
+    preview = shown(await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north, **week)))
+    assert "Fri 6 Mar No time on this weekday Left out" in preview
+    assert "Thu 12 Mar Goes out 14:00" in preview
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, **week))
+    page = answer.headers["location"]
+    assert "The next one, Mon 9 Mar, 10:00, stays." in shown(await editor.get(page))
+    assert 'name="at-3" value="14:00"' in (await editor.get(f"{COMPOSE}/{page.rpartition('/')[2]}")).text
+    await editor.submit(f"{page}/skip", page)
+    assert await api.column("SELECT state FROM broadcasts ORDER BY id") == ["cancelled", "scheduled"]
+    today = shown(await editor.get("/desk"))
+    assert "Goes out Mon 9 Mar, 10:00" in today
+    assert "Stop repeating" in today
+    wrong = await editor.submit(COMPOSE, COMPOSE, **form(north, **{**week, "at-0": "ten"}))
+    assert (wrong.status_code, "Give a time for each weekday" in shown(wrong)) == (422, True)
+
+
+async def test_a_draft_keeps_words_and_time_and_goes_to_nobody(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, do="draft"))
+    made = (await api.get(answer.headers["location"].removeprefix("/desk"))).json()
+    assert made["segments"] == []
+
+
+async def test_the_same_form_sent_twice_makes_one_broadcast(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    token = hidden((await editor.get(COMPOSE)).text, "token")
+    answers = [await editor.submit(COMPOSE, COMPOSE, **form(north, token=token)) for _ in range(2)]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert await api.value("SELECT count(*) FROM broadcasts") == 1
+
+
+async def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(
+        COMPOSE, COMPOSE, **form(first_message="", second_message="Kept", delay="soon", day="")
+    )
+    assert answer.status_code == 422
+    for field in ("first_message", "delay", "day", "segments"):
+        assert f'<a href="#{field}">' in answer.text
+        assert f'id="{field}"' in answer.text
+    assert "Kept</textarea>" in answer.text
+    assert await api.value("SELECT count(*) FROM broadcasts") == 0
+
+
+async def test_what_the_api_refuses_is_refused_in_words(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, first_message="Hi {{name}}", day="2026-03-01"))
+    assert answer.status_code == 422
+    assert "The first message holds a variable" in shown(answer)
+    assert "The time must lie in the future." in shown(answer)
+
+
+async def test_shares_that_are_left_empty_share_what_the_others_leave(api: Api, editor: Browser) -> None:
+    north, south = await people(api, "Bo"), await api.segment("south")
+    east = await api.segment("east")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, south, east, **{f"share-{north}": "50"}))
+    made = (await api.get(answer.headers["location"].removeprefix("/desk"))).json()
+    assert [each["ratio"] for each in made["segments"]] == [50, 25, 25]
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, south, **{f"share-{north}": "120"}))
+    assert answer.status_code == 422
+
+
+async def test_who_will_get_it_is_counted_and_who_is_left_out(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo", "Cy", "Di")
+    number = await api.value("SELECT phone_number FROM contacts WHERE name = 'Cy'")
+    await api.patch(f"/contacts/{await api.contact_id(number)}", {"opted_out": True})
+    answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north))
+    words = shown(answer)
+    assert "Goes to 2 people" in words
+    assert "Of 3 in the groups, so many do not get it: 1 has opted out" in words
+    assert "Cy" not in words
+    assert "Bo" in words
+    assert "<html" not in answer.text
+
+
+async def test_no_more_get_it_than_are_wanted(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo", "Cy", "Di")
+    answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north, recipients="2"))
+    assert "Goes to 2 people" in shown(answer)
+    assert "1 could, but is over what is wanted, by lot" in shown(answer)
+
+
+async def test_who_is_in_two_groups_is_counted_once_as_it_is_drawn(api: Api, editor: Browser) -> None:
+    for tags in (["north"], ["north", "east"], ["north", "east"], ["east"]):
+        await api.contact(*tags)
+    held, unreachable = await api.contact("east"), await api.contact("north", "east")
+    await api.missive(incoming(held, "please no more of this", api.clock.now))
+    await api.query(
+        "INSERT INTO unreachable_numbers (phone_number, contact_id, code, since) VALUES (%s, %s, '30005', now())",
+        unreachable, await api.contact_id(unreachable),
+    )  # fmt: skip
+    segments = await api.segment("north"), await api.segment("east")
+    words = shown(await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(*segments)))
+    assert "Goes to 4 people" in words
+    assert "2 people are in more than one of the groups" in words
+    assert "Of 6 in the groups" in words
+    assert "1 has perhaps opted out" in words
+    assert "1 has a number that takes no texts" in words
+    broadcast = await api.broadcast(*segments, max_recipients=100)
+    assert (await api.post(f"/broadcasts/{broadcast}/send-now")).status_code == 200
+    assert await api.value("SELECT recipients FROM broadcasts WHERE id = %s", broadcast) == 4
+
+
+async def test_parts_and_encoding_are_said_as_one_types(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message="“" + "a" * 80, second_message="b"))
+    words = shown(answer)
+    assert "2 parts · UCS-2" in words
+    assert "1 part · GSM-7" in words
+    assert "left double quotation mark" in words
+    assert "Saves 1 part a person." in words
+    assert "<html" not in answer.text
+
+
+async def test_plain_characters_take_the_place_of_dear_ones_where_somebody_wants_it(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(do="replace", first_message="“Sí” – más…"))
+    assert answer.status_code == 200
+    assert ">&#34;Sí&#34; - más...</textarea>" in answer.text
+    assert await api.value("SELECT count(*) FROM broadcasts") == 0
+
+
+async def test_a_line_break_of_a_browser_is_one_character(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, first_message="One\r\nTwo"))
+    made = (await api.get(answer.headers["location"].removeprefix("/desk"))).json()
+    assert made["first_message"] == "One\nTwo"
+
+
+async def test_a_holiday_a_weekend_and_the_quiet_hours_are_said(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(day="2026-07-04", clock="22:30", recurring="1"))
+    words = shown(answer)
+    assert "This day is a holiday (Independence Day)" in words
+    assert "within the quiet hours" in words
+    assert "Left out" in words
+
+
+async def test_a_text_that_does_not_say_how_to_stop_and_a_short_link_are_warned_of(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message="See https://bit.ly/x"))
+    assert "does not say how to opt out" in shown(answer)
+    assert "bit.ly" in shown(answer)
+
+
+async def test_a_scheduled_broadcast_is_changed_and_what_was_not_touched_stays(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    run_at = (NOW + timedelta(hours=2, seconds=7)).isoformat()
+    broadcast = await api.broadcast(north, run_at=run_at, second_delay=6)
+    before = (await api.get(f"/broadcasts/{broadcast}")).json()
+    page = f"{COMPOSE}/{broadcast}"
+    opened = (await editor.get(page)).text
+    same = form(
+        north, day="2026-03-04", clock="12:00", delay="0.1", version=hidden(opened, "version"), recipients="1000"
+    )
+    same[f"share-{north}"] = "100"
+    same |= {"first_message": "Changed. STOP to stop.", "second_message": before["second_message"], "recurring": "1"}
+    answer = await editor.submit(page, page, **same)
+    assert (answer.status_code, answer.headers.get("location")) == (303, f"/desk/broadcasts/{broadcast}")
+    after = (await api.get(f"/broadcasts/{broadcast}")).json()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"first_message", "author"}
+
+
+async def test_of_two_editors_the_second_is_told_with_both_versions(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    broadcast = await api.broadcast(north)
+    page = f"{COMPOSE}/{broadcast}"
+    version = hidden((await editor.get(page)).text, "version")
+    async with signed_in(api, name="Cleo Park") as other:
+        theirs = form(north, first_message="Theirs. STOP to stop.", version=version)
+        assert (await other.submit(page, page, **theirs)).status_code == 303
+    mine = form(north, first_message="Mine. STOP to stop.", version=version)
+    answer = await editor.submit(page, page, **mine)
+    assert answer.status_code == 412
+    assert "Cleo Park changed it while you had it open" in shown(answer)
+    assert "Mine. STOP to stop.</textarea>" in answer.text
+    assert "Theirs. STOP to stop." in answer.text
+    assert (await api.get(f"/broadcasts/{broadcast}")).json()["first_message"] == "Theirs. STOP to stop."
+    again = await editor.submit(page, page, **{**mine, "version": hidden(answer.text, "version")})
+    assert again.status_code == 303
+    assert (await api.get(f"/broadcasts/{broadcast}")).json()["first_message"] == "Mine. STOP to stop."
+
+
+async def test_a_copy_has_the_words_and_the_audience_or_the_words_alone(api: Api, editor: Browser) -> None:
+    broadcast = await api.made(first_message="Old words")
+    segment = await api.value("SELECT id FROM audience_segments")
+    copy = (await editor.get(f"{COMPOSE}?copy={broadcast}")).text
+    assert "Old words</textarea>" in copy
+    assert f'name="segment-{segment}" value="1" checked' in copy
+    bare = (await editor.get(f"{COMPOSE}?copy={broadcast}&audience=false")).text
+    assert "Old words</textarea>" in bare
+    assert f'name="segment-{segment}" value="1">' in bare
+
+
+async def test_what_went_out_is_not_changed_but_copied(api: Api, editor: Browser) -> None:
+    broadcast = await api.made()
+    answer = await editor.get(f"{COMPOSE}/{broadcast}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{COMPOSE}?copy={broadcast}")
+    assert (await editor.get(f"{COMPOSE}?copy=999")).status_code == 404
+
+
+async def test_who_may_only_look_writes_nothing(api: Api) -> None:
+    async with signed_in(api, Role.VIEWER) as viewer:
+        assert (await viewer.get(COMPOSE)).status_code == 403
+        assert COMPOSE not in (await viewer.get("/desk/broadcasts")).text
+
+
+async def test_what_people_wrote_is_never_markup(api: Api, editor: Browser) -> None:
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(do="preview", first_message="</textarea><script>alert(1)"))
+    assert "<script>alert" not in answer.text
+    assert " style=" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("day", "9999-12-31"), ("day", "0001-01-01"), ("clock", "25:00"), ("recipients", "²"),
+        ("recipients", "9" * 5000), ("recipients", "NaN"), ("recipients", "1.5"),
+        ("delay", "Infinity"), ("delay", "-1"), ("from_number", "none"),
+    ],
+)  # fmt: skip
+async def test_whatever_is_typed_is_answered_with_what_is_wrong(
+    api: Api, editor: Browser, field: str, typed: str
+) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, **{field: typed}))
+    assert answer.status_code == 422
+    assert 'id="errors"' in answer.text
+    assert (await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north, **{field: typed}))).status_code == 200
+
+
+async def test_with_a_price_the_page_says_what_it_costs(api: Api) -> None:
+    priced = settings(api.settings.database_url.get_secret_value(), part_price="0.01 USD")
+    async with running(priced) as other, signed_in(other) as browser:
+        north = await people(other, "Bo", "Cy")
+        words = shown(await browser.submit(f"{COMPOSE}/audience", COMPOSE, **form(north)))
+        assert "for up to US$0.04" in words
+        words = shown(await browser.submit(f"{COMPOSE}/words", COMPOSE, **form(north)))
+        assert "US$10.00 per 1,000 people" in words

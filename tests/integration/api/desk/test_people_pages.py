@@ -1,0 +1,97 @@
+"""The pages of people: the search, and one person's story."""
+
+import unicodedata
+
+import pytest
+
+from tests.integration.api.broadcasts.test_reports import halfway
+from tests.integration.api.desk.browser import Browser
+from tests.integration.api.support import Api
+
+
+@pytest.mark.parametrize("find", ["ana", "Ana Di", "diaz", "+1 313 555 0001"])
+async def test_somebody_is_found_by_the_beginnings_of_the_name_or_by_the_number(
+    api: Api, editor: Browser, find: str
+) -> None:
+    await api.contact("east", name="Ana Díaz-Diaz")
+    await api.contact("east", name="Bo Banana")
+    page = (await editor.get("/desk/people", params={"find": find})).text
+    assert "Ana Díaz-Diaz" in page
+    assert "Bo Banana" not in page
+
+
+@pytest.mark.parametrize("name", ["বাংলা দাস", "José Díaz", "हिन्दी", "O’Brien", "O'Brien-Smith", "J.R. Smith"])
+async def test_a_name_is_found_by_itself_in_any_script_composed_or_not(api: Api, editor: Browser, name: str) -> None:
+    """What marks divided into pieces found nobody."""
+    await api.contact("বাংলা", name=name)
+    await api.contact(name="Bo Banana")
+    for form in ("NFC", "NFD"):
+        find, tag = unicodedata.normalize(form, name), unicodedata.normalize(form, "বাংলা")
+        for asked in ({"find": find}, {"find": find[:-1]}, {"tag": tag}):
+            page = (await editor.get("/desk/people", params=asked)).text
+            assert page.count('<th scope="row"><a href="/desk/people/') == 1, asked
+
+
+@pytest.mark.parametrize("find", ["'", "a & b | !", ":*", "\\", "a\\", "a'", "a\0b", "\0", "<b>", "()", "%"])
+async def test_a_search_is_never_read_as_anything_but_words(api: Api, editor: Browser, find: str) -> None:
+    await api.contact(name="Ana")
+    answer = await editor.get("/desk/people", params={"find": find, "tag": find})
+    assert answer.status_code == 200
+
+
+async def test_a_tag_narrows_the_search_down(api: Api, editor: Browser) -> None:
+    await api.contact("east", name="Ana")
+    await api.contact("west", name="Ana Maria")
+    page = (await editor.get("/desk/people", params={"find": "ana", "tag": "west"})).text
+    assert "Ana Maria" in page
+    assert page.count('<th scope="row"><a href="/desk/people/') == 1
+
+
+async def test_a_person_s_page_tells_the_story_in_order(api: Api, editor: Browser) -> None:
+    await halfway(api)
+    contact = await api.value("SELECT contact_id FROM replies WHERE body = 'STOP'")
+    page = (await editor.get(f"/desk/people/{contact}")).text
+    # The follow-up was not sent; it stands where it would have been.
+    assert page.index("It&#39;s") < page.index(">STOP<") < page.index("Don&#39;t forget")
+    assert "No follow-up: they replied" in page
+    assert "Gets no texts: they opted out." in page
+    assert "Said no" in page
+
+
+async def test_a_name_and_tags_are_changed_and_the_change_names_who_made_it(api: Api, editor: Browser) -> None:
+    contact = await api.contact_id(await api.contact("east", name="Ana"))
+    page = f"/desk/people/{contact}"
+    answer = await editor.submit(page, page, name="Ana  Diaz", tags="west, north")
+    assert answer.status_code == 303
+    assert await api.query("SELECT name, tags FROM contacts WHERE id = %s", contact) == [
+        {"name": "Ana Diaz", "tags": ["north", "west"]}
+    ]
+    actor = await api.value("SELECT actor FROM events WHERE type = 'ContactChanged'")
+    assert str(editor.user_id) in str(actor)
+
+
+async def test_a_tag_that_cannot_be_taken_is_said_and_nothing_is_lost(api: Api, editor: Browser) -> None:
+    contact = await api.contact_id(await api.contact("east", name="Ana"))
+    page = f"/desk/people/{contact}"
+    answer = await editor.submit(page, page, name="Somebody else", tags="x" * 500)
+    assert answer.status_code == 422
+    assert "There is a problem" in answer.text
+    assert 'value="Somebody else"' in answer.text
+    assert await api.value("SELECT name FROM contacts WHERE id = %s", contact) == "Ana"
+
+
+async def test_opting_out_in_again_and_erasing(api: Api, editor: Browser) -> None:
+    number = await api.contact(name="Ana")
+    contact = await api.contact_id(number)
+    page = f"/desk/people/{contact}"
+    await editor.submit(f"{page}/opt-out", page, reason="Called <us>\x00 on  Monday")
+    opted_out = (await editor.get(page)).text
+    assert "Gets no texts: they opted out." in opted_out
+    assert "noted by staff: “Called &lt;us&gt; on Monday”" in opted_out
+    await editor.submit(f"{page}/opt-in", page)
+    assert "Gets texts." in (await editor.get(page)).text
+    await editor.submit(f"{page}/erase", page)
+    erased = (await editor.get(page)).text
+    assert "Erased on request" in erased
+    assert number not in erased
+    assert "Ana" not in erased.replace("Ana Diaz", "")

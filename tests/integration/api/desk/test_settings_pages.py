@@ -1,0 +1,88 @@
+"""Settings on the desk: how it is set, my browsers, users and keys."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libs.common.domain.roles import Role
+from tests.integration.api.desk.browser import Browser, signed_in
+from tests.integration.api.support import Api
+
+ADMIN_PAGES = ("/desk/settings/users", "/desk/settings/keys")
+
+
+@pytest.fixture
+async def admin(api: Api) -> AsyncIterator[Browser]:
+    async with signed_in(api, Role.ADMIN, "Ada Admin") as browser:
+        yield browser
+
+
+async def test_the_settings_are_said_in_words(editor: Browser) -> None:
+    page = (await editor.get("/desk/settings")).text
+    assert "1.0 texts a second for each number" in page
+    assert "10 minutes after the last first message" in page
+
+
+@pytest.mark.parametrize("page", ADMIN_PAGES)
+async def test_users_and_keys_are_for_admins(editor: Browser, page: str) -> None:
+    assert (await editor.get(page)).status_code == 403
+    assert page not in (await editor.get("/desk/settings")).text
+
+
+async def test_a_user_is_invited_by_a_link_that_is_shown_once(api: Api, admin: Browser) -> None:
+    page = "/desk/settings/users"
+    shown = await admin.submit(page, page, name="Bo", email="bo@example.org", role="viewer")
+    assert re.search(r"<code>https://[^<]+/desk/invitation/[^<]+</code>", shown.text)
+    assert await api.value("SELECT role FROM users WHERE email = 'bo@example.org'") == "viewer"
+    assert "/desk/invitation/" not in (await admin.get(page)).text
+
+
+async def test_an_address_that_is_none_or_taken_is_said_and_what_was_typed_stays(admin: Browser) -> None:
+    page = "/desk/settings/users"
+    for email in ("bo", "bo@example.org", "bo@example.org"):
+        answer = await admin.submit(page, page, name="Bo", email=email, role="viewer")
+    assert answer.status_code == 422
+    assert "is a user already" in answer.text
+    assert 'value="bo@example.org"' in answer.text
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 101, "  "])
+async def test_a_name_that_cannot_be_kept_is_said(admin: Browser, name: str) -> None:
+    page = "/desk/settings/users"
+    answer = await admin.submit(page, page, name=name, email="bo@example.org", role="viewer")
+    assert answer.status_code == 422
+
+
+async def test_the_only_admin_cannot_be_disabled(api: Api, admin: Browser) -> None:
+    page = "/desk/settings/users"
+    answer = await admin.submit(f"{page}/{admin.user_id}", page, do="disable")
+    assert answer.status_code == 409
+    assert await api.value("SELECT disabled_at FROM users WHERE id = %s", admin.user_id) is None
+
+
+async def test_a_key_is_shown_once_opens_what_it_may_and_is_taken_back(api: Api, admin: Browser) -> None:
+    page = "/desk/settings/keys"
+    shown = await admin.submit(page, page, name="the sheet", **{"scope-read": "yes"})
+    secret = re.search(r"<code>(broadsheet_[^<]+)</code>", shown.text)
+    assert secret is not None
+    bearer = {"Authorization": f"Bearer {secret[1]}"}
+    assert (await api.client.get("/broadcasts", headers=bearer)).status_code == 200
+    assert secret[1] not in (await admin.get(page)).text
+    key = await api.value("SELECT id FROM api_keys")
+    await admin.submit(f"{page}/{key}/revoke", page)
+    assert (await api.client.get("/broadcasts", headers=bearer)).status_code == 401
+
+
+async def test_i_can_sign_out_another_browser_of_mine(api: Api, editor: Browser) -> None:
+    page = "/desk/settings/me"
+    async with signed_in(api) as other:
+        await api.query(
+            "UPDATE sessions SET data = jsonb_set(data, '{user_id}', to_jsonb(%s::bigint)) WHERE user_id = %s",
+            editor.user_id, other.user_id,
+        )  # fmt: skip
+        session = re.search(r"/me/sessions/([0-9a-f]{64})/end", (await editor.get(page)).text)
+        assert session is not None
+        await editor.submit(f"{page}/sessions/{session[1]}/end", page)
+        assert (await other.get(page)).status_code == 303
+    assert (await editor.get(page)).status_code == 200

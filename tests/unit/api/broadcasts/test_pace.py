@@ -1,0 +1,66 @@
+"""The pace of a report is that of the time in which messages might leave."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.api.broadcasts.pace import ends_at, pauses, quiet_spans, rate
+
+NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Detroit
+DETROIT = ZoneInfo("America/Detroit")
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("off", "expected"),
+    [
+        ([], 0.1),
+        ([(at(10), at(60))], 0.2),
+        # Before, after, over the edges, one in another, two that overlap.
+        ([(at(-50), at(-10)), (at(120), at(130))], 0.1),
+        ([(at(-50), at(25)), (at(75), at(900))], 0.2),
+        ([(at(10), at(60)), (at(20), at(30))], 0.2),
+        ([(at(30), at(60)), (at(10), at(40))], 0.2),
+        ([(at(-1), at(101))], None),
+    ],
+)
+def test_the_rate_leaves_pauses_out(off: list[tuple[datetime, datetime]], expected: float | None) -> None:
+    assert rate(11, NOON, at(100), off) == (None if expected is None else pytest.approx(expected))
+
+
+def test_one_message_has_no_rate() -> None:
+    assert rate(1, NOON, NOON, []) is None
+    assert rate(0, None, None, []) is None
+
+
+def test_pauses_come_from_the_history_and_one_may_go_on() -> None:
+    changes = [("BroadcastPaused", at(1)), ("BroadcastResumed", at(2)), ("BroadcastPaused", at(5))]
+    first, last = pauses(changes)
+    assert first == (at(1), at(2))
+    assert last[0] == at(5)
+    assert last[1] > at(1e9)
+    assert pauses([("BroadcastPaused", at(1)), ("BroadcastCancelled", at(4))]) == [(at(1), at(4))]
+    assert pauses([("BroadcastCancelled", at(4))]) == []
+
+
+def test_a_night_of_quiet_hours_is_no_slow_pace() -> None:
+    evening, morning = datetime(2026, 3, 5, 1, 59, 50, tzinfo=UTC), datetime(2026, 3, 5, 13, 0, 10, tzinfo=UTC)
+    spans = quiet_spans(evening, morning, (time(21), time(8)), DETROIT)
+    assert rate(21, evening, morning, spans) == pytest.approx(1.0)
+    assert quiet_spans(evening, morning, None, DETROIT) == []
+    midday = quiet_spans(NOON, at(3600), (time(12), time(12, 30)), DETROIT)
+    assert rate(1801, NOON, at(3600), midday) == pytest.approx(1.0)
+
+
+def test_what_remains_rests_in_every_night_that_it_runs_into() -> None:
+    quiet = (time(21), time(8))
+    evening = datetime(2026, 3, 5, 1, 0, tzinfo=UTC)  # 20:00 in Detroit
+    assert ends_at(evening, timedelta(minutes=59), quiet, DETROIT) == evening + timedelta(minutes=59)
+    assert ends_at(evening, timedelta(hours=3), quiet, DETROIT) == evening + timedelta(hours=14)
+    in_the_night = evening + timedelta(hours=5)
+    assert ends_at(in_the_night, timedelta(hours=14), quiet, DETROIT) == evening + timedelta(hours=37)
+    assert ends_at(evening, timedelta(hours=3), None, DETROIT) == evening + timedelta(hours=3)

@@ -1,0 +1,95 @@
+"""What is meant by a form, and what its reader is told of words and days."""
+
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from libs.common.settings import ApiSettings
+from services.api.desk import compose_advice, compose_form
+from services.api.desk.compose_form import Given
+
+ZONE = ZoneInfo("America/Detroit")
+#: A Wednesday.
+NOW = datetime(2026, 11, 25, 9, 0, tzinfo=ZONE)
+
+
+def settings(**fields: Any) -> ApiSettings:
+    given: dict[str, Any] = {
+        "_env_file": None,
+        "database_url": "postgresql://nobody@127.0.0.1:1/none",
+        "from_number": "+13135550100",
+        "api_keys": ("0123456789abcdef",),
+        **fields,
+    }
+    return ApiSettings(**given)
+
+
+@pytest.mark.parametrize(
+    ("typed", "ratios"),
+    [
+        ({1: ""}, [100.0]),
+        ({1: "50", 2: "", 3: ""}, [50.0, 25.0, 25.0]),
+        ({1: "33.4", 2: "33.3", 3: "33.3"}, [33.4, 33.3, 33.3]),
+        ({1: "10"}, [10.0]),
+        ({}, []),
+    ],
+)
+def test_shares_are_percents_and_an_empty_one_takes_what_is_left(typed: dict[int, str], ratios: list[float]) -> None:
+    shares = compose_form.shares(Given(chosen=typed))
+    assert shares is not None
+    assert [share.ratio for share in shares] == ratios
+
+
+@pytest.mark.parametrize("typed", [{1: "0"}, {1: "-5"}, {1: "101"}, {1: "60", 2: "60"}, {1: "100", 2: ""}, {1: "half"}])
+def test_shares_that_cannot_be_are_none(typed: dict[int, str]) -> None:
+    assert compose_form.shares(Given(chosen=typed)) is None
+
+
+def test_a_new_form_is_for_the_morning_of_the_next_working_day() -> None:
+    assert (compose_form.blank(settings(), NOW).day, compose_form.blank(settings(), NOW).clock) == (
+        "2026-11-25",
+        "10:00",
+    )
+    after_ten = NOW.replace(hour=11)
+    assert compose_form.blank(settings(), after_ten).day == "2026-11-27"  # the day between is Thanksgiving
+
+
+def test_the_week_says_why_a_day_is_left_out() -> None:
+    days = compose_advice.week(NOW, settings(), recurring=True)
+    assert [(day.date.day, day.off, day.goes) for day in days[:7]] == [
+        (25, "", True), (26, "Thanksgiving Day", False), (27, "", True), (28, "Weekend", False), (29, "Weekend", False),
+        (30, "", True), (1, "", True),
+    ]  # fmt: skip
+    own = compose_advice.week(NOW, settings(), (None, time(14), None, None, None, time(9), None), recurring=True)
+    assert [(day.date.day, day.at) for day in own if day.goes] == [
+        (25, "09:00"),
+        (28, "09:00"),
+        (1, "14:00"),
+        (5, "09:00"),
+        (8, "14:00"),
+    ]
+    assert own[2].off == "No time on this weekday"
+    once = compose_advice.week(NOW, settings(), recurring=False)
+    assert [day.date for day in once if day.goes] == [date(2026, 11, 25)]
+
+
+def test_a_broadcast_on_a_holiday_goes_out_and_its_writer_is_told() -> None:
+    thanksgiving = datetime(2026, 11, 26, 22, 0, tzinfo=ZONE)
+    holiday, quiet = compose_advice.on_time(thanksgiving, settings(), NOW)
+    assert "Thanksgiving" in holiday
+    assert "Fri 27 Nov, 08:00" in quiet
+    assert compose_advice.on_time(NOW.replace(hour=10), settings(), NOW) == []
+
+
+@pytest.mark.parametrize("text", ["Reply STOP to stop", "Responde ALTO para no recibir más", "opt-out: write END"])
+def test_a_text_that_says_how_to_stop_needs_no_advice(text: str) -> None:
+    assert compose_advice.on_words(text, "") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_short"), [("see bit.ly/x", True), ("https://t.co/a", True), ("rabbit.ly is", False)]
+)
+def test_a_link_that_hides_where_it_leads_is_warned_of(text: str, is_short: bool) -> None:
+    assert bool(compose_advice.on_words("STOP", text)) == is_short

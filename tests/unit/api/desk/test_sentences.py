@@ -1,0 +1,99 @@
+"""The sentence at the top of a broadcast."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from libs.common.domain.states import BroadcastState, PauseReason
+from services.api.broadcasts.waiting import Going, PaceLimit, WaitReason
+from services.api.desk import sentences, waits
+from services.api.desk.sentences import Facts, Paused, PhaseCount
+
+DETROIT = ZoneInfo("America/Detroit")
+NOW = datetime(2026, 11, 26, 19, 0, tzinfo=UTC)
+HALF = PhaseCount(planned=1200, got_it=412, remaining=780)
+
+
+def said(state: BroadcastState, **known: object) -> str:
+    return sentences.broadcast(Facts(state=state, run_at=NOW, **known), NOW, DETROIT)  # type: ignore[arg-type]
+
+
+def going(waits_for: WaitReason | None = None, **known: Any) -> Going:
+    window = PaceLimit(carrier="missive", messages=900, seconds=900)
+    given = {"until": None, "since": None, "expected_end": None, "limit": window, "shared_by": 1, **known}
+    return Going(remaining=780, started_lately=58, carrier="missive", waits_for=waits_for, **given)
+
+
+def test_while_it_sends_it_says_how_many_have_it_and_when_the_last_will() -> None:
+    sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=going(expected_end=NOW + timedelta(minutes=52)))
+    assert sentence == "Sending the first message: 412 of 1,200 have it, 780 do not yet, the last about 14:52."
+
+
+def test_quiet_hours_are_said_with_their_end_and_what_remains() -> None:
+    held = going(WaitReason.QUIET_HOURS, until=NOW + timedelta(hours=18), expected_end=NOW + timedelta(hours=19.5))
+    sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=held)
+    assert sentence == "Held until tomorrow 08:00 (quiet hours); 780 still to go, the last about tomorrow 09:30."
+
+
+def test_what_can_be_called_back_says_until_when() -> None:
+    held = going(WaitReason.HOLD, until=NOW + timedelta(seconds=30))
+    words = "Goes out at 14:00:30 to 780 people. Until then it can be called back."
+    assert said(BroadcastState.SENDING_FIRST, going=held) == words
+
+
+WAITS = [
+    (WaitReason.CARRIER_ERRORS, "Missive answers with errors since 13:52; the next try is at 14:00:40."),
+    (WaitReason.CARRIER_LIMIT, "Missive has asked for a break: the next text leaves at 14:00:40."),
+    (WaitReason.PACE, "Missive's limit of 900 in 15 minutes: the next text leaves at 14:00:40."),
+    (WaitReason.TRY_AGAIN, "What is left was turned away for now and is tried again at 14:00:40."),
+    (WaitReason.REVIEW, "2 people may have asked to be left alone: somebody has to decide under Replies."),
+    (WaitReason.ANSWERS, "All have left. Of 2 we do not know yet: we look them up and do not send twice."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "words"), WAITS)
+def test_what_it_waits_for_is_said_with_the_time_at_which_it_goes_on(reason: WaitReason, words: str) -> None:
+    waiting = going(reason, until=NOW + timedelta(seconds=40), since=NOW - timedelta(minutes=8), about=2)
+    sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=waiting)
+    assert sentence == f"Sending the first message: 412 of 1,200 have it, 780 do not yet. {words}"
+
+
+def test_the_pace_is_said_with_what_is_allowed_and_by_which_limit() -> None:
+    words = "58 texts in the last minute, of 60 a minute that are allowed: Missive's limit of 900 in 15 minutes."
+    assert waits.pace(going()) == words
+    ours = waits.pace(going(limit=PaceLimit(carrier=None, messages=0.5, seconds=1), shared_by=2))
+    assert ours.endswith(
+        "of 30 a minute that are allowed: our number's limit of 0.5 a second. 2 broadcasts share them now."
+    )
+
+
+def test_a_pause_says_why() -> None:
+    sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30034")
+    assert sentence == "Paused: Blocked by the phone companies: our number is not registered. 780 still to go."
+    pressed = Paused(at=NOW, by="Ana Diaz")
+    sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="staff", paused=pressed)
+    assert sentence == "Paused by Ana Diaz, today 14:00. 780 still to go."
+    sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30007", paused=Paused(at=NOW))
+    assert sentence.startswith("Paused today 14:00: Blocked by the phone companies")
+
+
+@pytest.mark.parametrize("reason", PauseReason)
+def test_every_reason_for_a_pause_has_words(reason: PauseReason) -> None:
+    assert sentences.pause_reason(reason) != reason
+    assert "code" not in sentences.pause_reason(reason)
+
+
+def test_the_end_says_how_many_did_not_get_it() -> None:
+    done = PhaseCount(planned=1200, got_it=1180)
+    assert said(BroadcastState.COMPLETED, first=done) == "Done. 1,180 of 1,200 got it; 20 did not."
+    assert said(BroadcastState.COMPLETED, first=PhaseCount(planned=3, got_it=3)) == "Done. All 3 got it."
+
+
+@pytest.mark.parametrize("state", BroadcastState)
+def test_every_state_has_a_sentence_and_a_tag(state: BroadcastState) -> None:
+    assert said(state).endswith(".")
+    kind, words = sentences.TAGS[state]
+    assert words
+    assert kind in ("", "going", "good", "care", "paused", "harm")

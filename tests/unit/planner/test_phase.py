@@ -1,0 +1,141 @@
+"""What a phase needs next."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.settings import BATCHES_IN_FLIGHT
+from services.planner.phase import (
+    PATIENCE,
+    SENDING_DAY,
+    FinishPhase,
+    PhaseFacts,
+    PlanBatches,
+    SkipForQuietHours,
+    SkipHeldBack,
+    Wait,
+    next_step,
+)
+
+NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=3)
+MUCH_LATER = NOW + timedelta(minutes=9)
+NOTHING = PhaseFacts(
+    claimable=0,
+    first_not_before=None,
+    in_flight=False,
+    held_back=False,
+    uncertain=0,
+    newest_uncertain=None,
+    open_batches=0,
+    made_at=NOW - timedelta(hours=1),
+    quiet_until=None,
+    held_until=None,
+)
+SOME = replace(NOTHING, claimable=3)
+
+
+def step(facts: PhaseFacts) -> object:
+    return next_step(facts, NOW, 50)
+
+
+@pytest.mark.parametrize(
+    ("claimable", "batches"),
+    [(1, 1), (50, 1), (51, BATCHES_IN_FLIGHT), (100, BATCHES_IN_FLIGHT), (1000, BATCHES_IN_FLIGHT)],
+)
+def test_as_many_batches_are_under_way_as_there_are_messages_for_up_to_the_most(claimable: int, batches: int) -> None:
+    assert step(replace(NOTHING, claimable=claimable)) == PlanBatches(batches=batches, due=NOW)
+
+
+def test_a_batch_for_messages_that_have_to_wait_is_due_when_the_first_may_go() -> None:
+    assert step(replace(NOTHING, first_not_before=LATER)) == PlanBatches(batches=1, due=LATER)
+
+
+def test_messages_that_may_go_do_not_wait_for_those_that_have_to() -> None:
+    assert step(replace(SOME, first_not_before=LATER)) == PlanBatches(batches=1, due=NOW)
+
+
+def test_nothing_leaves_before_the_quiet_hours_end() -> None:
+    assert step(replace(SOME, quiet_until=LATER)) == PlanBatches(batches=1, due=LATER)
+
+
+def test_nothing_leaves_before_the_carrier_wants_more() -> None:
+    assert step(replace(SOME, held_until=LATER)) == PlanBatches(batches=1, due=LATER)
+
+
+@pytest.mark.parametrize(("quiet", "held"), [(LATER, MUCH_LATER), (MUCH_LATER, LATER)])
+def test_the_longest_wait_decides(quiet: datetime, held: datetime) -> None:
+    assert step(replace(SOME, quiet_until=quiet, held_until=held)) == PlanBatches(batches=1, due=MUCH_LATER)
+
+
+@pytest.mark.parametrize(
+    ("quiet_until", "expected"),
+    [
+        (NOTHING.made_at + SENDING_DAY, PlanBatches(batches=1, due=NOTHING.made_at + SENDING_DAY)),
+        (NOTHING.made_at + SENDING_DAY + timedelta(seconds=1), SkipForQuietHours()),
+    ],
+)
+def test_what_quiet_hours_keep_past_the_broadcasts_day_is_not_sent(quiet_until: datetime, expected: object) -> None:
+    assert step(replace(SOME, quiet_until=quiet_until)) == expected
+
+
+def test_a_phase_ends_when_nothing_is_left() -> None:
+    assert step(NOTHING) == FinishPhase(uncertain=0)
+
+
+@pytest.mark.parametrize("under_way", [{"in_flight": True}, {"open_batches": 1}])
+def test_a_phase_does_not_end_while_a_batch_is_under_way(under_way: dict[str, int]) -> None:
+    """Fault 16: the phase "finished" without the rows that a crash left claimed."""
+    assert step(replace(NOTHING, **under_way)) == Wait()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [(PATIENCE - timedelta(seconds=1), Wait()), (PATIENCE, FinishPhase(uncertain=2))]
+)
+def test_a_phase_waits_for_uncertain_messages_but_not_for_ever(since: timedelta, expected: object) -> None:
+    """Fault 18: a phase never ended."""
+    assert step(replace(NOTHING, uncertain=2, newest_uncertain=NOW - since)) == expected
+
+
+def test_what_waits_for_a_person_is_skipped_before_the_phase_ends_and_not_while_others_go() -> None:
+    held = replace(NOTHING, held_back=True)
+    assert step(held) == SkipHeldBack()
+    assert step(replace(held, claimable=1)) == PlanBatches(batches=1, due=NOW)
+    assert step(replace(held, open_batches=1)) == Wait()
+
+
+def test_uncertain_messages_do_not_hold_up_the_others() -> None:
+    assert step(replace(SOME, uncertain=1, newest_uncertain=NOW)) == PlanBatches(batches=1, due=NOW)
+
+
+times = st.none() | st.integers(-90, 90).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@given(
+    st.builds(
+        PhaseFacts,
+        claimable=st.integers(0, 100),
+        first_not_before=times,
+        in_flight=st.booleans(),
+        held_back=st.booleans(),
+        uncertain=st.just(0),
+        newest_uncertain=times,
+        open_batches=st.integers(0, 3),
+        made_at=times.filter(lambda at: at is not None),
+        quiet_until=times,
+        held_until=times,
+    )
+)
+def test_no_batch_is_ever_due_in_the_past_and_no_phase_ends_with_messages_to_send(facts: PhaseFacts) -> None:
+    match step(facts):
+        case PlanBatches() as planned:
+            assert planned.due >= NOW
+            assert 1 <= planned.batches <= BATCHES_IN_FLIGHT
+        case FinishPhase() | Wait():
+            assert facts.claimable == 0
+            assert facts.first_not_before is None
+        case _:
+            pass
