@@ -146,4 +146,4 @@ async def test_the_last_broadcast_is_of_when_it_went_out_also_where_it_was_sent_
     )
     last = (await editor.get(SIDEBAR)).text.partition('id="last-title"')[2]
     assert f"/desk/broadcasts/{early}" in last
-    assert "today 11:00" in last
+    assert "2026-03-04T09:00:00-05:00" in last
