@@ -7,7 +7,7 @@ import typer
 from libs.common.domain.roles import Role, Scope
 from libs.console.client import connect
 from libs.console.inputs import Json
-from libs.console.printing import Yes, after, agree, console, one_line, show_all, write_json
+from libs.console.printing import Yes, after, agree, console, one_line, say, show_all, write_json
 
 users = typer.Typer(no_args_is_help=True, help="The people who may sign in to the desk.")
 keys = typer.Typer(no_args_is_help=True, help="Keys by which programs call the API.")
@@ -51,33 +51,34 @@ def change_user(
     user_id: UserId,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
     role: Annotated[Role | None, typer.Option("--role", help="What the user may do from now on.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Change a user's name or role."""
     changes = {field: value for field, value in (("name", name), ("role", role)) if value is not None}
     if not changes:
         raise typer.BadParameter("say what is to change: --name, --role")
-    _changed(connect().call("PATCH", f"/users/{user_id}", json=changes))
+    _changed(connect().call("PATCH", f"/users/{user_id}", json=changes), as_json=as_json)
 
 
 @users.command("disable")
-def disable_user(user_id: UserId, yes: Yes = False) -> None:
+def disable_user(user_id: UserId, yes: Yes = False, as_json: Json = False) -> None:
     """Let a user sign in no more, and end the user's sessions; after asking. `enable` takes it back."""
     agree(f"Let user {user_id} sign in no more?", yes=yes)
-    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": True}))
+    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": True}), as_json=as_json)
 
 
 @users.command("enable")
-def enable_user(user_id: UserId) -> None:
+def enable_user(user_id: UserId, as_json: Json = False) -> None:
     """Let a user who was disabled sign in again."""
-    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": False}))
+    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": False}), as_json=as_json)
 
 
 @users.command("sign-out")
-def sign_out(user_id: UserId) -> None:
+def sign_out(user_id: UserId, as_json: Json = False) -> None:
     """End all sessions of a user."""
     connect().call("DELETE", f"/users/{user_id}/sessions")
     with after(f"User {user_id} is signed out everywhere."):
-        console.print(f"User {user_id} is signed out everywhere.")
+        say(f"User {user_id} is signed out everywhere.", {"id": user_id, "signed_out": True}, as_json=as_json)
 
 
 @keys.command("list")
@@ -104,12 +105,12 @@ def create_key(
 
 
 @keys.command("revoke")
-def revoke_key(key_id: KeyId, yes: Yes = False) -> None:
+def revoke_key(key_id: KeyId, yes: Yes = False, as_json: Json = False) -> None:
     """Take a key back, for good; after asking."""
     agree(f"Take key {key_id} back? Whatever uses it stops working.", yes=yes)
     connect().call("DELETE", f"/keys/{key_id}")
     with after(f"Key {key_id} opens nothing any more."):
-        console.print(f"Key {key_id} opens nothing any more.")
+        say(f"Key {key_id} opens nothing any more.", {"id": key_id, "revoked": True}, as_json=as_json)
 
 
 def audit(
@@ -136,7 +137,7 @@ def _invited(answer: dict[str, Any], *, as_json: bool) -> None:
         console.print("The link works once, within three days.")
 
 
-def _changed(user: dict[str, Any]) -> None:
+def _changed(user: dict[str, Any], *, as_json: bool) -> None:
     state = "may not sign in" if user["disabled_at"] else f"is {user['role']}"
     with after(f"User {user['id']} was changed."):
-        console.print(one_line(f"User {user['id']}, {user['name']}, {state}."))
+        say(f"User {user['id']}, {user['name']}, {state}.", user, as_json=as_json)

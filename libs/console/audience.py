@@ -8,7 +8,7 @@ import typer
 
 from libs.console.client import LONG, connect
 from libs.console.inputs import Json, Key, content_of, key_header
-from libs.console.printing import Yes, after, agree, console, one_line, show, show_all
+from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
 
 segments = typer.Typer(no_args_is_help=True, help="The audience's segments.")
 contacts = typer.Typer(no_args_is_help=True, help="The people.")
@@ -88,10 +88,15 @@ def erase(
         bool, typer.Option(help="Keep the number as an opt-out, so that no later import brings it back.")
     ] = True,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Erase a person, contact or not: number, name, tags, replies. What was not sent to them will not be."""
     agree(f"Erase {number} with name, tags and the words of their replies, for good?", yes=yes)
     connect().call("DELETE", "/contacts", params={"phone_number": number, "opt_out": opt_out})
     kept = "; the number stays as an opt-out alone" if opt_out else ""
     with after(f"{number} is erased."):
-        console.print(f"{number} is erased{kept}.")
+        say(
+            f"{number} is erased{kept}.",
+            {"phone_number": number, "erased": True, "opted_out": opt_out},
+            as_json=as_json,
+        )

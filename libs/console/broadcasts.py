@@ -1,7 +1,8 @@
 """`broadsheet broadcast` and `stop-now`: the newsroom's work, over the API."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.live import Live
 from libs.common.domain.states import BroadcastState
 from libs.console.client import LONG, PATIENCE, connect
 from libs.console.inputs import Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
-from libs.console.printing import Yes, after, agree, console, one_line, show, show_all
+from libs.console.printing import Yes, after, agree, console, one_line, show, show_all, write_json
 from libs.console.report import outcomes, progress
 
 broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and what staff do to them.")
@@ -113,21 +114,34 @@ def make(key: Key = None, as_json: Json = False) -> None:
 
 
 @broadcasts.command()
-def watch(broadcast_id: Id) -> None:
-    """Follow a broadcast until it is over."""
+def watch(broadcast_id: Id, as_json: Json = False) -> None:
+    """Follow a broadcast until it is over; with --json its report is printed then."""
+    with Live(console=console, refresh_per_second=4) if not as_json else nullcontext() as live:
+        for found in _reports(broadcast_id):
+            if live is not None:
+                live.update(progress(found))
+    if as_json:
+        write_json(found)
+
+
+def _reports(broadcast_id: int) -> Iterator[dict[str, Any]]:
+    """Yield a broadcast's report again and again, until it is over."""
     client = connect()
-    with Live(console=console, refresh_per_second=4) as live:
-        while True:
-            began = time.monotonic()
-            found = client.call("GET", f"/broadcasts/{broadcast_id}/report")
-            live.update(progress(found))
-            if found["state"] in FINAL:
-                return
-            # To count a large broadcast takes its time: a watcher costs the database a tenth of its time at most.
-            time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+    while True:
+        began = time.monotonic()
+        found: dict[str, Any] = client.call("GET", f"/broadcasts/{broadcast_id}/report")
+        yield found
+        if found["state"] in FINAL:
+            return
+        # To count a large broadcast takes its time: a watcher costs the database a tenth of its time at most.
+        time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
 
 
-def _command(name: str, within: float) -> None:
+#: What another command takes back, with how long it may take.
+LEVERS = (("pause", PATIENCE), ("resume", PATIENCE), ("send-now", LONG), ("call-back", LONG))
+
+
+def _lever(name: str, within: float) -> None:
     def run(broadcast_id: Id, key: Key = None, as_json: Json = False) -> None:
         _act(name, broadcast_id, within, key, as_json=as_json)
 
@@ -135,11 +149,22 @@ def _command(name: str, within: float) -> None:
     broadcasts.command(name)(run)
 
 
-for action, patience in (
-    ("pause", PATIENCE), ("resume", PATIENCE), ("skip", PATIENCE), ("stop-repeating", PATIENCE), ("send-now", LONG),
-    ("call-back", LONG),
-):  # fmt: skip
-    _command(action, patience)
+for lever, patience in LEVERS:
+    _lever(lever, patience)
+
+
+@broadcasts.command()
+def skip(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+    """Leave out a scheduled broadcast for good, after asking; the one after it stays. Twice does no harm."""
+    agree(f"Leave out broadcast {broadcast_id} for good?", yes=yes)
+    _act("skip", broadcast_id, LONG, key, as_json=as_json)
+
+
+@broadcasts.command("stop-repeating")
+def stop_repeating(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+    """Let a broadcast go out once more and not again, after asking; twice does no harm."""
+    agree(f"Have broadcast {broadcast_id} go out once more, and not again?", yes=yes)
+    _act("stop-repeating", broadcast_id, PATIENCE, key, as_json=as_json)
 
 
 @broadcasts.command()

@@ -15,13 +15,13 @@ from libs.common.errors import SettingsError
 from libs.common.settings import ApiSettings, CarrierSettings, Settings, load
 from libs.console import broker_checks, carrier_checks, local_stack
 from libs.console.carrier_checks import Found
-from libs.console.printing import console, styled
+from libs.console.printing import console, styled, write_json
 
 SKEW = 2.0  # seconds that this machine's clock and the database's may differ
 HOLIDAYS = 5  # that are printed
 
 
-async def examine() -> bool:
+async def examine(*, as_json: bool = False) -> bool:
     """Look at everything, print what was found, and tell whether all is well."""
     found: list[Found] = []
     runs_here = bool(local_stack.running_settings())
@@ -53,7 +53,7 @@ async def examine() -> bool:
                 found.append((name, False, "no answer within 20 s"))
     if not runs_here:
         found.append(_port())
-    _print(found)
+    _print(found, as_json=as_json)
     return all(well for _, well, _ in found)
 
 
@@ -107,7 +107,10 @@ def _port() -> Found:
     return "port", True, f"{port} is free"
 
 
-def _print(found: list[Found]) -> None:
+def _print(found: list[Found], *, as_json: bool) -> None:
+    if as_json:
+        write_json([{"what": name, "well": well, "words": words} for name, well, words in found])
+        return
     table = Table("", "what", "how it is, or what to do")
     for name, well, words in found:
         table.add_row(styled("✓", "green") if well else styled("✗", "red"), name, words)

@@ -17,8 +17,9 @@ from libs.console.broadcasts import broadcasts, stop_now
 from libs.console.client import ApiError, NoApi
 from libs.console.demo import run, run_against
 from libs.console.doctor import examine
+from libs.console.inputs import Json
 from libs.console.local_stack import FOLDER, RUN_FILE, all_given, database_url, migration_url, named, place, recorded
-from libs.console.printing import Yes, agree, console, errors, never_fail_to_encode, somebody_is_there
+from libs.console.printing import Yes, agree, console, errors, never_fail_to_encode, say, somebody_is_there
 from libs.console.reconciling import mark_restored, settle_restored
 from libs.console.repair import letters, prune, rebuild_tables
 from libs.console.replies import replies
@@ -130,7 +131,7 @@ def _check_settings() -> None:
 
 
 @tables.command()
-def upgrade(revision: str = "head") -> None:
+def upgrade(revision: str = "head", as_json: Json = False) -> None:
     """Bring the schema to this release, or to a revision.
 
     Return the services' role its rights where it owns nothing.
@@ -143,22 +144,22 @@ def upgrade(revision: str = "head") -> None:
     migrate(owner, revision)
     if is_another:
         grants.grant(owner, role)
-    console.print(f"The schema is at {revision}.")
+    say(f"The schema is at {revision}.", {"revision": revision}, as_json=as_json)
 
 
 @tables.command()
-def downgrade(revision: str, yes: Yes = False) -> None:
+def downgrade(revision: str, yes: Yes = False, as_json: Json = False) -> None:
     """Take the schema back to a revision, or to `base`, which drops everything; after asking."""
     what = "Drop everything in" if revision == "base" else f"Take the schema back to {revision} in"
     agree(f"{what} {place(migration_url())}?", yes=yes)
     migrate(migration_url(), revision)
-    console.print(f"The schema is at {revision}.")
+    say(f"The schema is at {revision}.", {"revision": revision}, as_json=as_json)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: Json = False) -> None:
     """Look at settings, database, broker, delays and carriers, and say what to do about each."""
-    raise typer.Exit(0 if asyncio.run(examine()) else 1)
+    raise typer.Exit(0 if asyncio.run(examine(as_json=as_json)) else 1)
 
 
 def main() -> None:

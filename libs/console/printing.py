@@ -98,6 +98,14 @@ def show_all(items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_j
     console.print(table if items else "There is none.")
 
 
+def say(text: str, item: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print in a sentence what was done, or as JSON what there is now."""
+    if as_json:
+        write_json(item)
+    else:
+        console.print(one_line(text))
+
+
 @contextmanager
 def after(done: str) -> Iterator[None]:
     """Print what became of a change that is made: whatever keeps it from being printed, the command has succeeded.

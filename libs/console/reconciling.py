@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -18,7 +18,8 @@ from libs.common.operations import reconcile
 from libs.common.operations.reconcile import Report
 from libs.common.settings import CarrierSettings
 from libs.console import local_stack
-from libs.console.printing import console, errors
+from libs.console.inputs import Json
+from libs.console.printing import console, errors, say, write_json
 
 
 def moment(value: str) -> datetime:
@@ -37,7 +38,7 @@ def moment(value: str) -> datetime:
 Time = Annotated[datetime, typer.Option(parser=moment, metavar="TIME", help="A time, such as 2026-11-23T14:05:00Z.")]
 
 
-def mark_restored(to: Time) -> None:
+def mark_restored(to: Time, as_json: Json = False) -> None:
     """Record that this database was restored to a time: nothing is sent from it before `broadsheet reconcile`."""
     database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
 
@@ -51,22 +52,28 @@ def mark_restored(to: Time) -> None:
 
     mark = asyncio.run(run())
     assert mark is not None
-    console.print(f"Held: nothing is sent before `broadsheet reconcile --since {mark.since.isoformat()}`.")
+    since = mark.since.isoformat()
+    say(f"Held: nothing is sent before `broadsheet reconcile --since {since}`.", {"since": since}, as_json=as_json)
 
 
-def settle_restored(since: Time) -> None:
+def settle_restored(since: Time, as_json: Json = False) -> None:
     """Settle everything since a time against the carrier's log, and let broadcasts go on; safe to run again."""
     settings = local_stack.load(CarrierSettings)
     try:
-        report = asyncio.run(_settle(settings, since, clock.utc_now))
+        report = asyncio.run(_settle(settings, since, clock.utc_now, as_json=as_json))
     except CarrierUnreadable as error:
         errors.print(f"The log cannot be believed or read ({error.code}): {error}.")
         errors.print("Nothing is sent yet. Run this again.")
         raise typer.Exit(1) from error
-    _show(report)
+    if as_json:
+        write_json(_described(report))
+    else:
+        _show(report)
 
 
-async def _settle(settings: CarrierSettings, since: datetime, now: Callable[[], datetime]) -> Report:
+async def _settle(
+    settings: CarrierSettings, since: datetime, now: Callable[[], datetime], *, as_json: bool = False
+) -> Report:
     twilio = carriers.create_twilio(settings)
     try:
         async with database.disposing(
@@ -80,7 +87,7 @@ async def _settle(settings: CarrierSettings, since: datetime, now: Callable[[], 
         ) as engine:
             mark = await _held(engine, since, now)
             if mark.reconciled_at is None:
-                await _let_the_log_catch_up(mark, settings.settle_after, now)
+                await _let_the_log_catch_up(mark, settings.settle_after, now, as_json=as_json)
             schedule = making.Schedule(zone=settings.zone, calendar=settings.calendar)
             return await reconcile.reconcile(
                 engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings)
@@ -107,12 +114,35 @@ async def _mark(engine: Engine) -> Mark | None:
         return await restore_hold.read(connection)
 
 
-async def _let_the_log_catch_up(mark: Mark, settle_after: float, now: Callable[[], datetime]) -> None:
+async def _let_the_log_catch_up(mark: Mark, settle_after: float, now: Callable[[], datetime], *, as_json: bool) -> None:
     """Wait until what was sent before the mark was set must be in the log."""
     wait = (mark.held_at + timedelta(seconds=settle_after) - now()).total_seconds()
     if wait > 0:
-        console.print(f"Waiting {wait:.0f} s: what was sent until now may not be in the log yet.")
+        if not as_json:
+            console.print(f"Waiting {wait:.0f} s: what was sent until now may not be in the log yet.")
         await asyncio.sleep(wait)
+
+
+def _described(report: Report) -> dict[str, Any]:
+    """Return a report for programs."""
+    messages = [
+        {
+            "broadcast_id": broadcast_id,
+            "is_second": is_second,
+            "found": report.accepted[broadcast_id, is_second],
+            "named": report.named[broadcast_id, is_second],
+        }
+        for broadcast_id, is_second in sorted({*report.accepted, *report.named})
+    ]
+    made = [
+        {"broadcast_id": each, "recipients": recipients, "paused": each in report.paused}
+        for each, recipients in report.made.items()
+    ]
+    plain = {
+        name: getattr(report, name)
+        for name in ("outbound", "inbound", "replies", "attributed", "opted_out", "opted_in", "strangers", "lifted")
+    }
+    return {"since": report.since.isoformat(), "messages": messages, "made": made, **plain}
 
 
 def _show(report: Report) -> None:

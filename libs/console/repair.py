@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
@@ -14,7 +15,8 @@ from libs.common.eventstore import store
 from libs.common.messaging import dead_letters
 from libs.common.operations import rebuild, retention
 from libs.console import local_stack
-from libs.console.printing import Yes, agree, console, one_line
+from libs.console.inputs import Json
+from libs.console.printing import Yes, agree, console, errors, one_line, say, write_json
 
 #: What is done to dead letters is in this stream of history.
 STREAM = "dead-letters"
@@ -24,7 +26,7 @@ T = TypeVar("T")
 letters = typer.Typer(no_args_is_help=True, help="Messages that a service could not handle.")
 
 
-def rebuild_tables(yes: Yes = False) -> None:
+def rebuild_tables(yes: Yes = False, as_json: Json = False) -> None:
     """Empty the tables that come from events and fill them again, to the same rows; whoever sends meanwhile waits."""
     database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
     agree(f"Empty and refill {', '.join(rebuild.TABLES)} of {local_stack.place(database_url)}?", yes=yes)
@@ -44,6 +46,18 @@ def rebuild_tables(yes: Yes = False) -> None:
             return replayed, before, await rebuild.fingerprints(connection)
 
     replayed, before, after = asyncio.run(run())
+    if as_json:
+        tables = [
+            {
+                "table": name,
+                "rows_before": before[name][0],
+                "rows_after": after[name][0],
+                "same": before[name] == after[name],
+            }
+            for name in before
+        ]
+        write_json({"replayed": replayed, "tables": tables})
+        return
     table = Table("table", "rows before", "rows after", "the same")
     for name in before:
         same = "yes" if before[name] == after[name] else "NO"
@@ -56,9 +70,13 @@ def rebuild_tables(yes: Yes = False) -> None:
 
 def prune(
     older_than: Annotated[int, typer.Option(min=7, help="Days since a broadcast was completed, or a reply came.")],
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Forget numbers and words of old broadcasts and replies; figures, history and opt-outs stay."""
+    """Forget numbers and words of old broadcasts and replies for good; figures, history and opt-outs stay."""
     database_url, pooler = local_stack.database_url(), local_stack.database_pooler()
+    where = local_stack.place(database_url)
+    agree(f"Forget numbers and words of more than {older_than} days ago in {where}, for good?", yes=yes)
 
     async def run() -> retention.Forgotten:
         long_work = database.create_engine(
@@ -69,15 +87,20 @@ def prune(
             return await retention.prune(engine, now - timedelta(days=older_than), now)
 
     forgotten = asyncio.run(run())
-    console.print(
-        f"Forgotten: the numbers of {forgotten.broadcasts:,} broadcasts, the words of {forgotten.replies:,} replies."
+    say(
+        f"Forgotten: the numbers of {forgotten.broadcasts:,} broadcasts, the words of {forgotten.replies:,} replies.",
+        asdict(forgotten),
+        as_json=as_json,
     )
 
 
 @letters.command("list")
-def list_letters() -> None:
+def list_letters(as_json: Json = False) -> None:
     """List the dead letters; they stay where they are."""
     found = asyncio.run(dead_letters.browse(local_stack.amqp_url()))
+    if as_json:
+        write_json(list(map(asdict, found)))
+        return
     table = Table("service", Column("id", no_wrap=True), "type", "broadcast", "queue", "reason")
     for letter in found:
         broadcast = "" if letter.broadcast_id is None else str(letter.broadcast_id)
@@ -89,6 +112,7 @@ def list_letters() -> None:
 @letters.command("retry")
 def retry_letters(
     message_id: Annotated[str | None, typer.Argument(help="The message's id; all of them without one.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Send dead letters back to the queues they came from."""
 
@@ -100,9 +124,9 @@ def retry_letters(
         return sent
 
     sent = asyncio.run(_in_a_transaction(run))
-    console.print(f"{sent} sent back.")
+    say(f"{sent} sent back.", {"sent_back": sent}, as_json=as_json)
     if message_id is not None and sent == 0:
-        console.print(f"There is no dead letter {message_id}.")
+        errors.print(f"There is no dead letter {message_id}.")
         raise typer.Exit(1)
 
 
@@ -112,10 +136,11 @@ def drop_letters(
     *,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Remove dead letters for good: what will never be handled. The step itself comes again if it is still due."""
     if (message_id is None) == (not everything):
-        console.print("Name the message's id, or say --all.")
+        errors.print("Name the message's id, or say --all.")
         raise typer.Exit(2)
     agree("Drop all dead letters for good?" if everything else f"Drop {message_id} for good?", yes=yes)
 
@@ -127,12 +152,15 @@ def drop_letters(
         return dropped
 
     dropped = asyncio.run(_in_a_transaction(run))
-    for letter in dropped:
-        what = " ".join(filter(None, (letter.id, letter.type, letter.queue, letter.reason)))
-        console.print(one_line(f"dropped: {what}"), soft_wrap=True)
-    console.print(f"{len(dropped)} dropped.")
+    if as_json:
+        write_json({"dropped": list(map(asdict, dropped))})
+    else:
+        for letter in dropped:
+            what = " ".join(filter(None, (letter.id, letter.type, letter.queue, letter.reason)))
+            console.print(one_line(f"dropped: {what}"), soft_wrap=True)
+        console.print(f"{len(dropped)} dropped.")
     if message_id is not None and not dropped:
-        console.print(f"There is no dead letter {message_id}.")
+        errors.print(f"There is no dead letter {message_id}.")
         raise typer.Exit(1)
 
 

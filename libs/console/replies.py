@@ -9,7 +9,7 @@ import typer
 
 from libs.console.client import KEY_HEADER, connect
 from libs.console.inputs import Json
-from libs.console.printing import after, console, one_line, show, show_all
+from libs.console.printing import after, say, show, show_all
 
 replies = typer.Typer(help="What people wrote back, and likely opt-outs that wait for somebody to look.")
 
@@ -91,39 +91,39 @@ def show_reply(reply_id: Id, as_json: Json = False) -> None:
 
 
 @replies.command("read")
-def mark_read(reply_id: Id, by: By = None) -> None:
+def mark_read(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Mark a reply as read."""
-    _decide(reply_id, "read", by, "is read")
+    _decide(reply_id, "read", by, "is read", as_json=as_json)
 
 
 @replies.command("opt-out")
-def opt_out(reply_id: Id, by: By = None) -> None:
+def opt_out(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Decide that whoever wrote wants nothing more."""
-    _decide(reply_id, "opt-out", by, "was an opt-out: nothing more leaves for its number")
+    _decide(reply_id, "opt-out", by, "was an opt-out: nothing more leaves for its number", as_json=as_json)
 
 
 @replies.command("no-opt-out")
-def no_opt_out(reply_id: Id, by: By = None) -> None:
+def no_opt_out(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Decide that a likely opt-out was none."""
-    _decide(reply_id, "no-opt-out", by, "was no opt-out: its number may be texted again")
+    _decide(reply_id, "no-opt-out", by, "was no opt-out: its number may be texted again", as_json=as_json)
 
 
 @replies.command("opt-in")
-def opt_in(reply_id: Id, by: By = None) -> None:
+def opt_in(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Let whoever wrote in again, since that is what they wrote."""
-    _decide(reply_id, "opt-in", by, "lets its writer in again")
+    _decide(reply_id, "opt-in", by, "lets its writer in again", as_json=as_json)
 
 
 @replies.command("done")
-def done(reply_id: Id, by: By = None) -> None:
+def done(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Note that nothing more is to be done about a reply."""
-    _decide(reply_id, "done", by, "is done")
+    _decide(reply_id, "done", by, "is done", as_json=as_json)
 
 
 @replies.command("reopen")
-def reopen(reply_id: Id, by: By = None) -> None:
+def reopen(reply_id: Id, by: By = None, as_json: Json = False) -> None:
     """Note that something is to be done about a reply after all."""
-    _decide(reply_id, "reopen", by, "is open again")
+    _decide(reply_id, "reopen", by, "is open again", as_json=as_json)
 
 
 @replies.command("assign")
@@ -131,21 +131,27 @@ def assign(
     reply_id: Id,
     user_id: Annotated[int | None, typer.Argument(help="The user's id; nobody any more without one.")] = None,
     by: By = None,
+    as_json: Json = False,
 ) -> None:
     """Hand a reply to a user: `broadsheet users` lists them with their ids."""
     said = "is nobody's any more" if user_id is None else f"is handed to user {user_id}"
-    _decide(reply_id, "assign", by, said, user_id=user_id)
+    _decide(reply_id, "assign", by, said, as_json=as_json, user_id=user_id)
 
 
 @replies.command("answer")
-def answer(reply_id: Id, body: Annotated[str, typer.Argument(help="The words of the answer.")], by: By = None) -> None:
+def answer(
+    reply_id: Id,
+    body: Annotated[str, typer.Argument(help="The words of the answer.")],
+    by: By = None,
+    as_json: Json = False,
+) -> None:
     """Answer a reply, where Twilio carries the texts: sent once, within seconds."""
     # With a key: where the connection breaks off, it is asked again, and sent once.
     name, key = by or getpass.getuser(), {KEY_HEADER: str(uuid4())}
-    connect().call("POST", f"/replies/{reply_id}/answer", json={"by": name, "body": body}, headers=key)
+    found = connect().call("POST", f"/replies/{reply_id}/answer", json={"by": name, "body": body}, headers=key)
     said = f"Reply {reply_id} is being answered ({name})."
     with after(said):
-        console.print(one_line(said))
+        say(said, found, as_json=as_json)
 
 
 @replies.command("export")
@@ -153,16 +159,17 @@ def export(
     file: Annotated[Path, typer.Argument(help="Where to write the CSV.", dir_okay=False)],
     broadcast: Annotated[int | None, typer.Option(help="Only those to a broadcast.")] = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="With numbers and names.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write replies to a file as CSV, without numbers and names unless they are asked for."""
     name = "export-with-numbers.csv" if numbers else "export.csv"
     connect().download(f"/replies/{name}", file, params={} if broadcast is None else {"broadcast": broadcast})
     with after(f"The replies are in {file}."):
-        console.print(one_line(f"The replies are in {file}."))
+        say(f"The replies are in {file}.", {"file": str(file)}, as_json=as_json)
 
 
-def _decide(reply_id: int, what: str, by: str | None, said: str, **fields: Any) -> None:
+def _decide(reply_id: int, what: str, by: str | None, said: str, *, as_json: bool, **fields: Any) -> None:
     name = by or getpass.getuser()
-    connect().call("POST", f"/replies/{reply_id}/{what}", json={"by": name, **fields})
+    found = connect().call("POST", f"/replies/{reply_id}/{what}", json={"by": name, **fields})
     with after(f"Reply {reply_id} {said}."):
-        console.print(one_line(f"Reply {reply_id} {said} ({name})."))
+        say(f"Reply {reply_id} {said} ({name}).", found, as_json=as_json)

@@ -100,7 +100,7 @@ async def test_a_whole_broadcast_and_every_command_work_as_a_role_that_owns_noth
         metrics = (await broadsheet.call("GET", "/metrics")).text
         assert 'status_code="500"' not in metrics
         await done(broadsheet, "rebuild", "--yes")
-        await done(broadsheet, "prune", "--older-than", "30")
+        await done(broadsheet, "prune", "--older-than", "30", "--yes")
         erased = {"phone_number": "+13135552001", "opt_out": "true"}
         assert (await broadsheet.call("DELETE", "/contacts", params=erased)).is_success
         await done(broadsheet, "restored", "--to", began)

@@ -71,7 +71,7 @@ async def test_every_command_finds_the_stack_that_runs_in_this_folder(
     assert (await running("rebuild", "--yes"))[0] == 0
     assert "The schema is at head" in (await running("db", "upgrade"))[1]
     assert (await running("broadcast", "list", "--json"))[1].strip() == "[]"
-    assert (await running("prune", "--older-than", "90"))[0] == 0
+    assert (await running("prune", "--older-than", "90", "--yes"))[0] == 0
     status, said = await running("reconcile", "--since", datetime.now(UTC).isoformat())
     # It has read the log, in which nobody has written since: that is not believed.
     assert (status, "Write any SMS" in said) == (1, True), said

@@ -15,6 +15,8 @@ async def test_the_first_user_is_made_from_the_command_line_and_looked_after_the
     assert (await call("users", "change", "1", "--role", "editor"))[0] == 1  # the only admin
     status, said = await call("users", "change", "1", "--name", "Ana")
     assert (status, said) == (0, "User 1, Ana, is admin.\n")
+    status, said = await call("users", "change", "1", "--name", "Ana Diaz", "--json")
+    assert (status, json.loads(said)["name"]) == (0, "Ana Diaz")
     status, said = await call("users", "link", "1", "--json")
     assert json.loads(said)["link"].startswith("https://texts.example.org/desk/invitation/")
     assert (await call("users", "sign-out", "1")) == (0, "User 1 is signed out everywhere.\n")
@@ -29,7 +31,8 @@ async def test_a_key_is_shown_once_and_taken_back_and_history_says_by_whom(call:
     assert secret.startswith("broadsheet_")
     status, said = await call("keys", "list")
     assert (status, "read send" in said, secret in said) == (0, True, False)
-    assert await call("keys", "revoke", "1", "--yes") == (0, "Key 1 opens nothing any more.\n")
+    status, said = await call("keys", "revoke", "1", "--yes", "--json")
+    assert (status, json.loads(said)) == (0, {"id": 1, "revoked": True})
     status, said = await call("audit", "--json", "--subject", "key-1")
     entries = json.loads(said)
     assert [each["type"] for each in entries] == ["KeyRevoked", "KeyCreated"]

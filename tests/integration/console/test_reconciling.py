@@ -1,5 +1,6 @@
 """`broadsheet reconcile` where nothing was restored: the API was away, and webhooks of that time were lost."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.outcomes import Accepted
 from libs.console import reconciling
+from libs.console.printing import to_json
 from tests.support.twilio_log import TwilioLog
 from tests.support.world import FIRST, World
 
@@ -48,6 +50,8 @@ async def test_replies_whose_webhooks_were_lost_are_read_from_the_log_and_the_br
     report = await reconciling._settle(world.settings, since, lambda: world.clock.forward(minutes=3))
 
     assert (report.replies, report.opted_out, report.strangers, report.made) == (3, 1, 0, {}), "nothing is made again"
+    told = json.loads(to_json(reconciling._described(report)))
+    assert (told["replies"], told["opted_out"], told["made"], told["lifted"]) == (3, 1, [], True)
     assert await world.value("SELECT count(*) FROM opt_outs") == 2
     async with database.transaction(world.engine) as connection:
         assert not await restore_hold.held(connection)

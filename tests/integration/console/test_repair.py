@@ -1,6 +1,7 @@
 """`broadsheet rebuild` and `broadsheet dead-letters` on real servers, as an operator calls them."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -64,6 +65,14 @@ async def test_rebuild_mends_tables_that_somebody_has_changed_and_says_so(world:
     assert set(await world.states(broadcast)) == {"pending"}
 
 
+async def test_a_program_reads_what_a_rebuild_did(world: World, call: Call) -> None:
+    await world.made(3)
+    told = json.loads((await asyncio.to_thread(call, "rebuild", "--yes", "--json")).output)
+    assert told["replayed"] > 0
+    messages = next(each for each in told["tables"] if each["table"] == "outgoing_messages")
+    assert messages == {"table": "outgoing_messages", "rows_before": 6, "rows_after": 6, "same": True}
+
+
 async def test_rebuild_does_nothing_unless_somebody_says_yes(world: World, call: Call) -> None:
     broadcast = await world.made(3)
     await world.query("UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'cancelled'")
@@ -86,6 +95,18 @@ async def test_dead_letters_are_listed_and_sent_back_one_by_one(call: Call, amqp
     assert second in left
     assert "1 sent back" in (await asyncio.to_thread(call, "dead-letters", "retry")).output
     assert len(await broker.messages(amqp_url, topology.MAKE_BROADCAST.name)) == 2
+
+
+async def test_a_program_reads_dead_letters_and_what_was_done_to_them(call: Call, amqp_url: str) -> None:
+    first, second = await put_aside(amqp_url), await put_aside(amqp_url)
+    listed = json.loads((await asyncio.to_thread(call, "dead-letters", "list", "--json")).output)
+    assert [(each["id"], each["service"], each["reason"]) for each in listed] == [
+        (first, "planner", "ValueError"), (second, "planner", "ValueError")
+    ]  # fmt: skip
+    sent = await asyncio.to_thread(call, "dead-letters", "retry", first, "--json")
+    assert json.loads(sent.output) == {"sent_back": 1}
+    dropped = json.loads((await asyncio.to_thread(call, "dead-letters", "drop", "--all", "--yes", "--json")).output)
+    assert [each["id"] for each in dropped["dropped"]] == [second]
 
 
 async def test_a_letter_that_says_what_the_terminal_takes_for_its_own_is_listed_as_it_is(
@@ -122,9 +143,11 @@ async def test_prune_says_what_it_forgot_and_takes_no_less_than_a_week(world: Wo
     broadcast = await world.made(2)
     await world.send(broadcast)
     await world.query("UPDATE broadcasts SET completed_at = now() - interval '40 days'")
-    result = await asyncio.to_thread(call, "prune", "--older-than", "30")
+    result = await asyncio.to_thread(call, "prune", "--older-than", "30", "--yes")
     assert result.exit_code == 0
     assert "numbers of 1 broadcasts" in result.output
+    again = await asyncio.to_thread(call, "prune", "--older-than", "30", "--yes", "--json")
+    assert json.loads(again.output) == {"broadcasts": 0, "replies": 0}
     assert (await asyncio.to_thread(call, "prune", "--older-than", "6")).exit_code == 2
 
 
