@@ -15,6 +15,7 @@ from libs.console.accounts import audit, keys, users
 from libs.console.audience import contacts, erase, segments
 from libs.console.broadcasts import broadcasts, stop_now
 from libs.console.client import ApiError, NoApi
+from libs.console.completion import completion
 from libs.console.demo import run, run_against
 from libs.console.doctor import examine
 from libs.console.inputs import Json
@@ -48,6 +49,7 @@ app.command("restored")(mark_restored)
 app.command("reconcile")(settle_restored)
 app.command("stop-now")(stop_now)
 app.command("erase")(erase)
+app.command("completion")(completion)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from libs.console import accounts, audience, broadcasts, main, printing, replies
 
 WITHOUT_JSON = {
+    "completion": "a script for a shell",
     "demo": "a show for people; its exit status is the verdict",
     "up": "runs until it is ended",
 }
@@ -67,8 +68,8 @@ NOT_FOR_GOOD = {
 
 LOOKS = {
     "audit", "broadcast explain", "broadcast list", "broadcast report", "broadcast show", "broadcast tests",
-    "broadcast watch", "contacts unreachable", "dead-letters list", "doctor", "keys list", "replies", "replies export",
-    "replies show", "segments list", "users list",
+    "broadcast watch", "completion", "contacts unreachable", "dead-letters list", "doctor", "keys list", "replies",
+    "replies export", "replies show", "segments list", "users list",
 }  # fmt: skip
 
 
