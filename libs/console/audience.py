@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from libs.console.bars import Upload, bar
 from libs.console.client import LONG, connect
 from libs.console.inputs import Json, Key, content_of, key_header
 from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
@@ -48,8 +49,10 @@ def import_contacts(
     named.
     """
     content = sys.stdin.buffer.read() if str(file) == "-" else content_of(file)
-    headers = {"Content-Type": "text/csv", **key_header(key)}
-    found = connect().call("POST", "/contacts/import", content=content, headers=headers, within=LONG)
+    headers = {"Content-Type": "text/csv", "Content-Length": str(len(content)), **key_header(key)}
+    with bar("Importing", as_json=as_json) as tell:
+        sent = Upload(content, tell)
+        found = connect().call("POST", "/contacts/import", content=sent, headers=headers, within=LONG)
     with after(f"{found['imported']} people are imported."):
         figures = {name: value for name, value in found.items() if as_json or not isinstance(value, list)}
         show(figures, as_json=as_json)

@@ -13,7 +13,7 @@ from libs.common.domain.states import BroadcastState
 from libs.console.client import LONG, PATIENCE, connect
 from libs.console.inputs import Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
 from libs.console.printing import Yes, after, agree, console, one_line, show, show_all, write_json
-from libs.console.report import outcomes, progress
+from libs.console.report import going, outcomes, progress
 
 broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and what staff do to them.")
 FINAL = (BroadcastState.COMPLETED, BroadcastState.CANCELLED, BroadcastState.MISSED)
@@ -119,7 +119,7 @@ def watch(broadcast_id: Id, as_json: Json = False) -> None:
     with Live(console=console, refresh_per_second=4) if not as_json else nullcontext() as live:
         for found in _reports(broadcast_id):
             if live is not None:
-                live.update(progress(found))
+                live.update(going(found) if console.is_terminal and found["state"] not in FINAL else progress(found))
     if as_json:
         write_json(found)
 

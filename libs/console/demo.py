@@ -24,7 +24,7 @@ from libs.console.client import Client
 from libs.console.ledger_check import Verdict, judge
 from libs.console.local_stack import Running
 from libs.console.printing import console, one_line, styled
-from libs.console.report import outcomes, progress
+from libs.console.report import going, outcomes, progress
 from libs.console.running import everything, told_to_end
 
 PEOPLE = 300
@@ -188,7 +188,7 @@ async def follow(client: Client, broadcast_id: int) -> dict[str, Any]:
         while True:
             report: dict[str, Any] = await asyncio.to_thread(client.call, "GET", f"/broadcasts/{broadcast_id}/report")
             if console.is_terminal:
-                live.update(progress(report))
+                live.update(progress(report) if report["state"] == BroadcastState.COMPLETED else going(report))
             elif report["state"] != shown:
                 shown = report["state"]
                 _tell(f"{shown}: {report['ledger']['accepted']} sent, {report['replies']} replies")

@@ -1,6 +1,7 @@
 """`broadsheet restored` and `reconcile`: after PostgreSQL was restored to a point in the past (docs/postgresql.md)."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from libs.common.operations import reconcile
 from libs.common.operations.reconcile import Report
 from libs.common.settings import CarrierSettings
 from libs.console import local_stack
+from libs.console.bars import bar
 from libs.console.inputs import Json
 from libs.console.printing import console, errors, say, write_json
 
@@ -89,9 +91,10 @@ async def _settle(
             if mark.reconciled_at is None:
                 await _let_the_log_catch_up(mark, settings.settle_after, now, as_json=as_json)
             schedule = making.Schedule(zone=settings.zone, calendar=settings.calendar)
-            return await reconcile.reconcile(
-                engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings)
-            )
+            with bar("Settling what the log shows", as_json=as_json) as tell:
+                return await reconcile.reconcile(
+                    engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings), tell=tell
+                )
     finally:
         await twilio.aclose()
 
@@ -120,7 +123,10 @@ async def _let_the_log_catch_up(mark: Mark, settle_after: float, now: Callable[[
     if wait > 0:
         if not as_json:
             console.print(f"Waiting {wait:.0f} s: what was sent until now may not be in the log yet.")
-        await asyncio.sleep(wait)
+        with bar("Waiting for the log", as_json=as_json) as tell:
+            for second in range(math.ceil(wait)):
+                tell(second, wait)
+                await asyncio.sleep(min(1, wait - second))
 
 
 def _described(report: Report) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from libs.common.eventstore import store
 from libs.common.messaging import dead_letters
 from libs.common.operations import rebuild, retention
 from libs.console import local_stack
+from libs.console.bars import bar
 from libs.console.inputs import Json
 from libs.console.printing import Yes, agree, console, errors, one_line, say, write_json
 
@@ -42,7 +43,8 @@ def rebuild_tables(yes: Yes = False, as_json: Json = False) -> None:
         ):
             await rebuild.lock(connection)
             before = await rebuild.fingerprints(connection)
-            replayed = await rebuild.rebuild(connection)
+            with bar("Replaying history", as_json=as_json) as tell:
+                replayed = await rebuild.rebuild(connection, tell)
             return replayed, before, await rebuild.fingerprints(connection)
 
     replayed, before, after = asyncio.run(run())
@@ -84,7 +86,8 @@ def prune(
         )
         async with database.disposing(long_work) as engine:
             now = clock.utc_now()
-            return await retention.prune(engine, now - timedelta(days=older_than), now)
+            with bar("Forgetting", as_json=as_json) as tell:
+                return await retention.prune(engine, now - timedelta(days=older_than), now, tell)
 
     forgotten = asyncio.run(run())
     say(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Group
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from libs.common.broadcasts.explanations import NOT_GOT
@@ -27,6 +29,14 @@ def progress(report: Mapping[str, Any]) -> Table:
         f"{report['undelivered']} not delivered, {report['unreachable']} at numbers that take no messages"
     )
     return table
+
+
+def going(report: Mapping[str, Any]) -> Group:
+    """Return where a broadcast is, over a bar: how many of its messages have left, or never will."""
+    ledgers = [report[name]["ledger"] for name in ("first", "second")]
+    planned = sum(ledger["planned"] for ledger in ledgers)
+    left = sum(ledger["undecided"] for ledger in ledgers)
+    return Group(progress(report), ProgressBar(total=planned or 1, completed=planned - left))
 
 
 def outcomes(found: Mapping[str, Any], *, only_wrong: bool = False) -> list[Table]:

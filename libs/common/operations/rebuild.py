@@ -17,6 +17,7 @@ from libs.common.domain.broadcast import Broadcast, evolve
 from libs.common.domain.states import ENDED, MessageState
 from libs.common.eventstore import projections, store
 from libs.common.eventstore.store import Recorded
+from libs.common.operations.telling import Tell, nobody
 
 #: What is rebuilt; those that refer to others first.
 TABLES = ("broadcast_sent_message_status", "outgoing_messages", "broadcasts_segments", "broadcasts")
@@ -31,6 +32,9 @@ SELECT position, type, schema_version, data, occurred_at FROM events
 WHERE position > :after ORDER BY position LIMIT :limit
 """).columns(data=JSONB)
 PAGE_SIZE = 1000  # events held in memory at once
+
+#: How many events there are to replay.
+COUNT = text("SELECT count(*) FROM events")
 
 #: The numbers that messages to people who were erased still have. A message that is to be settled is looked up by it,
 #: and it stands nowhere else any more: it is carried over.
@@ -65,18 +69,20 @@ async def lock(connection: Connection) -> None:
     await connection.execute(LOCK)
 
 
-async def rebuild(connection: Connection) -> int:
+async def rebuild(connection: Connection, tell: Tell = nobody) -> int:
     """Empty and refill the tables, inside the caller's transaction; return how many events were replayed."""
     await lock(connection)
     await connection.execute(DEFER)
     kept: dict[int, str] = dict((await connection.execute(NUMBERS_OF_ERASED)).tuples().all())
     for table in TABLES:
         await connection.execute(text(f"DELETE FROM {table}"))
-    replayed = 0
+    replayed, events = 0, int((await connection.execute(COUNT)).scalar_one())
     broadcasts: dict[int, Broadcast] = {}
     async for recorded in history(connection):
         await _replay(connection, broadcasts, recorded.event, recorded.at)
         replayed += 1
+        if replayed % PAGE_SIZE == 0:
+            tell(replayed, events)
     await connection.execute(CARRY_OVER, {"ids": list(kept), "numbers": list(kept.values())})
     await connection.execute(FORGET_ERASED)
     return replayed

@@ -37,6 +37,7 @@ from libs.common.operations.restore_matching import (
     latest,
     match,
 )
+from libs.common.operations.telling import Tell, nobody
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -80,6 +81,7 @@ async def reconcile(
     own_numbers: Sequence[str] = (),
     *,
     within: timedelta | None = None,
+    tell: Tell = nobody,
 ) -> Report:
     """Settle everything since the mark, which must have been set. Broadcasts may go on once this has returned.
 
@@ -107,12 +109,15 @@ async def reconcile(
     by_broadcast: dict[int, list[tuple[Planned, LogEntry]]] = defaultdict(list)
     for planned, entry in matched:
         by_broadcast[planned.broadcast].append((planned, entry))
+    settled = 0
     for broadcast_id, pairs in sorted(by_broadcast.items()):
         # What was sent comes first, all of it: what became of a first message skips the second one, if that was not.
         parts = [pairs[start : start + AT_ONCE] for start in range(0, len(pairs), AT_ONCE)]
         for at_once in parts:
             async with database.transaction(engine) as connection:
                 await _record_sent(connection, broadcast_id, at_once, offset, clock(), report)
+            settled += len(at_once)
+            tell(settled, len(matched))
         for at_once in parts:
             async with database.transaction(engine) as connection:
                 await _record_statuses(connection, broadcast_id, at_once, clock())

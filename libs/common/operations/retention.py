@@ -20,6 +20,7 @@ from libs.common.domain import events as e
 from libs.common.domain.import_states import WITH_FILE
 from libs.common.domain.states import FORGETTABLE, Review
 from libs.common.eventstore import store
+from libs.common.operations.telling import Tell, nobody
 
 AT_ONCE = 5000  # replies or messages a transaction
 
@@ -123,7 +124,7 @@ class Chunk:
     last: Any
 
 
-async def prune(engine: Engine, before: datetime, now: datetime) -> Forgotten:
+async def prune(engine: Engine, before: datetime, now: datetime, tell: Tell = nobody) -> Forgotten:
     """Forget number and words of replies received, and the numbers of broadcasts completed, before a time.
 
     `engine` is one for long work. What is cut off goes on with the next call.
@@ -144,7 +145,8 @@ async def prune(engine: Engine, before: datetime, now: datetime) -> Forgotten:
         await connection.execute(FORGET_REACHABLE, {"before": before})
         await connection.execute(FORGET_FILES, {"before": before})
         over: list[int] = list((await connection.execute(OVER, {"before": before})).scalars())
-    for broadcast_id in over:
+    for done_before, broadcast_id in enumerate(over):
+        tell(done_before, len(over))
         async with database.transaction(engine) as connection:
             event = e.NumbersForgotten(broadcast_id=broadcast_id)
             await store.append(connection, store.stream(broadcast_id, "messages"), [event], now=now)
