@@ -1,6 +1,6 @@
 # Every target sets the checkout up first, which costs nothing when it is. ARGS is passed on: make test ARGS="-k pace -x"
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo up test test-containers chaos contract bench screenshots lint format lock audit pin-images settings licences sbom stop clean
+.PHONY: help set-up demo up test test-containers chaos contract bench screenshots lint format lock audit pin-images settings texts licences sbom stop clean
 ARGS ?=
 SEEDS ?= 1
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --quiet
@@ -66,6 +66,9 @@ pin-images: ## name the images that compose fetches by their digests of today, i
 
 settings: set-up ## write docs/settings.md from the code
 	@.venv/bin/python -m libs.console.settings_page --write
+
+texts: set-up ## collect the desk's texts for translators; begin a language: make texts ARGS=es
+	@.venv/bin/python -m services.api.desk.texts $(ARGS)
 
 licences: set-up $(AUDIT)/.set-up ## write docs/licences.md from the locked packages
 	@.venv/bin/python -m tests.audit --tools $(AUDIT)/bin --write-licences

@@ -36,7 +36,7 @@ from services.api.contacts import import_undo, imports
 from services.api.contacts import routes as contacts
 from services.api.contacts.import_lane import Lane
 from services.api.context import Context
-from services.api.desk import api_page, assets, rendering
+from services.api.desk import api_page, assets, catalogue, rendering
 from services.api.desk import routes as desk
 from services.api.http import body_validation, failures, forgery, openapi, queries
 from services.api.http.auth import Access, current_user
@@ -104,6 +104,7 @@ async def _check(request: Request[Any, Any, Any]) -> None:
 def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
     """Build the API. Raise SettingsError. `app.state.context` is what its handlers work with."""
     configuration = configuration or settings.load(ApiSettings)
+    catalogue.speak(configuration.language)
     counters.begin_at_zero()
     webhooks.begin_at_zero()
     url = configuration.database_url.get_secret_value()

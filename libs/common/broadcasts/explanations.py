@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from libs.common.carriers import error_codes
 from libs.common.domain.states import DELIVERED, UNDELIVERED, MessageState, Outcome, PauseReason, SkipReason
+from libs.common.texts import gettext_noop as n_
 
 
 class Kind(StrEnum):
@@ -55,87 +56,101 @@ class Explanation:
 
 
 NOTHING_TO_DO = ""
-ASK = "Ask whoever runs Broadsheet: something about our account or number has to be put right."
+ASK = n_("Ask whoever runs Broadsheet: something about our account or number has to be put right.")
 
 #: Why a message was not sent, by reason: sentence of a first message, of a follow-up, advice.
 SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
-    SkipReason.REPLIED: ("Not sent: they replied", "No follow-up: they replied", NOTHING_TO_DO),
-    SkipReason.OPTED_OUT: ("No text: they opted out", "No text: they opted out", NOTHING_TO_DO),
+    SkipReason.REPLIED: (n_("Not sent: they replied"), n_("No follow-up: they replied"), NOTHING_TO_DO),
+    SkipReason.OPTED_OUT: (n_("No text: they opted out"), n_("No text: they opted out"), NOTHING_TO_DO),
     SkipReason.FIRST_REFUSED: (
-        "Not sent: the first one failed", "No follow-up: the first one failed", "See what became of the first message."
+        n_("Not sent: the first one failed"), n_("No follow-up: the first one failed"),
+        n_("See what became of the first message."),
     ),
     SkipReason.QUIET_HOURS: (
-        "Not sent: it would have been too late", "Not sent: it would have been too late",
-        "Start earlier in the day, or write to fewer people: the quiet hours came before all had it.",
+        n_("Not sent: it would have been too late"), n_("Not sent: it would have been too late"),
+        n_("Start earlier in the day, or write to fewer people: the quiet hours came before all had it."),
     ),
-    SkipReason.CANCELLED: ("Not sent: cancelled", "Not sent: cancelled", NOTHING_TO_DO),
+    SkipReason.CANCELLED: (n_("Not sent: cancelled"), n_("Not sent: cancelled"), NOTHING_TO_DO),
     SkipReason.PHASE_OVER: (
-        "Not sent: the broadcast had gone on", "Not sent: the broadcast had gone on",
-        "We did not know for a quarter of an hour whether it had gone out, and it had not.",
+        n_("Not sent: the broadcast had gone on"), n_("Not sent: the broadcast had gone on"),
+        n_("We did not know for a quarter of an hour whether it had gone out, and it had not."),
     ),
-    SkipReason.ERASED: ("Erased on request", "Erased on request", NOTHING_TO_DO),
+    SkipReason.ERASED: (n_("Erased on request"), n_("Erased on request"), NOTHING_TO_DO),
     SkipReason.HELD_FOR_REVIEW: (
-        "Not sent: they may have asked to be left alone", "Not sent: they may have asked to be left alone",
-        "Read what they wrote and decide: their reply is under likely opt-outs.",
+        n_("Not sent: they may have asked to be left alone"), n_("Not sent: they may have asked to be left alone"),
+        n_("Read what they wrote and decide: their reply is under likely opt-outs."),
     ),
     SkipReason.NOT_HANDED_OVER: (
-        "Not sent: the first one never reached the phone company",
-        "No follow-up: the first one never reached the phone company",
-        "Most likely they told the phone company to stop our texts.",
+        n_("Not sent: the first one never reached the phone company"),
+        n_("No follow-up: the first one never reached the phone company"),
+        n_("Most likely they told the phone company to stop our texts."),
     ),
     SkipReason.NUMBER_UNREACHABLE: (
-        "Not sent: the number takes no texts", "No follow-up: the number takes no texts", "Ask them for another number."
+        n_("Not sent: the number takes no texts"), n_("No follow-up: the number takes no texts"),
+        n_("Ask them for another number."),
     ),
 }  # fmt: skip
 
 #: The carrier's codes as an editor understands them: sentence, advice. Codes that are not here have the words of
 #: `error_codes`, and the advice to ask.
 FAILED: dict[str, tuple[str, str]] = {
-    "30003": ("Phone off or out of reach", "Nothing to do: the next broadcast may reach them."),
-    "30004": ("They, or their phone company, block our texts", "Ask them another way whether they want our texts."),
-    "30005": ("Number does not exist any more", "Ask them for their new number."),
-    "30006": ("Landline: cannot get texts", "Ask them for a mobile number."),
+    "30003": (n_("Phone off or out of reach"), n_("Nothing to do: the next broadcast may reach them.")),
+    "30004": (
+        n_("They, or their phone company, block our texts"),
+        n_("Ask them another way whether they want our texts."),
+    ),
+    "30005": (n_("Number does not exist any more"), n_("Ask them for their new number.")),
+    "30006": (n_("Landline: cannot get texts"), n_("Ask them for a mobile number.")),
     "30007": (
-        "Blocked by the phone companies: the text looks like spam to them",
-        "Write without link shorteners and capitals, and ask whoever runs Broadsheet.",
+        n_("Blocked by the phone companies: the text looks like spam to them"),
+        n_("Write without link shorteners and capitals, and ask whoever runs Broadsheet."),
     ),
     "30008": (
-        "Their phone company could not deliver it and does not say why",
-        "Nothing to do: the next may reach them.",
+        n_("Their phone company could not deliver it and does not say why"),
+        n_("Nothing to do: the next may reach them."),
     ),
-    "30022": ("Faster than the phone companies allow us", "Ask whoever runs Broadsheet to lower the rate."),
-    "30023": ("Our limit of texts for the day is used up", "Send the rest tomorrow, or ask whoever runs Broadsheet."),
-    "30032": ("Our number is not verified with the phone companies", ASK),
-    "30034": ("Blocked by the phone companies: our number is not registered", ASK),
-    "30410": ("Their phone company did not answer", "Nothing to do: the next broadcast may reach them."),
-    "21211": ("Not a phone number", "Correct the number, or ask them for it."),
-    "21265": ("A short number of a company, not a person's phone", "Take it off the list."),
-    "21266": ("Our own number", "Take it off the list."),
-    "21408": ("We may not text that country", "Ask whoever runs Broadsheet whether that country is to be allowed."),
+    "30022": (n_("Faster than the phone companies allow us"), n_("Ask whoever runs Broadsheet to lower the rate.")),
+    "30023": (
+        n_("Our limit of texts for the day is used up"),
+        n_("Send the rest tomorrow, or ask whoever runs Broadsheet."),
+    ),
+    "30032": (n_("Our number is not verified with the phone companies"), ASK),
+    "30034": (n_("Blocked by the phone companies: our number is not registered"), ASK),
+    "30410": (n_("Their phone company did not answer"), n_("Nothing to do: the next broadcast may reach them.")),
+    "21211": (n_("Not a phone number"), n_("Correct the number, or ask them for it.")),
+    "21265": (n_("A short number of a company, not a person's phone"), n_("Take it off the list.")),
+    "21266": (n_("Our own number"), n_("Take it off the list.")),
+    "21408": (
+        n_("We may not text that country"),
+        n_("Ask whoever runs Broadsheet whether that country is to be allowed."),
+    ),
     "21610": (
-        "They told the phone company to stop our texts",
-        "They can write START to our number to get texts again.",
+        n_("They told the phone company to stop our texts"),
+        n_("They can write START to our number to get texts again."),
     ),
-    "21612": ("There is no way from our number to theirs", "Ask them for another number."),
-    "21614": ("The number cannot get texts", "Ask them for a mobile number."),
-    "21635": ("Landline: cannot get texts", "Ask them for a mobile number."),
+    "21612": (n_("There is no way from our number to theirs"), n_("Ask them for another number.")),
+    "21614": (n_("The number cannot get texts"), n_("Ask them for a mobile number.")),
+    "21635": (n_("Landline: cannot get texts"), n_("Ask them for a mobile number.")),
 }
-UNLISTED = "Refused, and we do not know why"
-NO_CODE = ("Not delivered, and the phone company does not say why", "Nothing to do: the next broadcast may reach them.")
+UNLISTED = n_("Refused, and we do not know why")
+NO_CODE = (
+    n_("Not delivered, and the phone company does not say why"),
+    n_("Nothing to do: the next broadcast may reach them."),
+)
 
 #: Why a broadcast did not go out.
 MISSED = {
-    "day_over": "its day went by",
-    "no_segments": "it had no audience",
-    "empty_draw": "nobody could be drawn",
-    "not_approved": "nobody had approved it",
-    "called_back": "it was called back before anybody had it",
+    "day_over": n_("its day went by"),
+    "no_segments": n_("it had no audience"),
+    "empty_draw": n_("nobody could be drawn"),
+    "not_approved": n_("nobody had approved it"),
+    "called_back": n_("it was called back before anybody had it"),
 }
 #: Why a broadcast was paused. Other reasons are the carrier's codes.
 PAUSED = {
-    PauseReason.STAFF: "by hand",
-    PauseReason.NOT_HANDED_OVER: "Missive takes our texts, and the phone company never gets them",
-    PauseReason.RECONCILED: "it was made again after a restore, before its time",
+    PauseReason.STAFF: n_("by hand"),
+    PauseReason.NOT_HANDED_OVER: n_("Missive takes our texts, and the phone company never gets them"),
+    PauseReason.RECONCILED: n_("it was made again after a restore, before its time"),
 }
 
 
@@ -154,15 +169,15 @@ def explain(result: Result) -> Explanation:
     """Return what became of a message, in words."""
     match result.state:
         case MessageState.PENDING | MessageState.CLAIMED:
-            return Explanation(key="waiting", kind=Kind.WAITING, sentence="Not sent yet")
+            return Explanation(key="waiting", kind=Kind.WAITING, sentence=n_("Not sent yet"))
         case MessageState.STARTED:
-            return Explanation(key="starting", kind=Kind.WAITING, sentence="On its way to the phone company")
+            return Explanation(key="starting", kind=Kind.WAITING, sentence=n_("On its way to the phone company"))
         case MessageState.UNCERTAIN:
             return Explanation(
                 key="uncertain",
                 kind=Kind.UNKNOWN,
-                sentence="We do not know yet: the carrier did not answer",
-                advice="We look it up and do not send twice. If it stays so, you can decide to send it again.",
+                sentence=n_("We do not know yet: the carrier did not answer"),
+                advice=n_("We look it up and do not send twice. If it stays so, you can decide to send it again."),
             )
         case MessageState.SKIPPED:
             return _skipped(SkipReason(result.skip_reason or ""), is_second=result.is_second)
@@ -177,14 +192,14 @@ def _accepted(result: Result) -> Explanation:
         return Explanation(
             key="not-handed-over",
             kind=Kind.FAILED,
-            sentence="Taken by Missive, and never handed to the phone company",
-            advice="Most likely they told the phone company to stop our texts.",
+            sentence=n_("Taken by Missive, and never handed to the phone company"),
+            advice=n_("Most likely they told the phone company to stop our texts."),
         )
     if result.status in DELIVERED:
-        return Explanation(key="delivered", kind=Kind.DELIVERED, sentence="Delivered")
+        return Explanation(key="delivered", kind=Kind.DELIVERED, sentence=n_("Delivered"))
     if result.status in UNDELIVERED:
         return _failed("undelivered", result.code)
-    return Explanation(key="sent", kind=Kind.SENT, sentence="Sent; no word yet whether it was delivered")
+    return Explanation(key="sent", kind=Kind.SENT, sentence=n_("Sent; no word yet whether it was delivered"))
 
 
 def _skipped(reason: SkipReason, *, is_second: bool) -> Explanation:

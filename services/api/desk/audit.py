@@ -12,6 +12,7 @@ from litestar.response import Template
 from libs.common import database
 from libs.common.domain import actors
 from libs.common.domain.actors import ActorKind
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import api_keys, users
 from services.api.audit import queries
 from services.api.audit.queries import Entry
@@ -25,70 +26,70 @@ PAGE = 50  # entries
 
 #: Who did it, where it was no user.
 ACTORS = {
-    ActorKind.KEY: _("%(name)s (a program)"),
-    ActorKind.CONSOLE: _("%(name)s (command line)"),
-    ActorKind.CARRIER: _("%(name)s (carrier)"),
-    ActorKind.SERVICE: _("Broadsheet"),
-    ActorKind.USER: _("user %(name)s"),
+    ActorKind.KEY: n_("%(name)s (a program)"),
+    ActorKind.CONSOLE: n_("%(name)s (command line)"),
+    ActorKind.CARRIER: n_("%(name)s (carrier)"),
+    ActorKind.SERVICE: n_("Broadsheet"),
+    ActorKind.USER: n_("user %(name)s"),
 }
 #: What it was done to, by the first part of its stream's name; and where its page is.
 SUBJECTS = {
-    "broadcast": (_("broadcast %(number)s"), "/desk/broadcasts/{number}"),
-    "contact": (_("person %(number)s"), "/desk/people/{number}"),
-    "segment": (_("group %(number)s"), "/desk/segments/{number}"),
-    "user": (_("user %(number)s"), ""),
-    "key": (_("key %(number)s"), ""),
-    "reply": (_("reply %(number)s"), "/desk/replies/{number}"),
-    "single": (_("a text to one person"), ""),
+    "broadcast": (n_("broadcast %(number)s"), "/desk/broadcasts/{number}"),
+    "contact": (n_("person %(number)s"), "/desk/people/{number}"),
+    "segment": (n_("group %(number)s"), "/desk/segments/{number}"),
+    "user": (n_("user %(number)s"), ""),
+    "key": (n_("key %(number)s"), ""),
+    "reply": (n_("reply %(number)s"), "/desk/replies/{number}"),
+    "single": (n_("a text to one person"), ""),
 }
 NAMED = {
-    "contacts": _("a file of people"),
-    "dead-letters": _("messages that a service could not handle"),
-    "organisation": _("everybody"),
-    "restore": _("a restored database"),
+    "contacts": n_("a file of people"),
+    "dead-letters": n_("messages that a service could not handle"),
+    "organisation": n_("everybody"),
+    "restore": n_("a restored database"),
 }
 #: What people and programs do, as a person says it. The thing that it was done to stands beside it.
 DONE = {
-    "BroadcastScheduled": _("created"),
-    "BroadcastEdited": _("changed"),
-    "BroadcastApproved": _("approved"),
-    "RepeatingStopped": _("stopped the repeating of"),
-    "BroadcastMade": _("sent"),
-    "BroadcastPaused": _("paused"),
-    "BroadcastResumed": _("went on with"),
-    "BroadcastCalledBack": _("called back"),
-    "BroadcastCancelled": _("cancelled"),
-    "RecipientsDrawn": _("drew the people of"),
-    "MessagesSkipped": _("took messages out of"),
-    "MessageSentAgain": _("sent a message again in"),
-    "OptedOut": _("opted out"),
-    "OptedIn": _("opted in"),
-    "OptOutReviewed": _("decided about a reply of"),
-    "NumberReachable": _("had texts go again to"),
-    "ContactsImported": _("imported"),
-    "ImportUndone": _("took back"),
-    "ContactChanged": _("changed"),
-    "ContactErased": _("erased"),
-    "SegmentCreated": _("created"),
-    "SegmentChanged": _("changed"),
-    "SegmentDeleted": _("deleted"),
-    "ReplyAssigned": _("handed over"),
-    "ReplyDone": _("was done with"),
-    "ReplyReopened": _("opened again"),
-    "SingleMessageAsked": _("had sent"),
-    "SingleMessageEnded": _("sent"),
-    "UserInvited": _("invited"),
-    "UserChanged": _("changed"),
-    "PasswordChosen": _("chose a password for"),
-    "SessionsEnded": _("signed out"),
-    "NoticesChosen": _("chose the notices of"),
-    "KeyCreated": _("made"),
-    "KeyRevoked": _("took back"),
-    "DeadLettersSentBack": _("sent back"),
-    "DeadLettersDropped": _("dropped"),
-    "RestoreMarked": _("marked"),
-    "RestoreSettled": _("settled"),
-    "OwnNumberChanged": _("changed the phone number of"),
+    "BroadcastScheduled": n_("created"),
+    "BroadcastEdited": n_("changed"),
+    "BroadcastApproved": n_("approved"),
+    "RepeatingStopped": n_("stopped the repeating of"),
+    "BroadcastMade": n_("sent"),
+    "BroadcastPaused": n_("paused"),
+    "BroadcastResumed": n_("went on with"),
+    "BroadcastCalledBack": n_("called back"),
+    "BroadcastCancelled": n_("cancelled"),
+    "RecipientsDrawn": n_("drew the people of"),
+    "MessagesSkipped": n_("took messages out of"),
+    "MessageSentAgain": n_("sent a message again in"),
+    "OptedOut": n_("opted out"),
+    "OptedIn": n_("opted in"),
+    "OptOutReviewed": n_("decided about a reply of"),
+    "NumberReachable": n_("had texts go again to"),
+    "ContactsImported": n_("imported"),
+    "ImportUndone": n_("took back"),
+    "ContactChanged": n_("changed"),
+    "ContactErased": n_("erased"),
+    "SegmentCreated": n_("created"),
+    "SegmentChanged": n_("changed"),
+    "SegmentDeleted": n_("deleted"),
+    "ReplyAssigned": n_("handed over"),
+    "ReplyDone": n_("was done with"),
+    "ReplyReopened": n_("opened again"),
+    "SingleMessageAsked": n_("had sent"),
+    "SingleMessageEnded": n_("sent"),
+    "UserInvited": n_("invited"),
+    "UserChanged": n_("changed"),
+    "PasswordChosen": n_("chose a password for"),
+    "SessionsEnded": n_("signed out"),
+    "NoticesChosen": n_("chose the notices of"),
+    "KeyCreated": n_("made"),
+    "KeyRevoked": n_("took back"),
+    "DeadLettersSentBack": n_("sent back"),
+    "DeadLettersDropped": n_("dropped"),
+    "RestoreMarked": n_("marked"),
+    "RestoreSettled": n_("settled"),
+    "OwnNumberChanged": n_("changed the phone number of"),
 }
 
 
@@ -110,8 +111,8 @@ def line(entry: Entry, user_names: Mapping[int, str], key_names: Mapping[int, st
     what, address = _subject(entry.subject, {"user": user_names, "key": key_names})
     return Line(
         at=entry.occurred_at,
-        who=entry.actor_name or ACTORS[actor.kind] % {"name": actor.name},
-        did=DONE.get(entry.type, entry.type),
+        who=entry.actor_name or _(ACTORS[actor.kind]) % {"name": actor.name},
+        did=_(DONE.get(entry.type, entry.type)),
         what=what,
         address=address,
     )
@@ -119,14 +120,14 @@ def line(entry: Entry, user_names: Mapping[int, str], key_names: Mapping[int, st
 
 def _subject(stream: str, names: Mapping[str, Mapping[int, str]]) -> tuple[str, str]:
     if stream in NAMED:
-        return NAMED[stream], ""
+        return _(NAMED[stream]), ""
     kind, _dash, rest = stream.partition("-")
     number = rest.partition("-")[0]
     if kind not in SUBJECTS or not number.isdecimal():
         return stream, ""
     words, address = SUBJECTS[kind]
     name = names.get(kind, {}).get(int(number))
-    return name or words % {"number": number}, address.format(number=number)
+    return name or _(words) % {"number": number}, address.format(number=number)
 
 
 @get("/audit")

@@ -18,6 +18,7 @@ from libs.common.domain import actors
 from libs.common.domain.cause import Cause
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import ConcurrencyError, NotFound
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import users
 from services.api.broadcasts import queries, writing
 from services.api.context import Context
@@ -36,13 +37,13 @@ LONGEST_TOKEN = 64  # characters
 
 #: The field of the form that a field of a broadcast is typed in, and what people call it.
 FIELDS = {
-    "run_at": ("day", _("The time")),
-    "first_message": ("first_message", _("The first message")),
-    "second_message": ("second_message", _("The follow-up")),
-    "from_number": ("from_number", _("The number")),
-    "segments": ("segments", _("The audience")),
-    "week": ("week", _("The week")),
-    "to": ("test_to", _("The number")),
+    "run_at": ("day", n_("The time")),
+    "first_message": ("first_message", n_("The first message")),
+    "second_message": ("second_message", n_("The follow-up")),
+    "from_number": ("from_number", n_("The number")),
+    "segments": ("segments", n_("The audience")),
+    "week": ("week", n_("The week")),
+    "to": ("test_to", n_("The number")),
 }
 
 

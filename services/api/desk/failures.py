@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
 from services.api.desk import rendering
 from services.api.desk.catalogue import gettext as _
@@ -17,40 +18,40 @@ from services.api.http.problems import Unauthorized
 #: Status to what a person reads: title, sentence, advice.
 WORDS = {
     400: (
-        _("This cannot be read"),
-        _("What came here is incomplete or garbled."),
-        _("Nothing was changed. Go back and try again."),
+        n_("This cannot be read"),
+        n_("What came here is incomplete or garbled."),
+        n_("Nothing was changed. Go back and try again."),
     ),
     403: (
-        _("Not allowed"), _("You may not do this."), _("Nothing was changed. An admin can give you the right to.")
+        n_("Not allowed"), n_("You may not do this."), n_("Nothing was changed. An admin can give you the right to.")
     ),
-    404: (_("Not found"), _("There is nothing here."), _("It may have been removed, or the address has a mistake.")),
+    404: (n_("Not found"), n_("There is nothing here."), n_("It may have been removed, or the address has a mistake.")),
     409: (
-        _("That does not go any more"),
-        _("It is not in a state that allows this."),
-        _("Nothing was changed. See how it stands now."),
+        n_("That does not go any more"),
+        n_("It is not in a state that allows this."),
+        n_("Nothing was changed. See how it stands now."),
     ),
     412: (
-        _("Somebody else was quicker"),
-        _("It was changed while you had it open."),
-        _("Nothing of yours was saved yet."),
+        n_("Somebody else was quicker"),
+        n_("It was changed while you had it open."),
+        n_("Nothing of yours was saved yet."),
     ),
     422: (
-        _("There is a problem"),
-        _("Something cannot be taken as it is."),
-        _("Nothing was changed. Go back and correct it."),
+        n_("There is a problem"),
+        n_("Something cannot be taken as it is."),
+        n_("Nothing was changed. Go back and correct it."),
     ),
-    429: (_("Too many at once"), _("There were too many tries."), _("Wait a minute, then try again.")),
+    429: (n_("Too many at once"), n_("There were too many tries."), n_("Wait a minute, then try again.")),
     503: (
-        _("Not available now"),
-        _("The database is away or too busy."),
-        _("Try again in a few seconds. What you sent may have been done: look before you send it again."),
+        n_("Not available now"),
+        n_("The database is away or too busy."),
+        n_("Try again in a few seconds. What you sent may have been done: look before you send it again."),
     ),
 }  # fmt: skip
 OTHERWISE = (
-    _("Something went wrong"),
-    _("This is a fault of Broadsheet, not yours."),
-    _("Try again. If it stays so, tell whoever runs Broadsheet the time."),
+    n_("Something went wrong"),
+    n_("This is a fault of Broadsheet, not yours."),
+    n_("Try again. If it stays so, tell whoever runs Broadsheet the time."),
 )
 
 SIGN_IN = "/desk/sign-in"
@@ -63,7 +64,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     problem = problems.of(error)
     answer = failures.respond(request, error)  # it logs what is ours, and knows which words may be shown
     detail = answer.content.get("detail") or ""
-    title, sentence, advice = WORDS.get(problem.status, OTHERWISE)
+    title, sentence, advice = map(_, WORDS.get(problem.status, OTHERWISE))
     api: Context = request.app.state.context
     return rendering.page(
         request,

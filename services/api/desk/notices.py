@@ -16,6 +16,7 @@ from libs.common.domain.cause import Cause
 from libs.common.domain.notices import NoticeChannel, NoticeKind
 from libs.common.domain.roles import Permission
 from libs.common.errors import Invalid
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import rendering
@@ -29,24 +30,24 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 PAGE = "/desk/settings/notices"
 #: What somebody can be told of, as the page says it.
 KINDS = {
-    NoticeKind.PAUSED: _("A broadcast was paused"),
-    NoticeKind.MISSED: _("A broadcast did not go out"),
-    NoticeKind.MANY_FAILURES: _("Many texts of a broadcast fail"),
-    NoticeKind.LIKELY_OPT_OUTS: _("Somebody may have asked to be left alone"),
-    NoticeKind.FINISHED: _("A broadcast is done, with its figures"),
+    NoticeKind.PAUSED: n_("A broadcast was paused"),
+    NoticeKind.MISSED: n_("A broadcast did not go out"),
+    NoticeKind.MANY_FAILURES: n_("Many texts of a broadcast fail"),
+    NoticeKind.LIKELY_OPT_OUTS: n_("Somebody may have asked to be left alone"),
+    NoticeKind.FINISHED: n_("A broadcast is done, with its figures"),
 }
 #: A way: its name, what its address is called, and what is said of that. A user's letters need none.
 CHANNELS = {
-    NoticeChannel.EMAIL: (_("E-mail"), _("Address"), ""),
+    NoticeChannel.EMAIL: (n_("E-mail"), n_("Address"), ""),
     NoticeChannel.MISSIVE: (
-        _("Missive"),
-        _("Conversation"),
-        _("Its link, as Missive copies it. Notices are posts in it."),
+        n_("Missive"),
+        n_("Conversation"),
+        n_("Its link, as Missive copies it. Notices are posts in it."),
     ),
     NoticeChannel.WEBHOOK: (
-        _("Webhook"),
-        _("Address of a program"),
-        _("Begins with https://. Each notice is posted there, signed."),
+        n_("Webhook"),
+        n_("Address of a program"),
+        n_("Begins with https://. Each notice is posted there, signed."),
     ),
 }
 #: What choosing is for: me, or everybody.
@@ -135,8 +136,8 @@ async def _page(
         status=status,
         section="settings",
         chosen=chosen,
-        channels=CHANNELS,
-        kinds=KINDS,
+        channels={channel: tuple(map(_, words)) for channel, words in CHANNELS.items()},
+        kinds={kind: _(words) for kind, words in KINDS.items()},
         wrong=wrong or {},
         given=given or {},
         secret=secret,

@@ -19,6 +19,7 @@ from libs.common.domain import actors
 from libs.common.domain.cause import Cause
 from libs.common.domain.import_states import ImportState
 from libs.common.errors import Conflict, NotFound
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts import import_runs, import_undo, imports, uploads
 from services.api.contacts.files import headings, reading
 from services.api.contacts.files.headings import Role
@@ -42,13 +43,13 @@ BLOCK = 64 * 1024  # bytes of a file that are sent at once
 
 #: What a person calls what is in a column.
 ROLES = {
-    Role.NOTHING: _("not read"),
-    Role.NUMBER: _("phone number"),
-    Role.NAME: _("name"),
-    Role.TAGS: _("tags"),
-    Role.OUT: _("yes means: no texts"),
-    Role.IN: _("yes means: texts"),
-    Role.STATUS: _("a word tells, such as unsubscribed"),
+    Role.NOTHING: n_("not read"),
+    Role.NUMBER: n_("phone number"),
+    Role.NAME: n_("name"),
+    Role.TAGS: n_("tags"),
+    Role.OUT: n_("yes means: no texts"),
+    Role.IN: n_("yes means: texts"),
+    Role.STATUS: n_("a word tells, such as unsubscribed"),
 }
 CONSENT = frozenset(headings.POLARITIES)
 
@@ -216,7 +217,7 @@ async def _page(
         rows=lines[1:],
         guessed=guessed,
         taken=[*taken, *[Role.NOTHING] * len(cells)][: len(cells)],
-        role_names=ROLES,
+        role_names={role: _(words) for role, words in ROLES.items()},
         consent=CONSENT,
         **stands,
     )

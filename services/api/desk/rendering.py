@@ -10,6 +10,7 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Template
 from litestar.template import TemplateConfig
 
+from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
 from services.api.desk import assets, catalogue, numbers, sentences, times
 from services.api.http import framing
@@ -24,11 +25,11 @@ CONTENT_SECURITY_POLICY = (
 )
 #: The top bar: where it leads, what it says, its sign.
 SECTIONS = (
-    ("today", "/desk", "Today"),
-    ("broadcasts", "/desk/broadcasts", "Broadcasts"),
-    ("replies", "/desk/replies", "Replies"),
-    ("people", "/desk/people", "People"),
-    ("settings", "/desk/settings", "Settings"),
+    ("today", "/desk", n_("Today")),
+    ("broadcasts", "/desk/broadcasts", n_("Broadcasts")),
+    ("replies", "/desk/replies", n_("Replies")),
+    ("people", "/desk/people", n_("People")),
+    ("settings", "/desk/settings", n_("Settings")),
 )
 
 
@@ -42,7 +43,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_translations(catalogue.translations, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(asset=assets.address, sections=SECTIONS)
     made.filters.update(
         count=numbers.count,
@@ -95,6 +96,9 @@ def _given(request: Request[Any, Any, Any], api: Context, values: dict[str, Any]
     def spoken(moment: datetime) -> times.SpokenTime:
         return times.spoken(moment, now, api.settings.zone)
 
+    def wall_clock(moment: datetime) -> str:
+        return times.wall_clock(moment, api.settings.zone)
+
     def to_the_second(moment: datetime) -> str:
         return times.to_the_second(moment, now, api.settings.zone)
 
@@ -103,7 +107,9 @@ def _given(request: Request[Any, Any, Any], api: Context, values: dict[str, Any]
         "now": now,
         "spoken": spoken,
         "to_the_second": to_the_second,
+        "wall_clock": wall_clock,
         "zone": api.settings.timezone,
+        "language": catalogue.language(),
         "user": request.scope.get("user"),
         "section": "",
         **values,

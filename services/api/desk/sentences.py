@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from libs.common.broadcasts import explanations
 from libs.common.domain.states import BroadcastState
+from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts.waiting import Going
 from services.api.desk import times, waits
 from services.api.desk.catalogue import gettext as _
@@ -49,22 +50,22 @@ class Facts:
     going: Going | None = None
 
 
-#: A state as a tag: the kind of its colour and shape, and its words.
+#: A state as a tag: the kind of its colour and shape, and its words, which the page looks up.
 TAGS: dict[str, tuple[str, str]] = {
-    BroadcastState.SCHEDULED: ("", "Scheduled"),
-    BroadcastState.SENDING_FIRST: ("going", "Sending"),
-    BroadcastState.WAITING: ("going", "Waiting for replies"),
-    BroadcastState.SENDING_SECOND: ("going", "Sending the follow-up"),
-    BroadcastState.SYNCING: ("going", "Collecting reports"),
-    BroadcastState.COMPLETED: ("good", "Done"),
-    BroadcastState.PAUSED: ("paused", "Paused"),
-    BroadcastState.CANCELLED: ("", "Cancelled"),
-    BroadcastState.MISSED: ("care", "Did not go out"),
+    BroadcastState.SCHEDULED: ("", n_("Scheduled")),
+    BroadcastState.SENDING_FIRST: ("going", n_("Sending")),
+    BroadcastState.WAITING: ("going", n_("Waiting for replies")),
+    BroadcastState.SENDING_SECOND: ("going", n_("Sending the follow-up")),
+    BroadcastState.SYNCING: ("going", n_("Collecting reports")),
+    BroadcastState.COMPLETED: ("good", n_("Done")),
+    BroadcastState.PAUSED: ("paused", n_("Paused")),
+    BroadcastState.CANCELLED: ("", n_("Cancelled")),
+    BroadcastState.MISSED: ("care", n_("Did not go out")),
 }
 
 
 #: A broadcast that sends, while nothing leaves.
-HELD = ("paused", _("Held"))
+HELD = ("paused", n_("Held"))
 
 
 def tag(facts: Facts) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from libs.common.domain import calendar
 from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Role, Scope
 from libs.common.errors import Conflict, Invalid
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import administration, api_keys, own_account, sessions, signing_in, users
 from services.api.accounts.routes import link
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
@@ -33,16 +34,16 @@ HOLIDAYS = 8  # that are shown
 
 #: Role to what it may do, in the words of the page.
 ROLES = {
-    Role.VIEWER: _("Viewer: may look"),
-    Role.EDITOR: _("Editor: may write, send, stop and decide"),
-    Role.APPROVER: _("Approver: an editor who may approve what others wrote"),
-    Role.ADMIN: _("Admin: may do everything, users and keys too"),
+    Role.VIEWER: n_("Viewer: may look"),
+    Role.EDITOR: n_("Editor: may write, send, stop and decide"),
+    Role.APPROVER: n_("Approver: an editor who may approve what others wrote"),
+    Role.ADMIN: n_("Admin: may do everything, users and keys too"),
 }
 SCOPES = {
-    Scope.READ: _("Read"),
-    Scope.WRITE: _("Write broadcasts, people and segments"),
-    Scope.SEND: _("Send and stop"),
-    Scope.ADMIN: _("Look after users and keys"),
+    Scope.READ: n_("Read"),
+    Scope.WRITE: n_("Write broadcasts, people and segments"),
+    Scope.SEND: n_("Send and stop"),
+    Scope.ADMIN: n_("Look after users and keys"),
 }
 
 
@@ -127,7 +128,7 @@ async def _me(request: AnyRequest, api: Context, user: User, wrong: dict[str, st
         status=status,
         section="settings",
         wrong=wrong,
-        role=ROLES[user.role],
+        role=_(ROLES[user.role]),
         sessions=found,
         here=here.hex() if here else "",
     )
@@ -267,7 +268,7 @@ async def _users(
         status=status,
         section="settings",
         users=found,
-        roles=ROLES,
+        roles={role: _(words) for role, words in ROLES.items()},
         wrong=wrong or {},
         given={"email": "", "name": "", "role": Role.EDITOR, **(given or {})},
         invited=invited,
@@ -293,7 +294,7 @@ async def _keys(
         status=status,
         section="settings",
         keys=found,
-        scopes=SCOPES,
+        scopes={scope: _(words) for scope, words in SCOPES.items()},
         wrong=wrong or {},
         given=given or {},
         secret=secret,

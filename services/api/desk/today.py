@@ -18,6 +18,7 @@ from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import rendering, schedules, sentences
 from services.api.desk.broadcast_view import view
+from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.replies import queries as replies
 from services.api.replies.queries import Filters
@@ -98,7 +99,7 @@ def week(start: datetime, zone: ZoneInfo, holidays: Calendar, broadcasts: Sequen
     return [
         Day(
             date=each,
-            off=names.get(each, "Weekend" if each.weekday() >= calendar.SATURDAY else ""),
+            off=names.get(each, _("Weekend") if each.weekday() >= calendar.SATURDAY else ""),
             broadcasts=tuple(b for b in broadcasts if b.run_at.astimezone(zone).date() == each),
         )
         for each in dates
