@@ -72,6 +72,7 @@ async def test_a_file_is_imported_with_its_bad_lines_told_by_number(api: Api) ->
         "Short,555-0123,a,\r\n"
     )
     assert await load(api, file) == {
+        "import_id": 1,
         "imported": 3,
         "updated": 0,
         "unchanged": 0,
