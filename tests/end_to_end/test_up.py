@@ -94,7 +94,7 @@ def _next_holiday() -> str:
     """Return the name of the next US holiday from today on."""
     today = datetime.now(UTC).date()
     us = holidays.country_holidays("US", years=range(today.year, today.year + 2))
-    return us[min(day for day in us if day >= today)]
+    return str(us[min(day for day in us if day >= today)])
 
 
 def api_process(folder: Path) -> Path:
