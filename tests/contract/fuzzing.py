@@ -1,17 +1,23 @@
 """schemathesis against the API: all checks, all phases, on a database with something in it."""
 
+import hashlib
+import hmac
+import json
 import os
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import httpx
 
 from tests.contract import serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
-THINGS = 5  # contacts, segments, broadcasts, users and keys that there are at the start
+THINGS = 5  # contacts, segments, broadcasts, users, keys and replies that there are at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def run(folder: Path, *, examples: int, seed: int, within: float) -> Outcome:
 def fill(served: serving.Served) -> None:
     """Have something there that ids may name."""
     with served.client as client:
-        lines = "".join(f"+1313555{number:04},Ann,north\n" for number in range(100, 100 + THINGS))
+        lines = "".join(f"+1313555{number:04},Ann,north\n" for number in range(101, 101 + THINGS))
         client.post(
             "/contacts/import", content=f"phone_number,name,tags\n{lines}", headers={"Content-Type": "text/csv"}
         )
@@ -59,3 +65,19 @@ def fill(served: serving.Served) -> None:
             user = {"email": f"user{number}@example.org", "name": "Ana", "role": "admin"}
             client.post("/users", json=user).raise_for_status()
             client.post("/keys", json={"name": f"key {number}", "scopes": ["read"]}).raise_for_status()
+            _reply(client, number)
+
+
+def _reply(client: httpx.Client, number: int) -> None:
+    """Have a contact write, as Missive tells of it."""
+    body = json.dumps({
+        "rule": {"id": "rule", "type": "incoming_twilio_message"},
+        "message": {
+            "id": f"m{number}", "preview": "Potholes on Main Street", "type": "twilio", "delivered_at": int(time.time()),
+            "from_field": {"phone_number": f"+1313555{100 + number:04}"},
+            "to_fields": [{"phone_number": serving.NUMBER}],
+        },
+    }).encode()  # fmt: skip
+    signature = hmac.new(serving.MISSIVE_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-Hook-Signature": f"sha256={signature}", "Content-Type": "application/json"}
+    client.post("/webhooks/missive", content=body, headers=headers).raise_for_status()

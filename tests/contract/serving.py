@@ -16,6 +16,8 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-for-the-contract-tests"
+MISSIVE_SECRET = "a secret of Missive's rule"
+NUMBER = "+13135550100"  # the number that is written to
 #: What the tools are installed in; `make .venv/contract/.set-up` does it.
 TOOLS = Path(os.environ.get("BROADSHEET_CONTRACT_TOOLS") or ROOT / ".venv/contract/bin")
 PATIENCE = 180.0  # seconds for the API to begin
@@ -49,11 +51,11 @@ def start(folder: Path, database_url: str, port: int, *, workers: int = 1) -> "s
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "BROADSHEET_DATABASE_URL": database_url,
-        "BROADSHEET_FROM_NUMBER": "+13135550100",
+        "BROADSHEET_FROM_NUMBER": NUMBER,
         "BROADSHEET_API_KEYS": KEY,
         "BROADSHEET_API_PORT": str(port),
         "BROADSHEET_API_WORKERS": str(workers),
-        "BROADSHEET_MISSIVE_WEBHOOK_SECRET": "a secret of Missive's rule",
+        "BROADSHEET_MISSIVE_WEBHOOK_SECRET": MISSIVE_SECRET,
         "BROADSHEET_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "BROADSHEET_TWILIO_AUTH_TOKEN": "a token of Twilio's account",
     }
