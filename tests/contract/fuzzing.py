@@ -73,7 +73,8 @@ def _reply(client: httpx.Client, number: int) -> None:
     body = json.dumps({
         "rule": {"id": "rule", "type": "incoming_twilio_message"},
         "message": {
-            "id": f"m{number}", "preview": "Potholes on Main Street", "type": "twilio", "delivered_at": int(time.time()),
+            "id": f"m{number}", "preview": "Potholes on Main Street",
+            "type": "twilio", "delivered_at": int(time.time()),
             "from_field": {"phone_number": f"+1313555{100 + number:04}"},
             "to_fields": [{"phone_number": serving.NUMBER}],
         },
