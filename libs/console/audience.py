@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from libs.console.bars import Upload, bar
-from libs.console.client import LONG, connect
+from libs.console.client import LONG, ApiError, connect
 from libs.console.inputs import Json, Key, content_of, key_header
 from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
+
+SegmentId = Annotated[int, typer.Argument(help="The segment's id.")]
+Number = Annotated[str, typer.Argument(help="The phone number of a contact.")]
+Reason = Annotated[str, typer.Option(help="Why; it is on record.")]
 
 segments = typer.Typer(no_args_is_help=True, help="The audience's segments.")
 contacts = typer.Typer(no_args_is_help=True, help="The people.")
@@ -35,6 +39,90 @@ def create_segment(
 def list_segments(as_json: Json = False) -> None:
     """List the segments."""
     show_all(connect().all("/segments"), ("id", "name", "filter"), as_json=as_json)
+
+
+@segments.command("show")
+def show_segment(segment_id: SegmentId, as_json: Json = False) -> None:
+    """Show a segment, and how many may be drawn from it."""
+    client = connect()
+    found = client.call("GET", f"/segments/{segment_id}")
+    counted = client.call("GET", f"/segments/{segment_id}/preview", within=LONG)
+    show({**found, "people": counted["count"]}, as_json=as_json)
+
+
+@segments.command("change")
+def change_segment(
+    segment_id: SegmentId,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    any_: Annotated[list[str] | None, typer.Option("--any", help="From now on at least one of these tags.")] = None,
+    all_: Annotated[list[str] | None, typer.Option("--all", help="From now on every one of these tags.")] = None,
+    none: Annotated[list[str] | None, typer.Option("--none", help="From now on none of these tags.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a segment, for all broadcasts that are made from now on; what is not named stays.
+
+    An empty tag, as in `--none ""`, takes out what stood there.
+    """
+    client = connect()
+    given = {"any": any_, "all": all_, "none": none}
+    parts = {part: [tag for tag in tags if tag] for part, tags in given.items() if tags is not None}
+    changes: dict[str, Any] = {} if name is None else {"name": name}
+    if parts:
+        changes["filter"] = {**client.call("GET", f"/segments/{segment_id}")["filter"], **parts}
+    if not changes:
+        raise typer.BadParameter("say what is to change: --name, --any, --all, --none")
+    found = client.call("PATCH", f"/segments/{segment_id}", json=changes)
+    with after(f"Segment {segment_id} is changed."):
+        show(found, as_json=as_json)
+
+
+@segments.command("delete")
+def delete_segment(segment_id: SegmentId, yes: Yes = False, as_json: Json = False) -> None:
+    """Delete a segment that no broadcast names, after asking."""
+    client = connect()
+    if not yes:
+        name = one_line(client.call("GET", f"/segments/{segment_id}")["name"])
+        agree(f"Delete segment {segment_id} (“{name}”) for good?", yes=yes)
+    client.call("DELETE", f"/segments/{segment_id}", within=LONG)
+    with after(f"Segment {segment_id} is deleted."):
+        say(f"Segment {segment_id} is deleted.", {"id": segment_id, "deleted": True}, as_json=as_json)
+
+
+@contacts.command("undo")
+def undo_import(
+    import_id: Annotated[int, typer.Argument(help="The import's id, as `contacts import` has told it.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Take an import back, after asking: what it has added and changed, of all whom nothing else has touched since."""
+    agree(f"Take import {import_id} back, and erase whoever was new in it?", yes=yes)
+    found = connect().call("POST", f"/contacts/imports/{import_id}/undo", within=LONG)
+    with after(f"Import {import_id} is taken back."):
+        erased, restored, kept = (f"{found[name]:,}" for name in ("removed", "restored", "kept"))
+        say(f"Erased again: {erased}. As before: {restored}. Left as they are: {kept}.", found, as_json=as_json)
+
+
+@contacts.command("opt-out")
+def opt_out_contact(number: Number, reason: Reason, as_json: Json = False) -> None:
+    """Opt somebody out: nothing more is sent to the number. `opt-in` takes it back."""
+    _decide(number, reason, "opted out", opted_out=True, as_json=as_json)
+
+
+@contacts.command("opt-in")
+def opt_in_contact(number: Number, reason: Reason, as_json: Json = False) -> None:
+    """Let somebody in again who has asked for that."""
+    _decide(number, reason, "in again", opted_out=False, as_json=as_json)
+
+
+def _decide(number: str, reason: str, said: str, *, opted_out: bool, as_json: bool) -> None:
+    client = connect()
+    found = client.call("GET", "/contacts", params={"phone_number": number})["items"]
+    if not found:
+        raise ApiError("nobody has this number")
+    changes = {"opted_out": opted_out, "reason": reason}
+    changed = client.call("PATCH", f"/contacts/{found[0]['id']}", json=changes)
+    with after(f"{number} is {said}."):
+        say(f"{changed['phone_number']} ({changed['name'] or 'no name'}) is {said}.", changed, as_json=as_json)
 
 
 @contacts.command("import")

@@ -18,6 +18,7 @@ from libs.console.client import ApiError, NoApi
 from libs.console.completion import completion
 from libs.console.demo import run, run_against
 from libs.console.doctor import examine
+from libs.console.history import history
 from libs.console.inputs import Json
 from libs.console.local_stack import FOLDER, RUN_FILE, all_given, database_url, migration_url, named, place, recorded
 from libs.console.printing import Yes, agree, console, errors, never_fail_to_encode, say, somebody_is_there
@@ -49,6 +50,7 @@ app.command("restored")(mark_restored)
 app.command("reconcile")(settle_restored)
 app.command("stop-now")(stop_now)
 app.command("erase")(erase)
+app.command("history")(history)
 app.command("completion")(completion)
 
 

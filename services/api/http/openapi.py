@@ -41,7 +41,7 @@ TAGS = {
     "health": "Whether the API lives and can work. No key",
 }
 #: Routes whose first part is not the name of their tag.
-TAG_OF = {"make": "broadcasts", "stop": "broadcasts"}
+TAG_OF = {"make": "broadcasts", "responses": "broadcasts", "stop": "broadcasts"}
 
 #: The same thing, said so that ECMA's regular expressions have it: Python's `$` would let a newline pass.
 _END = r"(?![\s\S])"

@@ -34,6 +34,7 @@ NEEDED: Mapping[str, Permission] = {
     "POST /broadcasts/{broadcast_id}/stop-repeating": _WRITE,
     "POST /broadcasts/{broadcast_id}/call-back": _SEND,
     "POST /broadcasts/{broadcast_id}/messages/{message_id}/send-again": _SEND,
+    "GET /responses": _READ,
     "GET /segments": _READ,
     "POST /segments": _WRITE,
     "GET /segments/{segment_id}": _READ,

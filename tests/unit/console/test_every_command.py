@@ -21,6 +21,7 @@ ASKS = [
     "broadcast send-again 7 8 --by Ana",
     "broadcast skip 7",
     "broadcast stop-repeating 7",
+    "contacts undo 7",
     "db downgrade base",
     "dead-letters drop --all",
     "dead-letters drop 5e9b",
@@ -28,6 +29,7 @@ ASKS = [
     "keys revoke 7",
     "prune --older-than 30",
     "rebuild",
+    "segments delete 7",
     "users disable 7",
 ]
 
@@ -40,7 +42,9 @@ NOT_FOR_GOOD = {
     "broadcast resume": "`pause`",
     "broadcast send-now": "`call-back` while the hold lasts, then `cancel`",
     "broadcast test": "a few phones, which the command itself names",
-    "contacts import": "an import is undone",
+    "contacts import": "`contacts undo`",
+    "contacts opt-in": "`contacts opt-out`",
+    "contacts opt-out": "`contacts opt-in`",
     "contacts reachable": "two more failures leave the number out again",
     "db upgrade": "`db downgrade`",
     "dead-letters retry": "what fails again comes back",
@@ -56,7 +60,8 @@ NOT_FOR_GOOD = {
     "replies read": "nothing is lost",
     "replies reopen": "`done`",
     "restored": "`reconcile` lifts it",
-    "segments create": "a segment that nothing names changes nothing",
+    "segments change": "`segments change`",
+    "segments create": "`segments delete`",
     "stop-now": "`broadcast resume`",
     "up": "Ctrl-C",
     "users change": "`users change`",
@@ -68,8 +73,8 @@ NOT_FOR_GOOD = {
 
 LOOKS = {
     "audit", "broadcast explain", "broadcast list", "broadcast report", "broadcast show", "broadcast tests",
-    "broadcast watch", "completion", "contacts unreachable", "dead-letters list", "doctor", "keys list", "replies",
-    "replies export", "replies show", "segments list", "users list",
+    "broadcast watch", "completion", "contacts unreachable", "dead-letters list", "doctor", "history", "keys list",
+    "replies", "replies export", "replies show", "segments list", "segments show", "users list",
 }  # fmt: skip
 
 

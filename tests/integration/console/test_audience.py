@@ -1,0 +1,49 @@
+"""`broadsheet contacts` and `segments` over HTTP, against an API on a real database."""
+
+import json
+from pathlib import Path
+
+from tests.integration.console.commands import Call, rows
+
+NUMBER = "+13135550142"
+
+
+async def test_an_import_is_taken_back(call: Call, database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(f"phone_number,name,tags\n{NUMBER},Ann,north\n")
+    status, said = await call("contacts", "import", str(file), "--json")
+    assert status == 0, said
+    import_id = str(json.loads(said)["import_id"])
+    assert (await call("contacts", "undo", import_id))[0] == 2
+    assert rows(database_url, "SELECT name FROM contacts") == [("Ann",)]
+    assert await call("contacts", "undo", import_id, "--yes") == (
+        0, "Erased again: 1. As before: 0. Left as they are: 0.\n"
+    )  # fmt: skip
+    assert rows(database_url, "SELECT phone_number FROM contacts") == [(None,)]
+    assert (await call("contacts", "undo", import_id, "--yes"))[0] == 1
+
+
+async def test_somebody_is_opted_out_and_in_again_with_the_reason_on_record(call: Call, database_url: str) -> None:
+    rows(database_url, f"INSERT INTO contacts (phone_number, name) VALUES ('{NUMBER}', 'Ann')")
+    assert await call("contacts", "opt-out", NUMBER, "--reason", "By letter") == (0, f"{NUMBER} (Ann) is opted out.\n")
+    assert rows(database_url, "SELECT phone_number FROM opt_outs") == [(NUMBER,)]
+    status, said = await call("contacts", "opt-in", "(313) 555-0142", "--reason", "Called us", "--json")
+    assert (status, json.loads(said)["opted_out"]) == (0, False)
+    assert rows(database_url, "SELECT count(*) FROM opt_outs") == [(0,)]
+    assert rows(database_url, "SELECT note FROM consent_records ORDER BY at") == [("By letter",), ("Called us",)]
+    assert await call("contacts", "opt-out", "+13135550199", "--reason", "x") == (1, "nobody has this number\n")
+
+
+async def test_a_segment_is_shown_changed_part_by_part_and_deleted(call: Call, database_url: str) -> None:
+    rows(database_url, f"INSERT INTO contacts (phone_number, tags) VALUES ('{NUMBER}', '{{north}}')")
+    assert (await call("segments", "create", "North", "--any", "north", "--none", "staff"))[0] == 0
+    status, said = await call("segments", "change", "1", "--name", "Up north", "--none", "", "--all", "read", "--json")
+    changed = json.loads(said)
+    assert (changed["name"], changed["filter"]) == ("Up north", {"any": ["north"], "all": ["read"], "none": []})
+    status, said = await call("segments", "show", "1", "--json")
+    assert (status, json.loads(said)["people"]) == (0, 0)
+    assert (await call("segments", "change", "1"))[0] == 2
+    status, said = await call("segments", "delete", "1")
+    assert (status, "Delete segment 1 (“Up north”) for good?" in said) == (2, True)
+    assert await call("segments", "delete", "1", "--yes") == (0, "Segment 1 is deleted.\n")
+    assert rows(database_url, "SELECT count(*) FROM audience_segments") == [(0,)]
