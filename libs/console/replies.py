@@ -18,6 +18,7 @@ SHOWN = 60  # characters of a reply, in the list
 
 Id = Annotated[int, typer.Argument(help="The reply's id.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so, by name; whoever is logged in on this machine.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the consent.")]
 
 
 @replies.callback(invoke_without_command=True)
@@ -97,9 +98,10 @@ def mark_read(reply_id: Id, by: By = None, as_json: Json = False) -> None:
 
 
 @replies.command("opt-out")
-def opt_out(reply_id: Id, by: By = None, as_json: Json = False) -> None:
+def opt_out(reply_id: Id, by: By = None, reason: Reason = "", as_json: Json = False) -> None:
     """Decide that whoever wrote wants nothing more."""
-    _decide(reply_id, "opt-out", by, "was an opt-out: nothing more leaves for its number", as_json=as_json)
+    said = "was an opt-out: nothing more leaves for its number"
+    _decide(reply_id, "opt-out", by, said, as_json=as_json, **_why(reason))
 
 
 @replies.command("no-opt-out")
@@ -109,9 +111,9 @@ def no_opt_out(reply_id: Id, by: By = None, as_json: Json = False) -> None:
 
 
 @replies.command("opt-in")
-def opt_in(reply_id: Id, by: By = None, as_json: Json = False) -> None:
+def opt_in(reply_id: Id, by: By = None, reason: Reason = "", as_json: Json = False) -> None:
     """Let whoever wrote in again, since that is what they wrote."""
-    _decide(reply_id, "opt-in", by, "lets its writer in again", as_json=as_json)
+    _decide(reply_id, "opt-in", by, "lets its writer in again", as_json=as_json, **_why(reason))
 
 
 @replies.command("done")
@@ -166,6 +168,10 @@ def export(
     connect().download(f"/replies/{name}", file, params={} if broadcast is None else {"broadcast": broadcast})
     with after(f"The replies are in {file}."):
         say(f"The replies are in {file}.", {"file": str(file)}, as_json=as_json)
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def _decide(reply_id: int, what: str, by: str | None, said: str, *, as_json: bool, **fields: Any) -> None:

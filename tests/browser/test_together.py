@@ -10,7 +10,7 @@ from tests.browser.conftest import PATIENCE, Tab, opened
 from tests.chaos.proxy import Link, to_tcp
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.test_reply_pages import LIKELY, likely
-from tests.integration.api.support import Api
+from tests.integration.api.support import Api, incoming
 
 SAVE = "Save and keep it scheduled"
 
@@ -80,6 +80,21 @@ async def test_a_failed_text_is_found_and_explained(api: Api, tab: Tab) -> None:
     await expect(tab.page.locator(".conversation")).to_contain_text("They told the phone company to stop our texts")
 
 
+async def test_keys_go_from_reply_to_reply_and_decide_about_the_one_that_has_the_focus(api: Api, tab: Tab) -> None:
+    earlier, _ = await likely(api)
+    other = str(await api.value("SELECT phone_number FROM contacts WHERE id = %s", await api.contact()))
+    await api.missive(incoming(other, f"{LIKELY}!", api.clock.now, sid="SM-other"))
+    await tab.sign_in(api)
+    await tab.open("/desk/replies?only=likely-opt-outs")
+    keyboard, focused = tab.page.keyboard, tab.page.locator("li:focus-within")
+    for key, words in (("j", f"{LIKELY}!"), ("j", LIKELY), ("j", LIKELY), ("k", f"{LIKELY}!"), ("j", LIKELY)):
+        await keyboard.press(key)
+        await expect(focused.get_by_text(words, exact=True)).to_be_visible()
+    await keyboard.press("o")
+    await expect(tab.page.get_by_role("listitem").filter(has_text=LIKELY)).to_have_count(1)
+    assert await api.value("SELECT id FROM replies WHERE review = 'opt_out'") == earlier
+
+
 async def test_all_that_matters_is_done_with_the_keyboard_alone(api: Api, tab: Tab) -> None:
     reply, _ = await likely(api)
     await tab.sign_in(api)
@@ -103,7 +118,7 @@ async def test_all_that_matters_is_done_with_the_keyboard_alone(api: Api, tab: T
     await keyboard.press("Enter")
     await page.get_by_text(LIKELY).first.wait_for()
     await keyboard.press("o")
-    await expect(page.get_by_text("Opted out").first).to_be_visible()
+    await expect(page.get_by_role("heading", name="No replies here")).to_be_visible()
     assert await api.value("SELECT review FROM replies WHERE id = %s", reply) == "opt_out"
     # Write a broadcast: one key, then what a form needs.
     await tab.open("/desk")

@@ -46,11 +46,14 @@ async def mark_read(connection: Connection, reply_id: int, by: str, now: datetim
         raise NotFound(f"there is no reply {reply_id}")
 
 
-async def decide(connection: Connection, reply_id: int, *, opts_out: bool, by: str, now: datetime) -> None:
+async def decide(
+    connection: Connection, reply_id: int, *, opts_out: bool, by: str, now: datetime, why: str = ""
+) -> None:
     """Record what a person makes of a reply: that its writer wants nothing more, or that it was no opt-out.
 
     The former may be said of any reply with a number, the latter of one that waits; the number is free again once none
-    of its replies waits. To decide again in the same way changes nothing. Raise NotFound, Conflict.
+    of its replies waits. `why` is kept with the consent; without it, which reply it was. To decide again in the same
+    way changes nothing. Raise NotFound, Conflict.
     """
     reply = first_row(await connection.execute(LOCK, {"id": reply_id}), Reviewed)
     if reply is None:
@@ -68,11 +71,14 @@ async def decide(connection: Connection, reply_id: int, *, opts_out: bool, by: s
     stream = f"reply-{reply_id}" if reply.contact_id is None else f"contact-{reply.contact_id}"
     await repository.append_events(connection, stream, [event], now)
     if opts_out and number is not None:
-        await opt_outs.opt_out(connection, number, ConsentSource.STAFF, now)
+        await opt_outs.opt_out(connection, number, ConsentSource.STAFF, now, note=why or _from(reply_id))
 
 
-async def opt_in(connection: Connection, reply_id: int, now: datetime) -> None:
-    """Record that whoever wrote a reply wants texts again, since that is what they wrote. Raise NotFound, Conflict."""
+async def opt_in(connection: Connection, reply_id: int, now: datetime, *, why: str = "") -> None:
+    """Record that whoever wrote a reply wants texts again, since that is what they wrote. Raise NotFound, Conflict.
+
+    `why` is kept with the consent; without it, which reply it was.
+    """
     reply = first_row(await connection.execute(LOCK, {"id": reply_id}), Reviewed)
     if reply is None:
         raise NotFound(f"there is no reply {reply_id}")
@@ -80,4 +86,9 @@ async def opt_in(connection: Connection, reply_id: int, now: datetime) -> None:
         raise Conflict("the reply names no phone number: nobody can be let in again by it")
     if reply.review == Review.WAITING:
         raise Conflict("the reply waits for somebody to decide whether it asks for a stop")
-    await opt_outs.opt_in(connection, reply.phone_number, ConsentSource.STAFF, now)
+    await opt_outs.opt_in(connection, reply.phone_number, ConsentSource.STAFF, now, note=why or _from(reply_id))
+
+
+def _from(reply_id: int) -> str:
+    """Return what a consent says that follows from a reply: not its words, which are erased with the person."""
+    return f"reply {reply_id}"

@@ -16,7 +16,7 @@ from libs.common.domain.cause import Cause
 from services.api.contacts import changes, queries, stories
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import reasons, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions
 from services.api.http.fields import Cursor, PathId
@@ -28,7 +28,6 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 
 PAGE = 25  # people on a page
 LONGEST_NAME = 200  # characters
-LONGEST_REASON = 500  # characters
 
 
 @get("/")
@@ -130,7 +129,7 @@ async def erase(api: NamedDependency[Context], cause: NamedDependency[Cause], co
 
 
 async def _opt(api: Context, cause: Cause, contact_id: int, data: dict[str, str], *, opted_out: bool) -> None:
-    reason = " ".join(data.get("reason", "").replace("\0", "").split())[:LONGEST_REASON]
+    reason = reasons.read(data)
 
     async def work(connection: Connection) -> None:
         await changes.change(connection, contact_id, api.clock(), opted_out=opted_out, reason=reason)

@@ -19,12 +19,13 @@ from services.api.accounts.users import User
 from services.api.broadcasts import queries as broadcasts
 from services.api.contacts import stories
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import reasons, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.reply_filters import Chosen, Query
 from services.api.http import pagination, transactions
 from services.api.http.fields import BIGGEST, Cursor, PathId
 from services.api.http.problems import InvalidFields
+from services.api.http.queries import ANY_QUERY
 from services.api.replies import answering, exporting, queries
 from services.api.replies.queries import Filters
 from services.api.segments import queries as segments
@@ -32,6 +33,8 @@ from services.api.segments import queries as segments
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
+#: What the address says of the list that somebody came from leads back to it; what else it says is passed over.
+LIST = ANY_QUERY
 PAGE = 25  # replies on a page
 CHOICES = 100  # broadcasts and groups that can be chosen from
 
@@ -98,15 +101,19 @@ async def export_with_numbers(
     return exporting.spreadsheet(api, chosen.filters(user.id), with_numbers=True)
 
 
-@get("/{reply_id:int}")
+@get("/{reply_id:int}", opt=LIST)
 async def show(request: AnyRequest, api: NamedDependency[Context], reply_id: PathId) -> Template:
     """Show a reply in its conversation."""
     return await _conversation(request, api, reply_id)
 
 
-@post("/{reply_id:int}/read")
+@post("/{reply_id:int}/read", opt=LIST)
 async def read(
-    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
 ) -> Redirect:
     """Note that the reply is read."""
 
@@ -114,49 +121,69 @@ async def read(
         await reviews.mark_read(connection, reply_id, user.name, api.clock())
 
     await transactions.retrying(api.engine, cause, work)
-    return _back()
+    return _back(request)
 
 
-@post("/{reply_id:int}/opt-out")
+@post("/{reply_id:int}/opt-out", opt=LIST)
 async def opt_out(
-    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
+    data: Form,
 ) -> Redirect:
     """Decide that whoever wrote wants no more texts."""
-    await _decide(api, cause, user, reply_id, opts_out=True)
-    return _back()
+    await _decide(api, cause, user, reply_id, opts_out=True, why=reasons.read(data))
+    return _back(request)
 
 
-@post("/{reply_id:int}/no-opt-out")
+@post("/{reply_id:int}/no-opt-out", opt=LIST)
 async def no_opt_out(
-    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
 ) -> Redirect:
     """Decide that a likely opt-out was none."""
     await _decide(api, cause, user, reply_id, opts_out=False)
-    return _back()
+    return _back(request)
 
 
-@post("/{reply_id:int}/opt-in")
-async def opt_in(api: NamedDependency[Context], cause: NamedDependency[Cause], reply_id: PathId) -> Redirect:
+@post("/{reply_id:int}/opt-in", opt=LIST)
+async def opt_in(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    reply_id: PathId,
+    data: Form,
+) -> Redirect:
     """Let whoever wrote in again, since that is what they wrote."""
 
     async def work(connection: Connection) -> None:
-        await reviews.opt_in(connection, reply_id, api.clock())
+        await reviews.opt_in(connection, reply_id, api.clock(), why=reasons.read(data))
 
     await transactions.retrying(api.engine, cause, work)
-    return _back(reply_id)
+    return _back(request, reply_id)
 
 
-@post("/{reply_id:int}/take")
+@post("/{reply_id:int}/take", opt=LIST)
 async def take(
-    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
 ) -> Redirect:
     """Look after a reply oneself."""
     await _assign(api, cause, user, reply_id, user.id)
-    return _back(reply_id)
+    return _back(request, reply_id)
 
 
-@post("/{reply_id:int}/assign")
+@post("/{reply_id:int}/assign", opt=LIST)
 async def assign(
+    request: AnyRequest,
     api: NamedDependency[Context],
     cause: NamedDependency[Cause],
     user: NamedDependency[User],
@@ -168,12 +195,16 @@ async def assign(
     if to and not (to.isascii() and to.isdecimal() and 0 < int(to) <= BIGGEST):
         raise InvalidFields(("user_id", "must be a user"))
     await _assign(api, cause, user, reply_id, int(to) if to else None)
-    return _back(reply_id)
+    return _back(request, reply_id)
 
 
-@post("/{reply_id:int}/done")
+@post("/{reply_id:int}/done", opt=LIST)
 async def finish(
-    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], reply_id: PathId
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    reply_id: PathId,
 ) -> Redirect:
     """Note that nothing more is to be done about a reply."""
 
@@ -181,21 +212,23 @@ async def finish(
         await reply_work.finish(connection, reply_id, user.name, api.clock())
 
     await transactions.retrying(api.engine, cause, work)
-    return _back()
+    return _back(request)
 
 
-@post("/{reply_id:int}/reopen")
-async def reopen(api: NamedDependency[Context], cause: NamedDependency[Cause], reply_id: PathId) -> Redirect:
+@post("/{reply_id:int}/reopen", opt=LIST)
+async def reopen(
+    request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], reply_id: PathId
+) -> Redirect:
     """Note that something is to be done about a reply after all."""
 
     async def work(connection: Connection) -> None:
         await reply_work.reopen(connection, reply_id, api.clock())
 
     await transactions.retrying(api.engine, cause, work)
-    return _back(reply_id)
+    return _back(request, reply_id)
 
 
-@post("/{reply_id:int}/answer")
+@post("/{reply_id:int}/answer", opt=LIST)
 async def answer(
     request: AnyRequest,
     api: NamedDependency[Context],
@@ -219,7 +252,7 @@ async def answer(
     except Conflict as error:
         wrong = f"{_('Not sent:')} {error}."
     else:
-        return _back(reply_id)
+        return _back(request, reply_id)
     return await _conversation(request, api, reply_id, body=body, wrong={"body": wrong}, status=422)
 
 
@@ -250,6 +283,7 @@ async def _conversation(
         status=status,
         section="replies",
         reply=reply,
+        chosen=Chosen.of(request.query_params),
         story=story,
         colleagues=[each for each in everybody if each.disabled_at is None],
         may_answer=answering.may_answer(api, reply),
@@ -259,9 +293,9 @@ async def _conversation(
     )
 
 
-async def _decide(api: Context, cause: Cause, user: User, reply_id: int, *, opts_out: bool) -> None:
+async def _decide(api: Context, cause: Cause, user: User, reply_id: int, *, opts_out: bool, why: str = "") -> None:
     async def work(connection: Connection) -> None:
-        await reviews.decide(connection, reply_id, opts_out=opts_out, by=user.name, now=api.clock())
+        await reviews.decide(connection, reply_id, opts_out=opts_out, by=user.name, now=api.clock(), why=why)
 
     await transactions.retrying(api.engine, cause, work)
 
@@ -273,8 +307,11 @@ async def _assign(api: Context, cause: Cause, user: User, reply_id: int, to: int
     await transactions.retrying(api.engine, cause, work)
 
 
-def _back(reply_id: int | None = None) -> Redirect:
-    return Redirect("/desk/replies" if reply_id is None else f"/desk/replies/{reply_id}", status_code=303)
+def _back(request: AnyRequest, reply_id: int | None = None) -> Redirect:
+    """Lead back to the list from which somebody came, or to a reply with the way to that list."""
+    chosen = Chosen.of(request.query_params)
+    place = "/desk/replies" if reply_id is None else f"/desk/replies/{reply_id}"
+    return Redirect(place + chosen.query(), status_code=303)
 
 
 ROUTER = Router(

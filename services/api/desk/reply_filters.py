@@ -1,5 +1,6 @@
 """What the list of replies is narrowed down by, as it stands in the page's address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 from urllib.parse import urlencode
@@ -9,8 +10,10 @@ from litestar.params import QueryParameter
 from services.api.http.fields import BIGGEST, NO_NUL
 from services.api.replies.queries import Filters
 
+LONGEST = 100  # characters of a field
+
 #: What a form sends of a field: nothing is chosen where it is empty.
-Query: TypeAlias = Annotated[str, QueryParameter(max_length=100, pattern=NO_NUL)]
+Query: TypeAlias = Annotated[str, QueryParameter(max_length=LONGEST, pattern=NO_NUL)]
 
 #: The tabs of the list.
 ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs")
@@ -39,6 +42,12 @@ class Chosen:
             find=find.strip(),
         )
 
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Chosen":
+        """Return what the query of an address says that leads away from the list and back to it."""
+        names = ("only", "broadcast", "phase", "segment", "find")
+        return cls.read(**{name: query.get(name, "").replace("\0", "")[:LONGEST] for name in names})
+
     def filters(self, user_id: int) -> Filters:
         """Return what the list is narrowed down by, for a user."""
         is_mine = self.only == "mine"
@@ -54,15 +63,16 @@ class Chosen:
         )
 
     def query(self, **changes: str) -> str:
-        """Return the address's query with some of it changed."""
+        """Return the address's query with some of it changed; empty where it says nothing."""
         said = {
-            "only": self.only,
+            "only": self.only if self.only != ONLY[0] else "",
             "broadcast": str(self.broadcast or ""),
             "phase": self.phase,
             "segment": str(self.segment or ""),
             "find": self.find,
         }
-        return "?" + urlencode({name: value for name, value in {**said, **changes}.items() if value})
+        named = {name: value for name, value in {**said, **changes}.items() if value}
+        return "?" + urlencode(named) if named else ""
 
 
 def _id(given: str) -> int | None:

@@ -38,12 +38,14 @@ EXISTS (SELECT FROM outgoing_messages m WHERE m.broadcast_id = r.broadcast_id AN
 _SELECT = f"""
 SELECT r.id, r.received_at, r.channel, r.phone_number, r.sender, r.contact_id, c.name, r.broadcast_id,
        CASE WHEN r.broadcast_id IS NOT NULL THEN {ANSWERS_SECOND} END AS is_second, f.segment_id, a.name AS segment,
-       r.body, r.words_cut, r.wish, r.carrier_word, r.review, r.review_reason, r.reviewed_at, r.reviewed_by, r.read_at,
-       r.read_by, r.assigned_to, w.name AS assigned_to_name, r.assigned_by, r.done_at, r.done_by,
+       b.first_message, b.second_message, r.body, r.words_cut, r.wish, r.carrier_word, r.review, r.review_reason,
+       r.reviewed_at, r.reviewed_by, r.read_at, r.read_by, r.assigned_to, w.name AS assigned_to_name, r.assigned_by,
+       r.done_at, r.done_by,
        coalesce(r.missive_conversation_id, s.missive_conversation_id) AS conversation,
        {opted_out("r.phone_number")} AS opted_out
 FROM {{source}} r
 LEFT JOIN contacts c ON c.id = r.contact_id
+LEFT JOIN broadcasts b ON b.id = r.broadcast_id
 LEFT JOIN outgoing_messages f ON f.broadcast_id = r.broadcast_id AND f.contact_id = r.contact_id AND NOT f.is_second
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = f.id
 LEFT JOIN audience_segments a ON a.id = f.segment_id
@@ -98,6 +100,9 @@ class ReplyRow:
     is_second: bool | None
     segment_id: int | None
     segment: str | None
+    #: Those of the broadcast that it answers.
+    first_message: str | None
+    second_message: str | None
     body: str
     words_cut: bool
     wish: str | None
@@ -116,6 +121,11 @@ class ReplyRow:
     #: Missive's, where it is known.
     conversation: str | None
     opted_out: bool
+
+    @property
+    def answers(self) -> str | None:
+        """The text that it answers."""
+        return self.second_message if self.is_second else self.first_message
 
     @property
     def likely_opt_out(self) -> bool:

@@ -21,7 +21,7 @@ from services.api.http.fields import BIGGEST, NO_NUL, PAGE, Cursor, Limit, PathI
 from services.api.http.problems import InvalidFields
 from services.api.replies import answering, exporting, queries
 from services.api.replies.queries import Filters
-from services.api.replies.schemas import Answer, Assignment, NewAnswer, Reply
+from services.api.replies.schemas import Answer, Assignment, Decision, NewAnswer, Reply
 from services.api.schemas import Page, Person
 
 #: What a decision tells of itself.
@@ -121,12 +121,12 @@ async def read(
 
 @post("/replies/{reply_id:int}/opt-out", opt=DECISION, status_code=200)
 async def opt_out(
-    request: AnyRequest, api: NamedDependency[Context], reply_id: PathId, data: JSONBody[Person]
+    request: AnyRequest, api: NamedDependency[Context], reply_id: PathId, data: JSONBody[Decision]
 ) -> Response[Reply]:
     """Decide that whoever wrote wants nothing more: the number is opted out, and what was not sent will not be."""
 
     async def work(connection: Connection) -> None:
-        await reviews.decide(connection, reply_id, opts_out=True, by=_name(data), now=api.clock())
+        await reviews.decide(connection, reply_id, opts_out=True, by=_name(data), now=api.clock(), why=data.reason)
 
     return await _done(request, api, reply_id, work)
 
@@ -145,13 +145,13 @@ async def no_opt_out(
 
 @post("/replies/{reply_id:int}/opt-in", opt=DECISION, status_code=200)
 async def opt_in(
-    request: AnyRequest, api: NamedDependency[Context], reply_id: PathId, data: JSONBody[Person]
+    request: AnyRequest, api: NamedDependency[Context], reply_id: PathId, data: JSONBody[Decision]
 ) -> Response[Reply]:
     """Let whoever wrote in again, since that is what they wrote: messages go to the number from then on."""
     _name(data)
 
     async def work(connection: Connection) -> None:
-        await reviews.opt_in(connection, reply_id, api.clock())
+        await reviews.opt_in(connection, reply_id, api.clock(), why=data.reason)
 
     return await _done(request, api, reply_id, work)
 

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from libs.common.domain.states import CarrierWord, Channel, MessageState, Review
 from services.api.http.fields import NO_NUL, Id, Moment, PhoneNumber
-from services.api.schemas import Body, MessageBody
+from services.api.schemas import Body, MessageBody, Person
 
 
 class Reply(Struct, kw_only=True):
@@ -26,6 +26,8 @@ class Reply(Struct, kw_only=True):
     is_second: bool | None
     segment_id: int | None
     segment: str | None
+    #: The text that it answers: the last that had begun to leave for its writer.
+    answers: str | None
     body: str
     #: Whether the words are the beginning of what was written; the rest is asked for.
     words_cut: bool
@@ -52,6 +54,13 @@ class Reply(Struct, kw_only=True):
     missive_url: str | None
     #: Whether the number has opted out, by whatever.
     opted_out: bool
+
+
+class Decision(Person):
+    """Who decides about a reply, and why."""
+
+    #: Kept with the consent.
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
 
 class Assignment(Body):

@@ -65,3 +65,9 @@ def test_a_decision_has_a_name(monkeypatch: pytest.MonkeyPatch, what: str) -> No
     assert "Ana" in output
     monkeypatch.setattr("getpass.getuser", lambda: "ben")
     assert run(monkeypatch, what, "7")[1] == [("POST", f"/replies/7/{what}", {"by": "ben"})]
+
+
+@pytest.mark.parametrize("what", ["opt-out", "opt-in"])
+def test_an_opt_out_and_its_end_may_have_a_reason(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    _, calls = run(monkeypatch, what, "7", "--by", "Ana", "--reason", "called us")
+    assert calls == [("POST", f"/replies/7/{what}", {"by": "Ana", "reason": "called us"})]

@@ -70,15 +70,24 @@ setInterval(() => {
   }
 }, 250);
 
-// --- Keys: an element with data-key is pressed by that key -------------------------------------------------------------
+// --- Keys: an element with data-key is pressed by that key, in the row that has the focus if it is there; j and k move ----
+
+const isShown = (each) => each.offsetParent !== null;
+
+function move(by) {
+  const rows = [...document.querySelectorAll("[data-row]")].filter(isShown);
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = rows[at < 0 ? 0 : Math.min(Math.max(at + by, 0), rows.length - 1)];
+  next?.querySelector("a, button")?.focus();
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const at = event.target;
   if (at.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName)) return;
-  const meant = [...document.querySelectorAll(`[data-key="${CSS.escape(event.key)}"]`)].find(
-    (each) => each.offsetParent !== null,
-  );
+  if (event.key === "j" || event.key === "k") return move(event.key === "j" ? 1 : -1);
+  const pressed = [...document.querySelectorAll(`[data-key="${CSS.escape(event.key)}"]`)].filter(isShown);
+  const meant = pressed.find((each) => each.closest("[data-row]")?.contains(at)) ?? pressed[0];
   if (!meant) return;
   event.preventDefault();
   if (meant.matches("input, textarea, select")) meant.focus();

@@ -1,6 +1,7 @@
 """The pages of replies: what people wrote, and what is decided about it."""
 
 import re
+from datetime import timedelta
 
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser, signed_in
@@ -41,6 +42,46 @@ async def test_a_likely_opt_out_stands_on_top_and_is_decided_with_one_button(api
     assert "May have asked to be left alone" not in (await editor.get(page)).text
 
 
+async def test_each_reply_of_the_list_stands_under_the_text_that_it_answers(api: Api, editor: Browser) -> None:
+    await halfway(api)
+    await api.query("UPDATE broadcasts SET second_message = 'The follow-up'")
+    to_number = "WHERE contact_id = (SELECT contact_id FROM replies WHERE body = 'again')"
+    assert "To “It&#39;s" in (await editor.get("/desk/replies?find=again")).text
+    await api.query(
+        "UPDATE outgoing_messages SET state = 'accepted', attempts = 1, attempt_started_at = %s, skip_reason = NULL"
+        f" {to_number} AND is_second", api.clock.now - timedelta(hours=1),
+    )  # fmt: skip
+    assert "To “The follow-up”" in (await editor.get("/desk/replies?find=again")).text
+    assert (await api.get("/replies?search=again")).json()["items"][0]["answers"] == "The follow-up"
+
+
+async def test_who_decides_is_back_in_the_list_from_which_they_came(api: Api, editor: Browser) -> None:
+    reply, _ = await likely(api)
+    here = "/desk/replies?only=likely-opt-outs&find=take"
+    assert f'href="/desk/replies/{reply}?only=likely-opt-outs&amp;find=take"' in (await editor.get(here)).text
+    shown = (await editor.get(f"/desk/replies/{reply}?only=likely-opt-outs&find=take")).text
+    assert 'href="/desk/replies?only=likely-opt-outs&amp;find=take"' in shown
+    action = f"/desk/replies/{reply}/no-opt-out?only=likely-opt-outs&find=take"
+    assert action.replace("&", "&amp;") in shown
+    assert (await editor.submit(action, here)).headers["location"] == here
+    astray = f"/desk/replies/{reply}/done?only=https://example.org&find=%00"
+    assert (await editor.submit(astray, f"/desk/replies/{reply}")).headers["location"] == "/desk/replies"
+
+
+async def test_the_consent_says_why_somebody_was_opted_out_or_in_by_a_reply(api: Api, editor: Browser) -> None:
+    reply, _ = await likely(api)
+    page = f"/desk/replies/{reply}"
+    notes = "SELECT string_agg(wish || ': ' || note, ', ' ORDER BY at, wish DESC) FROM consent_records"
+    await editor.submit(f"{page}/opt-out", page)
+    assert await api.value(notes) == f"stop: reply {reply}"
+    api.clock.now += timedelta(minutes=1)
+    await editor.submit(f"{page}/opt-in", page, reason=" They called,\nand asked. ")
+    assert await api.value(notes) == f"stop: reply {reply}, start: They called, and asked."
+    api.clock.now += timedelta(minutes=1)
+    await api.post(f"/replies/{reply}/opt-in", {"by": "Cy", "reason": "Asked again"})
+    assert await api.value(notes) == f"stop: reply {reply}, start: Asked again"
+
+
 async def test_deciding_that_it_was_none_lets_texts_go_again(api: Api, editor: Browser) -> None:
     reply, number = await likely(api)
     await editor.submit(f"/desk/replies/{reply}/no-opt-out", f"/desk/replies/{reply}")
@@ -75,7 +116,7 @@ async def test_the_list_is_searched_and_narrowed_down_by_forms_alone(api: Api, e
     page = (await editor.get("/desk/replies", params={"find": "hi", "broadcast": broadcast, "phase": "first"})).text
     assert ">hi<" in page
     assert ">again<" not in page
-    assert f"/desk/replies/export.csv?only=all&amp;broadcast={broadcast}&amp;phase=first&amp;find=hi" in page
+    assert f"/desk/replies/export.csv?broadcast={broadcast}&amp;phase=first&amp;find=hi" in page
     assert ">hi<" not in (await editor.get("/desk/replies", params={"segment": "999"})).text
     assert (await editor.get("/desk/replies", params={"find": "hi\0"})).status_code == 422
 
