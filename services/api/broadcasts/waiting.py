@@ -7,7 +7,6 @@ read it. `settings` of the API are those of the sender: number, rate, carrier an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from msgspec import Struct
 from sqlalchemy import text
@@ -17,10 +16,12 @@ from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, all_rows, first_row, literals
 from libs.common.domain.calendar import quiet_until
 from libs.common.domain.states import BroadcastState, MessageState
+from libs.common.eventstore import store
 from libs.common.rate_limits import rate
 from libs.common.rate_limits.rate import Limit
 from libs.common.settings import Settings
-from services.api.broadcasts import pace
+from services.api.broadcasts import pace, wait_reasons
+from services.api.broadcasts.wait_reasons import PATIENCE, Claimable, Phase, Slot, Wait, WaitReason
 from services.api.http.fields import Moment
 
 #: States in which messages leave.
@@ -29,27 +30,31 @@ GOING = (BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
 REMAINING = (MessageState.PENDING, MessageState.CLAIMED)
 LATELY = timedelta(minutes=1)
 LONGEST = timedelta(days=30)  # nobody is told an end that is further off
-LONG = 5.0  # seconds that a slot, or a hold, is off before anybody is told of it
 
 #: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
 FACTS = text(f"""
 SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id,
     b.hold_until, {restore_hold.HOLDS} AS is_restored,
+    greatest(b.made_at, b.hold_until, (SELECT reconciled_at FROM restored),
+             (SELECT occurred_at FROM events WHERE stream = :stream ORDER BY version DESC LIMIT 1)) AS since,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}) AS going,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}
      AND o.sending_number_id = b.sending_number_id) AS going_from_number
 FROM broadcasts b WHERE b.id = :broadcast_id AND b.state IN {literals(GOING)}
 """)
 
-#: What remains of a phase, and how much of it left lately.
+#: What remains of a phase, how much of it left lately, and when something left last.
 PHASE = text(f"""
 SELECT count(*) FILTER (WHERE state IN {literals(REMAINING)}) AS remaining,
        count(*) FILTER (WHERE state = '{MessageState.UNCERTAIN}') AS uncertain,
-       count(*) FILTER (WHERE attempt_started_at > :since) AS started_lately
+       count(*) FILTER (WHERE attempt_started_at > :since) AS started_lately,
+       count(*) FILTER (WHERE state = '{MessageState.CLAIMED}') AS claimed,
+       max(attempt_started_at) AS last_started
 FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND is_second = :is_second
 """)
 
-#: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back.
+#: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back. Whether
+#: something might have been claimed long ago.
 CLAIMABLE = text(f"""
 WITH now AS (SELECT EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}) AS claimable)
 SELECT now.claimable,
@@ -59,7 +64,9 @@ SELECT now.claimable,
            AND m.not_before > :now AND NOT {held("m.recipient_phone_number")}) END AS first_not_before,
     (SELECT count(*) FROM outgoing_messages m
      WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
-       AND {held("m.recipient_phone_number")}) AS held_back
+       AND {held("m.recipient_phone_number")}) AS held_back,
+    EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE} AND m.not_before <= :long_ago)
+        AS claimable_long
 FROM now
 """)
 
@@ -68,27 +75,11 @@ FROM now
 SLOTS = text("""
 SELECT key, extract(epoch FROM greatest(next_at, clock_timestamp()) - clock_timestamp())::float8 AS next_in,
        extract(epoch FROM greatest(held_until, clock_timestamp()) - clock_timestamp())::float8 AS held_for,
-       failures, extract(epoch FROM clock_timestamp() - failing_since)::float8 AS failing_for
+       failures, extract(epoch FROM clock_timestamp() - failing_since)::float8 AS failing_for,
+       extract(epoch FROM clock_timestamp())::float8 - extract(epoch FROM
+           CASE WHEN key = :number THEN greatest(next_at, held_until) ELSE held_until END)::float8 AS free_for
 FROM pace WHERE key = ANY(:keys)
 """)
-
-
-class WaitReason(StrEnum):
-    """Why nothing leaves, or not as fast as it might."""
-
-    RESTORE = "restore"  # the database was restored, and is not compared with the carriers yet
-    HOLD = "hold"  # it can be called back
-    QUIET_HOURS = "quiet_hours"
-    CARRIER_ERRORS = "carrier_errors"
-    CARRIER_LIMIT = "carrier_limit"  # the carrier has said that its limit is used up
-    PACE = "pace"  # the next slot is some time off
-    TRY_AGAIN = "try_again"  # all that remains was turned away for now
-    REVIEW = "review"  # all that remains waits until a person has decided whether it was an opt-out
-    ANSWERS = "answers"  # all have left, and of some nobody knows yet
-
-
-#: Nobody can tell when it goes on: that is up to a person.
-OPEN_END = (WaitReason.RESTORE, WaitReason.REVIEW)
 
 
 class PaceLimit(Struct, frozen=True, kw_only=True):
@@ -119,7 +110,7 @@ class Going(Struct, frozen=True, kw_only=True):
     waits_for: WaitReason | None
     #: When it goes on; null where nobody can tell, or it does not wait.
     until: Moment | None
-    #: Since when the carrier answers with errors.
+    #: Since when the carrier answers with errors, or nothing has left though it might.
     since: Moment | None
     #: When the last message is likely to leave; null where nothing remains, or nobody can tell.
     expected_end: Moment | None
@@ -129,7 +120,7 @@ class Going(Struct, frozen=True, kw_only=True):
     @property
     def version(self) -> tuple[object, ...]:
         """What it is worth to be told of at once: times in steps, since they are measured anew at each look."""
-        until = self.until and round(self.until.timestamp() / LONG)
+        until = self.until and round(self.until.timestamp() / wait_reasons.LONG)
         since = self.since and round(self.since.timestamp() / 60)
         return self.waits_for, until, since, self.started_lately > 0
 
@@ -150,67 +141,37 @@ class _Facts:
     sending_number_id: int
     hold_until: datetime | None
     is_restored: bool
+    #: Since when it is as it is: nobody has resumed it since, for one.
+    since: datetime
     going: int
     going_from_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """What remains of a phase."""
-
-    remaining: int
-    uncertain: int
-    started_lately: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claimable:
-    """Whether something may be claimed now."""
-
-    claimable: bool
-    first_not_before: datetime | None
-    held_back: int
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A limit as it stands, in seconds from now."""
-
-    key: str
-    next_in: float
-    held_for: float
-    failures: int
-    failing_for: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """Why it waits."""
-
-    reason: WaitReason
-    until: datetime | None = None
-    since: datetime | None = None
-    about: int = 0
-    #: The limit whose slot is waited for.
-    key: str = ""
-
-
 async def read(connection: Connection, broadcast_id: int, settings: Settings, now: datetime) -> Going | None:
     """Return how a broadcast goes on at `now`; None where it does not send."""
-    facts = first_row(await connection.execute(FACTS, {"broadcast_id": broadcast_id}), _Facts)
+    known = {"broadcast_id": broadcast_id, "stream": store.stream(broadcast_id)}
+    facts = first_row(await connection.execute(FACTS, known), _Facts)
     if facts is None:
         return None
     which = {"broadcast_id": broadcast_id, "is_second": facts.is_second}
+    limits = rate.limits(settings, facts.sending_number_id)
+    sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
+    patience = PATIENCE * facts.going
     phase = first_row(await connection.execute(PHASE, {**which, "since": now - LATELY}), Phase)
-    claimable = first_row(await connection.execute(CLAIMABLE, {**which, "now": now}), Claimable)
+    values = {**which, "now": now, "long_ago": now - patience}
+    claimable = first_row(await connection.execute(CLAIMABLE, values), Claimable)
     assert phase is not None  # it counts
     assert claimable is not None
-    limits = rate.limits(settings, facts.sending_number_id)
     keys = [limit.key for limit in limits]
-    slots = all_rows(await connection.execute(SLOTS, {"keys": keys}), Slot)
+    number = rate.number_key(facts.sending_number_id)
+    slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": number}), Slot)
     quiet = quiet_until(now, settings.quiet, settings.zone)
-    wait = why(phase, claimable, slots, quiet, now, hold=facts.hold_until, is_restored=facts.is_restored)
-    sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
+    was_quiet = quiet_until(now - patience, settings.quiet, settings.zone) is not None
+    stuck_since = None if was_quiet else wait_reasons.stuck(phase, claimable, slots, facts.since, now, patience)
+    wait = wait_reasons.why(
+        phase, claimable, slots, quiet, now,
+        hold=facts.hold_until, is_restored=facts.is_restored, stuck_since=stuck_since,
+    )  # fmt: skip
     decides = _deciding(limits, sharing, wait)
     return Going(
         remaining=phase.remaining,
@@ -224,43 +185,6 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, no
         about=wait.about if wait else 0,
         expected_end=_expected_end(phase, decides.interval * sharing[decides.key], wait, settings, now),
     )
-
-
-def why(
-    phase: Phase,
-    claimable: Claimable,
-    slots: Sequence[Slot],
-    quiet: datetime | None,
-    now: datetime,
-    *,
-    hold: datetime | None = None,
-    is_restored: bool = False,
-) -> Wait | None:
-    """Return why a phase waits at `now`: of several reasons that which lasts whatever becomes of the others. Pure."""
-    if not phase.remaining:
-        return Wait(reason=WaitReason.ANSWERS, about=phase.uncertain) if phase.uncertain else None
-    if is_restored:
-        return Wait(reason=WaitReason.RESTORE)
-    if quiet is not None:
-        return Wait(reason=WaitReason.QUIET_HOURS, until=quiet)
-    if hold is not None and hold > now:
-        return Wait(reason=WaitReason.HOLD, until=hold)
-    held = max(slots, key=lambda slot: slot.held_for, default=None)
-    failing = max(slots, key=lambda slot: slot.failures, default=None)
-    if failing is not None and (failing.failures > 1 or (failing.failures and failing.held_for > LONG)):
-        since = now - timedelta(seconds=failing.failing_for or 0)
-        until = now + timedelta(seconds=failing.held_for) if failing.held_for else None
-        return Wait(reason=WaitReason.CARRIER_ERRORS, until=until, since=since)
-    if held is not None and held.held_for > LONG:
-        return Wait(reason=WaitReason.CARRIER_LIMIT, until=now + timedelta(seconds=held.held_for))
-    if not claimable.claimable and claimable.first_not_before is not None:
-        return Wait(reason=WaitReason.TRY_AGAIN, until=claimable.first_not_before)
-    if not claimable.claimable and claimable.held_back == phase.remaining:
-        return Wait(reason=WaitReason.REVIEW, about=claimable.held_back)
-    slowest = max(slots, key=lambda slot: slot.next_in, default=None)
-    if slowest is not None and slowest.next_in > LONG:
-        return Wait(reason=WaitReason.PACE, until=now + timedelta(seconds=slowest.next_in), key=slowest.key)
-    return None
 
 
 def _deciding(limits: Sequence[Limit], sharing: dict[str, int], wait: Wait | None) -> Limit:
@@ -283,7 +207,7 @@ def _expected_end(
     phase: Phase, spacing: float, wait: Wait | None, settings: Settings, now: datetime
 ) -> datetime | None:
     work = timedelta(seconds=min(phase.remaining * spacing, LONGEST.total_seconds()))
-    if not phase.remaining or work == LONGEST or (wait is not None and wait.reason in OPEN_END):
+    if not phase.remaining or work == LONGEST or (wait is not None and wait.reason in wait_reasons.OPEN_END):
         return None
     begins = wait.until if wait is not None and wait.until is not None else now
     return pace.ends_at(begins, work, settings.quiet, settings.zone)

@@ -64,7 +64,7 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
         second=second,
         sentence=sentences.broadcast(known, now, api.settings.zone),
         pace=waits.pace(seen.going) if seen.going else "",
-        tag=sentences.tag(known),
+        tag=sentences.tag(known, now),
         timeline=timeline.lines(seen.steps, now, api.settings.zone),
         left_first=_left(progress.first),
         left_second=_left(progress.second),

@@ -102,9 +102,13 @@ def _given(request: Request[Any, Any, Any], api: Context, values: dict[str, Any]
     def to_the_second(moment: datetime) -> str:
         return times.to_the_second(moment, now, api.settings.zone)
 
+    def overdue(run_at: datetime) -> str:
+        return sentences.overdue(run_at, now, api.settings.zone)
+
     return {
         "organisation": api.settings.organisation,
         "now": now,
+        "overdue": overdue,
         "spoken": spoken,
         "to_the_second": to_the_second,
         "wall_clock": wall_clock,

@@ -1,12 +1,13 @@
 """The one sentence at the top of a broadcast that is always true. Pure: facts in, words out."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from libs.common.broadcasts import explanations
 from libs.common.domain.states import BroadcastState
 from libs.common.texts import gettext_noop as n_
+from services.api.broadcasts.wait_reasons import WaitReason
 from services.api.broadcasts.waiting import Going
 from services.api.desk import times, waits
 from services.api.desk.catalogue import gettext as _
@@ -66,12 +67,25 @@ TAGS: dict[str, tuple[str, str]] = {
 
 #: A broadcast that sends, while nothing leaves.
 HELD = ("paused", n_("Held"))
+#: One that ought to go on, and does not.
+STUCK = ("care", n_("Does not go on"))
+LATE = timedelta(minutes=2)  # after its time, when something should have begun
 
 
-def tag(facts: Facts) -> tuple[str, str]:
+def tag(facts: Facts, now: datetime) -> tuple[str, str]:
     """Return the state of a broadcast as a tag."""
-    is_held = facts.going is not None and facts.going.waits_for in waits.HOLDS
-    return HELD if is_held else TAGS[facts.state]
+    waits_for = facts.going.waits_for if facts.going is not None else None
+    is_late = (facts.state == BroadcastState.SCHEDULED and late(facts.run_at, now)) or (
+        facts.state == BroadcastState.WAITING and late(facts.second_due_at, now)
+    )
+    if is_late or waits_for == WaitReason.STUCK:
+        return STUCK
+    return HELD if waits_for in waits.HOLDS else TAGS[facts.state]
+
+
+def late(time: datetime | None, now: datetime) -> bool:
+    """Whether something should have begun long before `now`."""
+    return time is not None and now - time > LATE
 
 
 def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
@@ -83,6 +97,10 @@ def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
             doing = _("Sending the first message") if facts.has_follow_up else _("Sending")
             return _sending(doing, facts.first, facts, now, zone)
         case BroadcastState.WAITING:
+            if facts.second_due_at is not None and late(facts.second_due_at, now):
+                return _("The follow-up should have begun %(when)s, and has not. Ask whoever runs Broadsheet.") % {
+                    "when": times.short(facts.second_due_at, now, zone)
+                }
             if facts.second_due_at is None:
                 return _("Waiting for replies.")
             when = times.clock(facts.second_due_at, now, zone)
@@ -126,7 +144,18 @@ def _paused(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
 
 
 def _scheduled(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
-    return _("Scheduled for %(when)s.") % {"when": times.short(facts.run_at, now, zone)}
+    return overdue(facts.run_at, now, zone) or _("Scheduled for %(when)s.") % {
+        "when": times.short(facts.run_at, now, zone)
+    }
+
+
+def overdue(run_at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return that a scheduled broadcast should have begun, and has not; empty where its time is not over."""
+    if not late(run_at, now):
+        return ""
+    return _("It should have begun %(when)s, and has not. Ask whoever runs Broadsheet.") % {
+        "when": times.short(run_at, now, zone)
+    }
 
 
 def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: ZoneInfo) -> str:

@@ -3,7 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.api.broadcasts.waiting import Going, PaceLimit, WaitReason
+from services.api.broadcasts.wait_reasons import WaitReason
+from services.api.broadcasts.waiting import Going, PaceLimit
 from services.api.desk import times
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import ngettext
@@ -67,6 +68,12 @@ def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
                 "All have left. Of %(num)s we do not know yet: we look them up and do not send twice.",
                 going.about,
             ) % {"num": count(going.about)}
+        case WaitReason.STUCK if going.since is not None and going.remaining:
+            return _("Nothing has left for %(time)s, and we do not know why. Ask whoever runs Broadsheet.") % {
+                "time": times.duration((now - going.since).total_seconds())
+            }
+        case WaitReason.STUCK:
+            return _("All have left, but it does not go on, and we do not know why. Ask whoever runs Broadsheet.")
     return ""
 
 

@@ -8,7 +8,7 @@ import pytest
 from libs.common import database
 from libs.common.broadcasts import restore_hold
 from libs.common.rate_limits import rate
-from services.api.broadcasts.waiting import WaitReason
+from services.api.broadcasts.wait_reasons import WaitReason
 from tests.integration.api.support import Api
 
 
@@ -87,6 +87,43 @@ async def test_a_restored_database_holds_everything(api: Api, broadcast: int) ->
     async with database.transaction(api.engine) as connection:
         await restore_hold.hold(connection, api.clock.now, api.clock.now)
     assert (await now(api, broadcast))["waits_for"] == WaitReason.RESTORE
+
+
+async def test_one_of_which_nothing_leaves_though_it_might_is_promised_no_end(api: Api, broadcast: int) -> None:
+    since = api.clock.now
+    api.clock.forward(minutes=1)
+    assert (await now(api, broadcast))["waits_for"] is None
+    api.clock.forward(minutes=59)
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["expected_end"]) == (WaitReason.STUCK, None)
+    assert datetime.fromisoformat(going["since"]) == since
+    # Others take the number's slots, or the carrier has asked for a break that ends: it is its turn in a moment.
+    await api.query("UPDATE pace SET next_at = now() WHERE key LIKE 'number:%%'")
+    assert (await now(api, broadcast))["waits_for"] is None
+    await api.query("UPDATE pace SET next_at = '-infinity', held_until = now()")
+    assert (await now(api, broadcast))["waits_for"] is None
+
+
+async def test_a_phase_that_does_not_end_is_stuck(api: Api, broadcast: int) -> None:
+    await api.sent(broadcast)
+    assert (await now(api, broadcast))["waits_for"] is None
+    api.clock.forward(minutes=3)
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.STUCK
+
+
+async def test_what_may_leave_only_now_is_not_stuck(api: Api, broadcast: int) -> None:
+    api.clock.forward(hours=1)
+    await api.query("UPDATE outgoing_messages SET not_before = %s", api.clock.now - timedelta(seconds=10))
+    assert (await now(api, broadcast))["waits_for"] is None
+    await api.query("UPDATE outgoing_messages SET not_before = '-infinity'")
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.STUCK
+    for action in ("pause", "resume"):
+        assert (await api.post(f"/broadcasts/{broadcast}/{action}")).status_code == 200
+    assert (await now(api, broadcast))["waits_for"] is None
+    api.clock.forward(hours=11, minutes=1)  # ten in the evening
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.QUIET_HOURS
+    api.clock.forward(hours=9, minutes=59, seconds=30)  # half a minute after they have ended
+    assert (await now(api, broadcast))["waits_for"] is None
 
 
 async def test_one_that_does_not_send_waits_for_nothing(api: Api, broadcast: int) -> None:

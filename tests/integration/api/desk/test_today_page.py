@@ -24,6 +24,14 @@ async def test_what_goes_out_now_and_next_is_said_in_sentences(api: Api, editor:
     assert "Goes out tomorrow 10:01 to up to 1,200 people." in page
 
 
+async def test_what_is_over_its_time_is_said_so_and_not_to_go_out(api: Api, editor: Browser) -> None:
+    await api.broadcast(await api.segment("made"))
+    api.clock.forward(hours=2)
+    page = (await editor.get("/desk")).text
+    assert "It should have begun today 11:00, and has not. Ask whoever runs Broadsheet." in page
+    assert "Goes out today" not in page
+
+
 async def test_what_needs_a_person_stands_first_with_one_thing_to_do(api: Api, editor: Browser) -> None:
     broadcast = await halfway(api)
     await likely(api)

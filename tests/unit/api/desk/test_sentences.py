@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from libs.common.domain.states import BroadcastState, PauseReason
-from services.api.broadcasts.waiting import Going, PaceLimit, WaitReason
+from services.api.broadcasts.wait_reasons import WaitReason
+from services.api.broadcasts.waiting import Going, PaceLimit
 from services.api.desk import sentences, waits
 from services.api.desk.sentences import Facts, Paused, PhaseCount
 
@@ -17,13 +18,17 @@ HALF = PhaseCount(planned=1200, got_it=412, remaining=780)
 
 
 def said(state: BroadcastState, **known: object) -> str:
-    return sentences.broadcast(Facts(state=state, run_at=NOW, **known), NOW, DETROIT)  # type: ignore[arg-type]
+    return sentences.broadcast(Facts(state=state, **{"run_at": NOW, **known}), NOW, DETROIT)  # type: ignore[arg-type]
+
+
+def tag(state: BroadcastState, **known: object) -> str:
+    return sentences.tag(Facts(state=state, **{"run_at": NOW, **known}), NOW)[1]  # type: ignore[arg-type]
 
 
 def going(waits_for: WaitReason | None = None, **known: Any) -> Going:
     window = PaceLimit(carrier="missive", messages=900, seconds=900)
-    given = {"until": None, "since": None, "expected_end": None, "limit": window, "shared_by": 1, **known}
-    return Going(remaining=780, started_lately=58, carrier="missive", waits_for=waits_for, **given)
+    given = {"until": None, "since": None, "expected_end": None, "limit": window, "shared_by": 1, "remaining": 780}
+    return Going(started_lately=58, carrier="missive", waits_for=waits_for, **{**given, **known})
 
 
 def test_while_it_sends_it_says_how_many_have_it_and_when_the_last_will() -> None:
@@ -49,6 +54,7 @@ WAITS = [
     (WaitReason.PACE, "Missive's limit of 900 in 15 minutes: the next text leaves at 14:00:40."),
     (WaitReason.TRY_AGAIN, "What is left was turned away for now and is tried again at 14:00:40."),
     (WaitReason.REVIEW, "2 people may have asked to be left alone: somebody has to decide under Replies."),
+    (WaitReason.STUCK, "Nothing has left for 8 minutes, and we do not know why. Ask whoever runs Broadsheet."),
     (WaitReason.ANSWERS, "All have left. Of 2 we do not know yet: we look them up and do not send twice."),
 ]  # fmt: skip
 
@@ -58,6 +64,25 @@ def test_what_it_waits_for_is_said_with_the_time_at_which_it_goes_on(reason: Wai
     waiting = going(reason, until=NOW + timedelta(seconds=40), since=NOW - timedelta(minutes=8), about=2)
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=waiting)
     assert sentence == f"Sending the first message: 412 of 1,200 have it, 780 do not yet. {words}"
+
+
+def test_what_does_not_go_on_is_said_also_where_all_have_left() -> None:
+    waiting = going(WaitReason.STUCK, since=NOW - timedelta(minutes=8), remaining=0)
+    done = PhaseCount(planned=5, got_it=5)
+    words = "All have left, but it does not go on, and we do not know why. Ask whoever runs Broadsheet."
+    assert said(BroadcastState.SENDING_FIRST, first=done, going=waiting).endswith(words)
+    assert tag(BroadcastState.SENDING_FIRST, going=waiting) == "Does not go on"
+
+
+def test_what_is_over_its_time_is_not_said_to_be_scheduled() -> None:
+    for minutes, words in ((1, "Scheduled for today 13:59."), (5, "It should have begun today 13:55, and has not.")):
+        run_at = NOW - timedelta(minutes=minutes)
+        assert said(BroadcastState.SCHEDULED, run_at=run_at).startswith(words)
+        assert tag(BroadcastState.SCHEDULED, run_at=run_at) == ("Scheduled" if minutes == 1 else "Does not go on")
+    late = NOW - timedelta(minutes=5)
+    words = "The follow-up should have begun today 13:55, and has not. Ask whoever runs Broadsheet."
+    assert said(BroadcastState.WAITING, second_due_at=late) == words
+    assert tag(BroadcastState.WAITING, second_due_at=late) == "Does not go on"
 
 
 def test_the_pace_is_said_with_what_is_allowed_and_by_which_limit() -> None:
