@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import httpx
 
+from libs.common.errors import SettingsError
+from libs.common.settings import http_url
 from libs.console.local_stack import RUN_FILE, named, recorded, somebody
 
 PATIENCE = 60.0  # seconds for which an answer is awaited
@@ -28,7 +30,10 @@ class NoApi(Exception):
 
 
 def connect() -> "Client":
-    """Return a client of the API that the environment names, or that `broadsheet up` runs in this folder."""
+    """Return a client of the API that the environment names, or that `broadsheet up` runs in this folder.
+
+    Raise NoApi, SettingsError.
+    """
     running = recorded()
     url = named("API_URL") or (running.api_url if running else "")
     keys = named("API_KEYS") or (running.api_key if running else "")
@@ -37,7 +42,14 @@ def connect() -> "Client":
             f"No API is known: run `broadsheet up` in this folder (it writes {RUN_FILE}), "
             "or set BROADSHEET_API_URL and BROADSHEET_API_KEYS."
         )
-    return Client(url, keys.split(",")[0].strip())
+    try:
+        url = http_url(url)
+    except ValueError as error:
+        raise SettingsError(f"BROADSHEET_API_URL: {error}") from error
+    key = keys.split(",")[0].strip()
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError("BROADSHEET_API_KEYS: the first has a character that no key has")
+    return Client(url, key)
 
 
 class Client:

@@ -10,7 +10,7 @@ import typer
 
 from libs.common.domain import message_bodies
 from libs.common.errors import SettingsError
-from libs.common.settings import Settings
+from libs.common.settings import Settings, http_url
 from libs.console.client import KEY_HEADER
 from libs.console.local_stack import named
 from libs.console.printing import one_line
@@ -78,6 +78,14 @@ def weekday_of(value: str) -> tuple[str, str]:
     if len(found) != 1 or not at:
         raise typer.BadParameter("give DAY=HH:MM, such as wed=14:00")
     return found[0], at
+
+
+def address(value: str) -> str:
+    """Return an address that is given, or nothing. Raise typer.BadParameter."""
+    try:
+        return http_url(value) if value else ""
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def key_header(key: str | None = None) -> dict[str, str]:

@@ -19,7 +19,7 @@ from libs.console.completion import completion
 from libs.console.demo import run, run_against
 from libs.console.doctor import examine
 from libs.console.history import history
-from libs.console.inputs import Json
+from libs.console.inputs import Json, address
 from libs.console.local_stack import FOLDER, RUN_FILE, all_given, database_url, migration_url, named, place, recorded
 from libs.console.printing import Yes, agree, console, errors, never_fail_to_encode, say, somebody_is_there
 from libs.console.reconciling import mark_restored, settle_restored
@@ -57,8 +57,12 @@ app.command("completion")(completion)
 @app.command()
 def demo(
     seed: Annotated[int, typer.Option(help="What the handsets do.")] = 7,
-    against: Annotated[str, typer.Option(help="The URL of an API that runs already, in containers say.")] = "",
-    simulator: Annotated[str, typer.Option(help="The URL of the simulator that it takes for its carriers.")] = "",
+    against: Annotated[
+        str, typer.Option(help="The URL of an API that runs already, in containers say.", callback=address)
+    ] = "",
+    simulator: Annotated[
+        str, typer.Option(help="The URL of the simulator that it takes for its carriers.", callback=address)
+    ] = "",
     stay: Annotated[
         bool, typer.Option("--stay", help="Make a user of the desk, and go on running until Ctrl-C.")
     ] = False,

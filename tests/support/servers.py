@@ -74,6 +74,19 @@ def database(*, migrated: bool = True) -> Iterator[str]:
 
 
 @contextmanager
+def database_of_locale(locale: str) -> Iterator[str]:
+    """Yield the URL of a new database made with a locale of the system's, migrated, for the time of the block."""
+    name = f"test_{uuid4().hex[:12]}"
+    made = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE {}"
+    _administer(sql.SQL(made).format(sql.Identifier(name), sql.Literal(locale)))
+    try:
+        migrate(database_url(name))
+        yield database_url(name)
+    finally:
+        _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
 def copied(url: str) -> Iterator[str]:
     """Yield the URL of a copy of a database, which nobody may be connected to now, for the time of the block."""
     name = f"test_{uuid4().hex[:12]}"

@@ -28,6 +28,7 @@ from libs.common.database.errors import (
     SchemaMissing,
     StatementTimeout,
 )
+from libs.common.database.folding import folded
 from libs.common.database.rows import all_rows, first_row, one_row
 from libs.common.database.schema_version import SCHEMA, SchemaVersion, read_version, ready, schema_mismatch
 from libs.common.database.typed_json import TypedJson
@@ -57,6 +58,7 @@ __all__ = [
     "disposing",
     "execute_alone",
     "first_row",
+    "folded",
     "listen",
     "literals",
     "on_commit",

@@ -7,7 +7,7 @@ variable; secrets may come from files (`BROADSHEET_…_FILE`), as container engi
 from libs.common.settings.api import ApiSettings
 from libs.common.settings.base import Settings
 from libs.common.settings.carriers import CarrierSettings
-from libs.common.settings.checks import NO_AMQP_URL, NO_POSTGRES_URL, amqp_url, is_loopback, postgres_url
+from libs.common.settings.checks import NO_AMQP_URL, NO_POSTGRES_URL, amqp_url, http_url, is_loopback, postgres_url
 from libs.common.settings.fields import Form, Unit
 from libs.common.settings.names import DEVELOPMENT_ONLY, PREFIX
 from libs.common.settings.planner import PlannerSettings
@@ -29,6 +29,7 @@ __all__ = [
     "WorkerSettings",
     "amqp_url",
     "from_file",
+    "http_url",
     "is_loopback",
     "load",
     "postgres_url",

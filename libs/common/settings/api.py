@@ -18,7 +18,7 @@ from libs.common.settings.names import DEVELOPMENT_ONLY, PREFIX
 class ApiSettings(Settings):
     """What the API needs besides."""
 
-    api_host: str = "127.0.0.1"
+    api_host: Annotated[str, AfterValidator(checks.host)] = "127.0.0.1"
     """The address that the API listens on. The image has `0.0.0.0`, and compose publishes the port on loopback."""
 
     api_port: Port = 8000

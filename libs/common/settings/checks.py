@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import available_timezones
 
+import httpx
 from pydantic import AfterValidator, SecretStr
 
 from libs.common import phone_numbers
@@ -72,7 +73,7 @@ _OPTIONS = frozenset(
 
 def postgres_url(url: str) -> str:
     """Return the URL. Raise ValueError, without the URL in it, if the driver could not read it."""
-    found = _POSTGRES_URL.fullmatch(url)
+    found = _POSTGRES_URL.fullmatch(url) if url.isprintable() else None
     if found is None or not _percent_escapes_are_text(url):
         raise ValueError(NO_POSTGRES_URL)
     hosts = [_HOST.fullmatch(host) for host in found["hosts"].split(",")]
@@ -92,15 +93,32 @@ def _percent_escapes_are_text(url: str) -> bool:
 
 
 def http_url(url: str) -> str:
-    """Return the URL without a slash at its end."""
+    """Return the URL without a slash at its end. Raise ValueError, without the URL in it, if nothing can be there."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("not an http:// or https:// URL")
+    if not url.isprintable() or " " in url:
+        raise ValueError("has a character that no address has, a blank or one that cannot be seen")
+    try:
+        named = httpx.URL(url).host
+    except httpx.InvalidURL:
+        named = ""
+    if not named:
+        raise ValueError("not an http:// or https:// URL: its host or its port is none")
     return url.rstrip("/")
+
+
+def host(name: str) -> str:
+    """Return the name of what to listen on. Raise ValueError if it can be neither a name nor an IP address."""
+    if not re.fullmatch(r"[0-9A-Za-z.:_%\[\]-]*", name):
+        raise ValueError("neither the name of a host nor an IP address")
+    return name
 
 
 def amqp_url(url: str) -> str:
     """Return the nodes' URLs as they are. Raise ValueError, without a URL in it, if one cannot be read."""
     try:
+        if not url.isprintable() or any(" " in each.strip() for each in url.split(",")):
+            raise ValueError(NO_AMQP_URL)
         connection.addresses(url)
     except ValueError:  # what could not be read may be a password, and the parser quotes it
         raise ValueError(NO_AMQP_URL) from None
@@ -181,12 +199,13 @@ def framers(origins: tuple[str, ...]) -> tuple[str, ...]:
 
 def mail_server(url: str) -> str:
     """Return the address of a mail server, or nothing. Raise ValueError, without the address in it."""
-    address = urlsplit(url)
     try:
+        address = urlsplit(url)
         fits = address.scheme in ("smtp", "smtps") and bool(address.hostname) and address.port != 0
-    except ValueError:  # a port that is none
+        fits = fits and not address.path.strip("/") and url.isprintable() and _percent_escapes_are_text(url)
+    except ValueError:  # a port or a host that is none
         fits = False
-    if url and not (fits and not address.path.strip("/") and _percent_escapes_are_text(url)):
+    if url and not fits:
         raise ValueError("not a mail server, such as smtp://user:password@mail.example.org:587, or smtps://")
     return url
 

@@ -4,7 +4,7 @@ import math
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from libs.common.settings import checks
 from libs.common.settings.base import Settings
@@ -56,7 +56,7 @@ class WorkerSettings(Settings):
     watchdog_interval: Annotated[float, Field(gt=0, le=3600), SECONDS] = 5.0
     """The time between two looks of the watchdog, and how late a step may be before it is emitted again."""
 
-    health_host: str = "127.0.0.1"
+    health_host: Annotated[str, AfterValidator(checks.host)] = "127.0.0.1"
     """The address of a worker's health and metrics; the API serves its own."""
 
     health_port: Port = 8001

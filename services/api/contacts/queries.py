@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 
 from libs.common.broadcasts.suppression import opted_out
 from libs.common.carriers.error_codes import classify
-from libs.common.database import Connection, all_rows, first_row, one_row
+from libs.common.database import Connection, all_rows, first_row, folded, one_row
 from libs.common.errors import NotFound
 from services.api.contacts.files.outcome import Person
 from services.api.schemas import Contact, Unreachable
@@ -30,7 +30,7 @@ ONE = text(f"{_SELECT} WHERE c.id = :id")
 NARROWED = {
     "phone_number": "c.phone_number = :phone_number",
     "tag": "c.tags @> ARRAY[CAST(:tag AS text)]",
-    "words": "to_tsvector('simple', c.name) @@ to_tsquery('simple', :words)",
+    "words": f"to_tsvector('simple', {folded('c.name')}) @@ to_tsquery('simple', {folded('CAST(:words AS text)')})",
     # An array, which is read first: a join may be planned as a walk through all contacts who are reachable.
     "unreachable": "c.id = ANY (ARRAY(SELECT n.contact_id FROM unreachable_numbers n WHERE n.cleared_at IS NULL))",
     "reachable": "u.phone_number IS NULL",

@@ -17,7 +17,7 @@ from sqlalchemy import TextClause, TextualSelect, text
 from libs.common import phone_numbers
 from libs.common.broadcasts.suppression import opted_out
 from libs.common.carriers import missive
-from libs.common.database import Connection, EnumText, all_rows, first_row, literals
+from libs.common.database import Connection, EnumText, all_rows, first_row, folded, literals
 from libs.common.domain.keywords import REASONS, Reason
 from libs.common.domain.states import UNANSWERED, CarrierWord, Channel, MessageState, Review
 from libs.common.errors import NotFound
@@ -75,13 +75,15 @@ NARROWED = {
     "number": "r.phone_number = :number",
 }
 
+_WORDS = folded("CAST(:words AS text)")
+
 #: What is looked for reply by reply.
 LOOKED_FOR = {
     "first": f"r.broadcast_id IS NOT NULL AND NOT {ANSWERS_SECOND}",
     "second": ANSWERS_SECOND,
     "segment_id": "f.segment_id = :segment_id",
-    "words": """(r.body ILIKE :words OR c.name ILIKE :words OR r.sender ILIKE :words
-                 OR (:digits <> '' AND r.phone_number LIKE :digits))""",
+    "words": f"""({folded("r.body")} LIKE {_WORDS} OR {folded("c.name")} LIKE {_WORDS}
+                 OR {folded("r.sender")} LIKE {_WORDS} OR (:digits <> '' AND r.phone_number LIKE :digits))""",
 }
 
 

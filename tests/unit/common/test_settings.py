@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from libs.common import settings
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, CarrierSettings, Settings, WorkerSettings
+from libs.common.settings import ApiSettings, CarrierSettings, PlannerSettings, Settings, WorkerSettings
 
 GOOD = {
     "DATABASE_URL": "postgresql://u:p@host/broadsheet",
@@ -375,3 +375,38 @@ def test_an_account_and_a_key_that_are_mixed_up_are_told(
     environment.setenv(f"BROADSHEET_{name}", value)
     with pytest.raises(SettingsError, match=f"^BROADSHEET_{name}: .*(begins with SK|begins with AC)$"):
         settings.load(CarrierSettings)
+
+
+ADDRESSES = [
+    (ApiSettings, "PUBLIC_URL", "https://host{}/x"),
+    (ApiSettings, "OIDC_ISSUER", "https://host{}/x"),
+    (ApiSettings, "FRAME_ANCESTORS", "https://ho{}st.example"),
+    (ApiSettings, "API_HOST", "127.0.{}0.1"),
+    (ApiSettings, "DATABASE_URL", "postgresql://u:hunter2@host{}/b"),
+    (CarrierSettings, "AMQP_URL", "amqp://u:hunter2@host{}/"),
+    (CarrierSettings, "HEALTH_HOST", "127.0.{}0.1"),
+    (CarrierSettings, "MISSIVE_URL", "https://host{}/x"),
+    (CarrierSettings, "TWILIO_URL", "https://host{}/x"),
+    (PlannerSettings, "SMTP_URL", "smtp://u:hunter2@host{}:587"),
+]
+
+
+@pytest.mark.parametrize("character", ["\x07", "\x1b[2J", "\n", "\t", "\x7f", "\u200b", " "])
+@pytest.mark.parametrize(("cls", "name", "address"), ADDRESSES, ids=[name for _, name, _ in ADDRESSES])
+def test_an_address_with_a_character_that_none_has_is_told_in_one_line_that_shows_neither(
+    environment: pytest.MonkeyPatch, cls: type[Settings], name: str, address: str, character: str
+) -> None:
+    environment.setenv(f"BROADSHEET_{name}", address.format(character))
+    with pytest.raises(SettingsError, match=f"BROADSHEET_{name}") as caught:
+        settings.load(cls)
+    assert str(caught.value).isprintable()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://", "http://host:x", "http://host:99999x", "https://[::1", "ftp://host", "host"]
+)
+def test_an_http_address_names_a_host_and_a_port_that_can_be(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("BROADSHEET_PUBLIC_URL", url)
+    with pytest.raises(SettingsError, match="BROADSHEET_PUBLIC_URL"):
+        settings.load(ApiSettings)

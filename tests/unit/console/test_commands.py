@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from libs.common.errors import SettingsError
 from libs.console import audience, broadcasts, main, printing
 from libs.console.broadcasts import stopped
-from libs.console.client import LONG, PATIENCE, ApiError, Client, explain
+from libs.console.client import LONG, PATIENCE, ApiError, Client, connect, explain
 from libs.console.demo import ZONES, people, zone_of_today
 from libs.console.inputs import share_of, text_of, time_of
 from libs.console.local_stack import database_url
@@ -271,3 +271,27 @@ def test_up_asks_for_no_setting_that_it_brings_along_itself(monkeypatch: pytest.
     assert "BROADSHEET_FROM_NUMBER" in str(caught.value)
     assert "AMQP_URL" not in str(caught.value)
     assert "DATABASE_URL" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_URL", "http://127.0.0.1:1\x07"), ("API_URL", "http://host:port"), ("API_URL", "127.0.0.1:8000"),
+        ("API_KEYS", "k\xe9y-0123456789abcdef"), ("API_KEYS", "key\x1b-0123456789abcdef"),
+    ],
+)  # fmt: skip
+def test_an_address_or_a_key_of_the_api_that_can_be_none_is_named_as_the_setting_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROADSHEET_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("BROADSHEET_API_KEYS", "0123456789abcdef")
+    monkeypatch.setenv(f"BROADSHEET_{name}", value)
+    with pytest.raises(SettingsError, match=f"BROADSHEET_{name}") as caught:
+        connect()
+    assert str(caught.value).isprintable()
+
+
+def test_an_address_that_is_an_argument_and_can_be_none_is_told() -> None:
+    ended = CliRunner().invoke(main.app, ["demo", "--against", "http://x\x07", "--simulator", "http://x"])
+    assert (ended.exit_code, "no address has" in " ".join(ended.output.split())) == (2, True)

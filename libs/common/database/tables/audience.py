@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Identity, Index, PrimaryKeyConstraint, Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
+from libs.common.database.folding import folded
 from libs.common.database.tables.base import E164, NOW, Base, check
 from libs.common.domain.keywords import WISHES, Wish
 from libs.common.domain.states import ClearedBecause, ConsentSource
@@ -43,7 +44,7 @@ class Contact(Base):
         # For the search by the beginnings of names.
         Index(
             "contacts_names",
-            text("to_tsvector('simple', name)"),
+            text(f"to_tsvector('simple', {folded('name')})"),
             postgresql_using="gin",
             postgresql_where=text("erased_at IS NULL"),
         ),

@@ -36,7 +36,8 @@ CREATE TABLE contacts (
 COMMENT ON TABLE contacts IS 'A person who may be texted';
 CREATE INDEX contacts_erased ON contacts (id) WHERE erased_at IS NOT NULL;
 CREATE INDEX contacts_tags ON contacts USING gin (tags) WHERE erased_at IS NULL;
-CREATE INDEX contacts_names ON contacts USING gin (to_tsvector('simple', name)) WHERE erased_at IS NULL;
+CREATE INDEX contacts_names ON contacts USING gin (to_tsvector('simple', lower(upper(name COLLATE pg_c_utf8))))
+    WHERE erased_at IS NULL;
 
 CREATE TABLE opt_outs (
     phone_number text NOT NULL,
