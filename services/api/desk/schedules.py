@@ -1,6 +1,7 @@
 """When a broadcast goes out again. Pure."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import date, datetime
 
 from libs.common.domain import calendar
 from libs.common.domain.states import BroadcastState
@@ -13,5 +14,19 @@ def following(broadcast: Broadcast, settings: Settings, now: datetime) -> dateti
     """Return when a scheduled broadcast goes out next after its own time; None where it does not repeat."""
     if broadcast.state != BroadcastState.SCHEDULED or not broadcast.recurring:
         return None
+    return _next(broadcast, broadcast.run_at, settings, now)
+
+
+def until(broadcast: Broadcast, last: date, settings: Settings, now: datetime) -> Iterator[datetime]:
+    """Yield when a scheduled broadcast goes out: at its own time, and again as it repeats, up to a day and with it."""
+    at = broadcast.run_at
+    while at.astimezone(settings.zone).date() <= last:
+        yield at
+        if not broadcast.recurring:
+            return
+        at = _next(broadcast, at, settings, now)
+
+
+def _next(broadcast: Broadcast, after: datetime, settings: Settings, now: datetime) -> datetime:
     week = calendar.parse_week(wishes.week(broadcast.week))
-    return calendar.next_run(broadcast.run_at, now, settings.zone, settings.calendar, week)
+    return calendar.next_run(after, now, settings.zone, settings.calendar, week)

@@ -11,6 +11,7 @@ from libs.common import database
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.states import BroadcastState
+from libs.common.errors import AlreadySent
 from services.api.broadcasts import queries, staff_actions, stop
 from services.api.context import Context
 from services.api.desk import rendering
@@ -60,11 +61,21 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
 @post("/broadcasts/{broadcast_id:int}/pause")
 async def pause(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
     """Pause a broadcast."""
+    await _pause(api, cause, broadcast_id)
+    return Redirect(framing.SIDEBAR, status_code=303)
 
-    async def work(connection: Connection) -> None:
-        await staff_actions.pause(connection, broadcast_id, api.clock())
 
-    await transactions.retrying(api.engine, cause, work)
+@post("/broadcasts/{broadcast_id:int}/call-back")
+async def call_back(api: NamedDependency[Context], cause: NamedDependency[Cause], broadcast_id: PathId) -> Redirect:
+    """Take a broadcast back of which nothing has left; pause it where something has, and say how many have it."""
+
+    async def take_back(connection: Connection) -> None:
+        await staff_actions.call_back(connection, broadcast_id, api.clock())
+
+    try:
+        await transactions.retrying(api.long_work, cause, take_back)
+    except AlreadySent:
+        await _pause(api, cause, broadcast_id)
     return Redirect(framing.SIDEBAR, status_code=303)
 
 
@@ -75,4 +86,11 @@ async def stop_everything(api: NamedDependency[Context], cause: NamedDependency[
     return Redirect(framing.SIDEBAR, status_code=303)
 
 
-ROUTER = Router("/sidebar", route_handlers=[show, pause, stop_everything])
+async def _pause(api: Context, cause: Cause, broadcast_id: int) -> None:
+    async def work(connection: Connection) -> None:
+        await staff_actions.pause(connection, broadcast_id, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+
+
+ROUTER = Router("/sidebar", route_handlers=[show, pause, call_back, stop_everything])

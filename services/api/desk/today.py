@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from litestar import Request, get
 from litestar.di import NamedDependency
@@ -12,8 +11,8 @@ from litestar.response import Template
 
 from libs.common import database
 from libs.common.domain import calendar
-from libs.common.domain.holiday_calendar import Calendar
 from libs.common.domain.states import BroadcastState
+from libs.common.settings import Settings
 from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import rendering, schedules, sentences
@@ -40,6 +39,19 @@ GOING = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A time at which a broadcast goes out: its own, or one at which it repeats."""
+
+    at: datetime
+    broadcast: Broadcast
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it will be another broadcast by then, with the same words."""
+        return self.at != self.broadcast.run_at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     """A day of the week that is shown."""
@@ -47,14 +59,13 @@ class Day:
     date: date
     #: "Weekend", or what the holiday is called; empty for a working day.
     off: str
-    broadcasts: tuple[Broadcast, ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 @get("/")
 async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
     """Show today."""
     now, zone = api.clock(), api.settings.zone
-    midnight = calendar.at_wall_clock(now.astimezone(zone).date(), time(), zone)
     async with database.transaction(api.engine) as connection:
         going = await queries.in_states(connection, zone, GOING, since=now - RECENT, before=now + FAR, limit=MOST)
         paused = await queries.in_states(
@@ -86,21 +97,23 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         likely=likely,
         most=MOST,
         tags=sentences.TAGS,
-        days=week(midnight, zone, api.settings.calendar, coming),
+        days=week(coming, api.settings, now),
         today=now.astimezone(zone).date(),
     )
 
 
-def week(start: datetime, zone: ZoneInfo, holidays: Calendar, broadcasts: Sequence[Broadcast]) -> list[Day]:
-    """Return seven days from `start` on, with why each is off and what runs on it."""
-    first = start.astimezone(zone).date()
+def week(scheduled: Sequence[Broadcast], settings: Settings, now: datetime) -> list[Day]:
+    """Return seven days from today on, with why each is off and what runs on it, what repeats included."""
+    zone = settings.zone
+    first = now.astimezone(zone).date()
     dates = [first + timedelta(days=n) for n in range(DAYS)]
-    names = holidays.of(sorted({each.year for each in dates}))
+    names = settings.calendar.of(sorted({each.year for each in dates}))
+    runs = [Run(at, each) for each in scheduled for at in schedules.until(each, dates[-1], settings, now)]
     return [
         Day(
             date=each,
             off=names.get(each, _("Weekend") if each.weekday() >= calendar.SATURDAY else ""),
-            broadcasts=tuple(b for b in broadcasts if b.run_at.astimezone(zone).date() == each),
+            runs=tuple(sorted((run for run in runs if run.at.astimezone(zone).date() == each), key=lambda run: run.at)),
         )
         for each in dates
     ]

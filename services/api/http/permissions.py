@@ -77,6 +77,7 @@ NEEDED: Mapping[str, Permission] = {
     "GET /desk/sidebar": _READ,
     "POST /desk/sidebar/stop": _SEND,
     "POST /desk/sidebar/broadcasts/{broadcast_id}/pause": _SEND,
+    "POST /desk/sidebar/broadcasts/{broadcast_id}/call-back": _SEND,
     "GET /desk/settings": _READ,
     "GET /desk/settings/me": _READ,
     "GET /desk/settings/audit": _READ,

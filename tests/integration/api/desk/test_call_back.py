@@ -43,6 +43,24 @@ async def test_the_page_says_when_it_goes_out_and_takes_it_back_with_one_button(
     assert "Call back" not in text
 
 
+async def test_the_sidebar_takes_it_back_and_pauses_the_rest_where_one_has_left(holding: Api, editor: Browser) -> None:
+    sidebar = "/desk/sidebar"
+    broadcast = await holding.made(3)
+    lever = f"{sidebar}/broadcasts/{broadcast}/call-back"
+    page = (await editor.get(sidebar)).text
+    assert f'action="{lever}"' in page
+    assert "The first text leaves at" in page
+    answer = await editor.submit(lever, sidebar)
+    assert (answer.status_code, answer.headers["location"]) == (303, sidebar)
+    assert lever not in (await editor.get(sidebar)).text
+    assert (await holding.get(f"/broadcasts/{broadcast}")).json()["state"] == "scheduled"
+    await holding.post(f"/broadcasts/{broadcast}/send-now")
+    await one_left(holding, broadcast)
+    assert (await editor.submit(lever, sidebar)).status_code == 303
+    assert (await holding.get(f"/broadcasts/{broadcast}")).json()["state"] == "paused"
+    assert lever not in (await editor.get(sidebar)).text
+
+
 async def test_where_one_has_left_the_desk_pauses_the_rest_and_says_who_has_it(holding: Api, editor: Browser) -> None:
     broadcast = await holding.made(3)
     page = f"/desk/broadcasts/{broadcast}"

@@ -1,5 +1,6 @@
 """Today: what goes out now and next, what needs a person, the week; and the button that stops everything."""
 
+import re
 from datetime import timedelta
 
 from tests.integration.api.broadcasts.test_reports import halfway
@@ -55,6 +56,40 @@ async def test_the_week_names_weekends_and_holidays(api: Api) -> None:
         page = (await editor.get("/desk")).text
     assert "Independence Day" in page
     assert "Weekend" in page
+
+
+def week_of(page: str) -> list[str]:
+    """The seven days, each with what is said of it."""
+    days = re.findall(r"<li class=[^>]*>(.*?)</li>", page.partition('<ol class="week">')[2], re.DOTALL)
+    return [" ".join(re.sub(r"<.*?>", " ", day).split()) for day in days]
+
+
+async def test_the_week_shows_on_which_days_a_broadcast_goes_out_again(api: Api, editor: Browser) -> None:
+    segment = await api.segment("made")
+    tomorrow = api.clock.now.replace(hour=19, minute=30) + timedelta(days=1)  # a Thursday, half past two
+    repeating = await api.broadcast(segment, run_at=tomorrow.isoformat(), first_message="Vote", recurring=True)
+    friday = tomorrow + timedelta(days=1, hours=-5)
+    await api.broadcast(segment, run_at=friday.isoformat(), first_message="Once", recurring=False)
+    page = (await editor.get("/desk")).text
+    days = week_of(page)
+    assert len(days) == 7
+    assert [day.endswith("Vote") for day in days] == [False, True, True, False, False, True, True]
+    assert days[1].endswith("14:30 Vote")
+    assert days[2].endswith("9:30 Once 14:30 again: Vote")
+    # On Sunday the clocks are put forward: it stays half past two.
+    assert days[5].endswith("14:30 again: Vote")
+    assert page.count(f'href="/desk/broadcasts/{repeating}"') >= 4
+
+
+async def test_a_week_of_its_own_is_shown_as_it_is(api: Api, editor: Browser) -> None:
+    segment = await api.segment("made")
+    run_at = api.clock.now.replace(hour=19, minute=30) + timedelta(days=1)
+    await api.broadcast(
+        segment, run_at=run_at.isoformat(), first_message="Vote", week={"thursday": "14:30", "saturday": "11:00"}
+    )
+    days = week_of((await editor.get("/desk")).text)
+    assert [day.endswith("Vote") for day in days] == [False, True, False, True, False, False, False]
+    assert days[3].endswith("11:00 again: Vote")
 
 
 async def test_stopping_everything_says_first_what_it_will_do_and_then_what_it_did(api: Api, editor: Browser) -> None:
