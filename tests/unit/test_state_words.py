@@ -48,6 +48,8 @@ OTHERWISE: dict[str, dict[str, str]] = {
         ("delivered", "refused", "sent", "uncertain", "undelivered", "waiting"), "a key in an address of the desk"
     ),
     "libs/console/demo.py": dict.fromkeys(("accepted", "uncertain"), HEADING),
+    "libs/console/history.py": {"replied": HEADING},
+    "libs/console/reconciling.py": {"opted_out": "a figure of what was settled"},
     "libs/console/report.py": dict.fromkeys(("refused", "sent", "skipped", "uncertain"), HEADING),
     "services/api/desk/audit.py": dict.fromkeys(("cancelled", "erased", "paused", "sent"), "a verb of a sentence"),
     "services/api/desk/rendering.py": {"none": POLICY},

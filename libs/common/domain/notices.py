@@ -11,6 +11,11 @@ class NoticeKind(StrEnum):
     MANY_FAILURES = "many_failures"
     LIKELY_OPT_OUTS = "likely_opt_outs"
     FINISHED = "finished"
+    TEST = "test"  # asked for on the page, to see whether a way works
+
+
+#: What somebody can choose to be told of.
+CHOSEN: tuple[NoticeKind, ...] = tuple(kind for kind in NoticeKind if kind is not NoticeKind.TEST)
 
 
 class NoticeChannel(StrEnum):

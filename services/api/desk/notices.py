@@ -13,7 +13,7 @@ from litestar.response import Redirect, Template
 from libs.common import database
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
-from libs.common.domain.notices import NoticeChannel, NoticeKind
+from libs.common.domain.notices import CHOSEN, NoticeChannel, NoticeKind
 from libs.common.domain.roles import Permission
 from libs.common.errors import Invalid
 from libs.common.texts import gettext_noop as n_
@@ -86,12 +86,43 @@ async def choose_for_everybody(
     return await _choose(request, api, cause, user, whose=EVERYBODYS, channel=channel, data=data)
 
 
+@post("/me/{channel:str}/test")
+async def test_mine(
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    channel: FromPath[str],
+) -> Redirect:
+    """Send me a test notice."""
+    return await _test(api, cause, user.id, MINE, channel)
+
+
+@post("/all/{channel:str}/test")
+async def test_everybodys(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], channel: FromPath[str]
+) -> Redirect:
+    """Send the organisation a test notice."""
+    return await _test(api, cause, None, EVERYBODYS, channel)
+
+
+async def _test(api: Context, cause: Cause, user_id: int | None, whose: str, channel: str) -> Redirect:
+    """Plan a test: the planner sends it as it sends every notice, and the page says what became of it."""
+    if channel not in set(NoticeChannel):
+        raise NotFoundException
+
+    async def work(connection: Connection) -> None:
+        await queries.test(connection, user_id, NoticeChannel(channel), api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect(f"{PAGE}#{whose}-{channel}", status_code=303)
+
+
 async def _choose(
     request: AnyRequest, api: Context, cause: Cause, user: User, *, whose: str, channel: str, data: Mapping[str, str]
 ) -> Template | Redirect:
     if channel not in set(NoticeChannel):
         raise NotFoundException
-    kinds = [kind for kind in NoticeKind if data.get(f"kind-{kind}")]
+    kinds = [kind for kind in CHOSEN if data.get(f"kind-{kind}")]
     address = data.get("address", "")
 
     async def work(connection: Connection) -> str | None:
@@ -144,4 +175,4 @@ async def _page(
     )
 
 
-ROUTER = Router("/notices", route_handlers=[show, choose, choose_for_everybody])
+ROUTER = Router("/notices", route_handlers=[show, choose, choose_for_everybody, test_mine, test_everybodys])

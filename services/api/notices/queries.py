@@ -6,19 +6,20 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.database import Connection, EnumText, all_rows
+from libs.common.database import Connection, EnumText, actor_of, all_rows
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
 
 #: What a user has chosen, or the organisation (null), and how the last notice of each way fares.
-OF = text("""
+OF = text(f"""
 SELECT t.channel, t.address, t.kinds, n.outcome, n.attempts, n.failure,
-       coalesce(n.ended_at, n.happened_at) AS at
+       coalesce(n.ended_at, n.happened_at) AS at, n.kind AS last
 FROM notice_targets t LEFT JOIN LATERAL (
-    SELECT * FROM notices n WHERE n.target_id = t.id AND (n.attempts > 0 OR n.outcome IS NOT NULL)
+    SELECT * FROM notices n WHERE n.target_id = t.id
+      AND (n.attempts > 0 OR n.outcome IS NOT NULL OR n.kind = '{NoticeKind.TEST}')
     ORDER BY n.id DESC LIMIT 1
 ) AS n ON true
 WHERE t.user_id IS NOT DISTINCT FROM CAST(:user_id AS bigint)
-""").columns(channel=EnumText(NoticeChannel), outcome=EnumText(NoticeOutcome))
+""").columns(channel=EnumText(NoticeChannel), outcome=EnumText(NoticeOutcome), last=EnumText(NoticeKind))
 
 #: Chooses. The secret of a webhook stays as long as its address does; what it is now is given back.
 CHOOSE = text("""
@@ -36,6 +37,18 @@ DELETE FROM notice_targets
 WHERE user_id IS NOT DISTINCT FROM CAST(:user_id AS bigint) AND channel = CAST(:channel AS text)
 """)
 
+#: Plans a test of a way, unless one is on its way.
+TEST = text(f"""
+INSERT INTO notices (target_id, kind, about, actor, happened_at, due_at)
+SELECT t.id, '{NoticeKind.TEST}', CAST(1000 * extract(epoch FROM CAST(:now AS timestamptz)) AS bigint),
+       CAST(:actor AS text), CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+FROM notice_targets t
+WHERE t.user_id IS NOT DISTINCT FROM CAST(:user_id AS bigint) AND t.channel = CAST(:channel AS text)
+  AND NOT EXISTS (
+      SELECT FROM notices n WHERE n.target_id = t.id AND n.kind = '{NoticeKind.TEST}' AND n.ended_at IS NULL)
+ON CONFLICT (target_id, kind, about) DO NOTHING
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -49,6 +62,18 @@ class Target:
     attempts: int | None
     failure: str | None
     at: datetime | None
+    #: What it told.
+    last: NoticeKind | None
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the last one was a test."""
+        return self.last is NoticeKind.TEST
+
+    @property
+    def is_being_tested(self) -> bool:
+        """Whether a test is on its way."""
+        return self.is_test and self.outcome is None
 
 
 async def of(connection: Connection, user_id: int | None) -> dict[NoticeChannel, Target]:
@@ -81,3 +106,9 @@ async def choose(
 async def forget(connection: Connection, user_id: int | None, channel: NoticeChannel) -> None:
     """Have no notice go by a way any more."""
     await connection.execute(FORGET, {"user_id": user_id, "channel": str(channel)})
+
+
+async def test(connection: Connection, user_id: int | None, channel: NoticeChannel, now: datetime) -> None:
+    """Have a test notice go by a way that is chosen; nothing where none is, or where one is on its way."""
+    actor = str(actor_of(connection))
+    await connection.execute(TEST, {"user_id": user_id, "channel": str(channel), "actor": actor, "now": now})

@@ -100,6 +100,8 @@ async def _write(
         if failure is None:
             await queries.end(connection, together, outcome, now)
             count = telemetry.NOTICES.labels(notice.channel, outcome).inc
+        elif notice.kind is NoticeKind.TEST:  # whoever asked for it waits, and sees why
+            await queries.end(connection, [notice.id], NoticeOutcome.GIVEN_UP, now, failure)
         elif now - notice.happened_at > TRIED_FOR:
             await queries.end(connection, [notice.id], NoticeOutcome.GIVEN_UP, now, failure)
             count = telemetry.NOTICES.labels(notice.channel, NoticeOutcome.GIVEN_UP).inc
@@ -125,6 +127,8 @@ async def _facts(connection: Connection, notice: Taken) -> tuple[Facts | None, l
         likely = await queries.likely(connection, notice.target_id)
         facts = Facts(kind=notice.kind, likely=likely.people) if likely.people else None
         return facts, list(likely.notices)
+    if notice.kind is NoticeKind.TEST:
+        return Facts(kind=notice.kind), [notice.id]
     assert notice.broadcast_id is not None
     counted = notice.kind in (NoticeKind.FINISHED, NoticeKind.MANY_FAILURES)
     failing = notice.kind is NoticeKind.MANY_FAILURES

@@ -68,7 +68,7 @@ WITH taken AS (
 )
 SELECT n.id, n.target_id, n.kind, n.broadcast_id, n.reason, doer.name AS doer, n.happened_at, n.attempts, b.run_at,
        t.channel, coalesce(nullif(t.address, ''), u.email) AS address, t.secret,
-       n.kind = ANY(t.kinds) AND u.disabled_at IS NULL AS wanted
+       (n.kind = ANY(t.kinds) OR n.kind = '{NoticeKind.TEST}') AND u.disabled_at IS NULL AS wanted
 FROM taken n JOIN notice_targets t ON t.id = n.target_id LEFT JOIN users u ON u.id = t.user_id
 LEFT JOIN users doer ON n.actor = 'user:' || doer.id LEFT JOIN broadcasts b ON b.id = n.broadcast_id
 ORDER BY n.id

@@ -50,6 +50,8 @@ def letter(facts: Facts, zone: ZoneInfo) -> Letter:
     title, body = WORDS[facts.kind](facts, when)
     if facts.kind is NoticeKind.LIKELY_OPT_OUTS:
         path = "/desk/replies?only=likely-opt-outs"
+    elif facts.kind is NoticeKind.TEST:
+        path = "/desk/settings/notices"
     else:
         path = f"/desk/broadcasts/{facts.broadcast_id}"
     return Letter(title=title, body=body, path=path)
@@ -94,6 +96,10 @@ def _finished(facts: Facts, when: str) -> tuple[str, str]:
     )
 
 
+def _test(_facts: Facts, _when: str) -> tuple[str, str]:
+    return "A test notice", "Somebody asked for it under Settings, Notices. What you chose there comes the same way."
+
+
 #: Kind to title and body. The second argument is which broadcast it is, as a person says it.
 WORDS: Mapping[NoticeKind, Write] = {
     NoticeKind.PAUSED: _paused,
@@ -101,6 +107,7 @@ WORDS: Mapping[NoticeKind, Write] = {
     NoticeKind.MANY_FAILURES: _many_failures,
     NoticeKind.LIKELY_OPT_OUTS: _likely_opt_outs,
     NoticeKind.FINISHED: _finished,
+    NoticeKind.TEST: _test,
 }
 
 

@@ -232,6 +232,38 @@ async def test_a_broadcast_that_is_done_is_told_of_with_its_figures_as_a_post_in
         assert f"https://desk.example.org/desk/broadcasts/{broadcast}" in words
 
 
+async def test_a_test_goes_by_each_way_as_a_notice_does_and_fails_once_and_for_all(
+    world: World, mail: Mailboxes
+) -> None:
+    async with (
+        simulator() as carrier,
+        application() as receiver,
+        telling(world, missive_url=carrier.url, missive_token=TOKEN, **by_mail(mail)) as told,
+    ):
+        receiver.statuses = [200, 500]
+        await told.wants(await told.user(), NoticeChannel.EMAIL, NoticeKind.PAUSED)
+        await told.wants(None, NoticeChannel.WEBHOOK, NoticeKind.PAUSED, address=f"{receiver.url}/hook")
+        await told.wants(None, NoticeChannel.MISSIVE, NoticeKind.PAUSED, address=CONVERSATION)
+        ask = (
+            "INSERT INTO notices (target_id, kind, about, actor, happened_at, due_at)"
+            " SELECT id, 'test', %s, 'user:1', %s, %s FROM notice_targets"
+        )
+        await world.query(ask, 1, world.clock.now, world.clock.now)
+        assert await told.deliver() == 3
+        [(to, letter)] = mail.letters
+        assert (to, letter["Subject"]) == (["ana@example.org"], "A test notice")
+        assert json.loads(receiver.received[0].body)["type"] == "notice.test"
+        [(conversation, words)] = carrier.network.ledger.posts
+        assert conversation == CONVERSATION
+        assert "https://desk.example.org/desk/settings/notices" in words
+        assert {each["outcome"] for each in await told.notices()} == {"sent"}
+        await world.query(f"{ask} WHERE channel = 'webhook'", 2, world.clock.now, world.clock.now)
+        await told.deliver()
+        assert (await told.notices())[-1] == {"outcome": "given_up", "attempts": 1, "failure": "the answer was 500"}
+        world.clock.forward(hours=2)
+        assert await told.deliver() == 0
+
+
 async def test_likely_opt_outs_are_told_of_together_and_not_when_somebody_has_decided(
     world: World, mail: Mailboxes
 ) -> None:

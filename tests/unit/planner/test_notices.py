@@ -51,6 +51,11 @@ def said(kind: NoticeKind, **facts: object) -> str:
             " until somebody has decided. | /desk/replies?only=likely-opt-outs"),
         ),
         (
+            NoticeKind.TEST, {},
+            ("A test notice | Somebody asked for it under Settings, Notices. What you chose there comes the same way."
+            " | /desk/settings/notices"),
+        ),
+        (
             NoticeKind.FINISHED, {},
             ("Done: the broadcast of Mon 30 Nov, 14:30 | 1,180 of 1,200 got it; 20 did not. The follow-up went to 900."
             " Replied: 210. Opted out: 4. | /desk/broadcasts/7"),

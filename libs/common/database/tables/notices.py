@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
 from libs.common.database.tables.base import Base, check
-from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
+from libs.common.domain.notices import CHOSEN, NoticeChannel, NoticeKind, NoticeOutcome
 
 
 class NoticeTarget(Base):
@@ -28,7 +28,7 @@ class NoticeTarget(Base):
         Index("notice_targets_whose", text("coalesce(user_id, 0)"), "channel", unique=True),
         check(f"channel IN {literals(NoticeChannel)}", "notice_targets_channel_check"),
         check(
-            f"kinds <@ ARRAY[{', '.join(repr(str(kind)) for kind in NoticeKind)}]",
+            f"kinds <@ ARRAY[{', '.join(repr(str(kind)) for kind in CHOSEN)}]",
             "notice_targets_kinds_check",
         ),
         check(

@@ -89,3 +89,32 @@ async def test_the_page_says_why_the_last_notice_was_not_delivered(api: Api, edi
         " SELECT id, 'paused', 1, 'service:planner', now(), now(), 1, 'no mail server is set' FROM notice_targets"
     )
     assert "It is tried again: no mail server is set." in (await editor.get(PAGE)).text
+
+
+async def test_a_test_notice_is_asked_for_once_and_the_page_says_what_became_of_it(api: Api, editor: Browser) -> None:
+    button = f'action="{PAGE}/me/email/test"'
+    assert button not in (await editor.get(PAGE)).text, "there is no way to try yet"
+    await editor.submit(f"{PAGE}/me/email/test", PAGE)
+    assert await api.value("SELECT count(*) FROM notices") == 0
+    await editor.submit(f"{PAGE}/me/email", PAGE, **{"kind-paused": "yes"})
+    assert button in (await editor.get(PAGE)).text
+    answer = await editor.submit(f"{PAGE}/me/email/test", PAGE)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PAGE}#me-email")
+    await editor.submit(f"{PAGE}/me/email/test", PAGE)
+    assert await api.query("SELECT kind, actor FROM notices") == [{"kind": "test", "actor": f"user:{editor.user_id}"}]
+    assert "A test notice is on its way." in (await editor.get(PAGE)).text
+    await api.query(
+        "UPDATE notices SET attempts = 1, outcome = 'given_up', failure = 'no mail server is set', ended_at = now()"
+    )
+    assert "The test notice was not delivered: no mail server is set." in (await editor.get(PAGE)).text
+    await api.query("UPDATE notices SET outcome = 'sent', failure = NULL")
+    assert "The test notice was delivered" in (await editor.get(PAGE)).text
+    assert (await editor.submit(f"{PAGE}/me/pigeon/test", PAGE)).status_code == 404
+
+
+async def test_only_an_admin_tries_what_is_everybodys(api: Api, editor: Browser) -> None:
+    async with signed_in(api, Role.ADMIN) as admin:
+        await admin.submit(f"{PAGE}/all/missive", PAGE, address=CONVERSATION, **{"kind-paused": "yes"})
+        assert (await editor.submit(f"{PAGE}/all/missive/test", PAGE)).status_code == 403
+        assert (await admin.submit(f"{PAGE}/all/missive/test", PAGE)).status_code == 303
+    assert await api.column("SELECT kind FROM notices") == ["test"]

@@ -624,7 +624,8 @@ CREATE TABLE notices (
     CONSTRAINT notices_pkey PRIMARY KEY (id),
     CONSTRAINT notices_target_id_fkey FOREIGN KEY(target_id) REFERENCES notice_targets (id) ON DELETE CASCADE,
     CONSTRAINT notices_target_id_kind_about_key UNIQUE (target_id, kind, about),
-    CONSTRAINT notices_kind_check CHECK (kind IN ('paused', 'missed', 'many_failures', 'likely_opt_outs', 'finished')),
+    CONSTRAINT notices_kind_check CHECK (kind IN ('paused', 'missed', 'many_failures', 'likely_opt_outs', 'finished',
+        'test')),
     CONSTRAINT notices_outcome_check CHECK (outcome IN ('sent', 'not_needed', 'given_up')),
     CONSTRAINT notices_what_has_ended_has_an_outcome CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
