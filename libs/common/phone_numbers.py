@@ -12,6 +12,9 @@ from importlib.resources import files
 
 import phonenumbers
 
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
+
 #: Regions by the ISO code that stands for them: these share the plan, the prices and the rules of the United States.
 _TOGETHER = {"US": frozenset({"US", "AS", "GU", "MP", "PR", "VI"})}
 
@@ -40,8 +43,14 @@ _SAME = str.maketrans(
     }
 )
 
-NO_NUMBER = "not a phone number"
-AS_TEXT = "format the column as text in the spreadsheet, and save it again"
+NO_NUMBER = n_("not a phone number")
+SCIENTIFIC = n_(
+    "not a phone number: in scientific notation digits are lost; format the column as text in the spreadsheet, "
+    "and save it again"
+)
+DECIMALS = n_(
+    "not a phone number: a number with decimals; format the column as text in the spreadsheet, and save it again"
+)
 
 
 def normalise(text: str, region: str = "US") -> str:
@@ -71,7 +80,12 @@ def textable(text: str, regions: Sequence[str]) -> str:
     parsed = _valid(text, regions[0])
     found = phonenumbers.region_code_for_number(parsed) or "001"
     if not any(found in _TOGETHER.get(region, {region}) for region in regions):
-        raise ValueError(f"a number of another country: {_name(found)}; allowed: {', '.join(regions)}")
+        allowed = ", ".join(regions)
+        raise ValueError(
+            filled(
+                "a number of another country: %(country)s; allowed: %(allowed)s", country=_name(found), allowed=allowed
+            )
+        )
     return _e164(parsed)
 
 
@@ -87,11 +101,11 @@ def _parse(text: str, region: str) -> phonenumbers.PhoneNumber:
     """Read digits and what people put between them. Raise ValueError for anything else: letters are never digits."""
     plain = "".join(map(_ascii, text.translate(_SAME))).strip()
     if _SCIENTIFIC.match(plain):
-        raise ValueError(f"{NO_NUMBER}: in scientific notation digits are lost; {AS_TEXT}")
+        raise ValueError(SCIENTIFIC)
     if _DECIMAL.match(plain):
-        raise ValueError(f"{NO_NUMBER}: a number with decimals; {AS_TEXT}")
+        raise ValueError(DECIMALS)
     if any(unicodedata.category(character)[0] == "L" for character in plain):
-        raise ValueError(f"{NO_NUMBER}: letters are not digits")
+        raise ValueError(n_("not a phone number: letters are not digits"))
     if not _WRITTEN.match(plain):
         raise ValueError(NO_NUMBER)
     try:
@@ -113,12 +127,13 @@ def _valid(text: str, region: str) -> phonenumbers.PhoneNumber:
         raise ValueError(NO_NUMBER)
     kind = phonenumbers.number_type(parsed)  # known of valid numbers alone
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
-        hint = ": after a plus comes the country code, such as +1" if "+" in text.translate(_SAME) else ""
-        raise ValueError(f"{NO_NUMBER} that can exist{hint}")
+        if "+" in text.translate(_SAME):
+            raise ValueError(n_("not a phone number that can exist: after a plus comes the country code, such as +1"))
+        raise ValueError(n_("not a phone number that can exist"))
     if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-        raise ValueError("a premium-rate number")
+        raise ValueError(n_("a premium-rate number"))
     if parsed.country_code == NORTH_AMERICA and not _BEFORE_ITS_NUMBERS.match(_before(text, parsed)):
-        raise ValueError(f"{NO_NUMBER}: it has too many digits")
+        raise ValueError(n_("not a phone number: it has too many digits"))
     return parsed
 
 

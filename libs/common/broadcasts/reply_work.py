@@ -8,6 +8,7 @@ from libs.common.database import Connection
 from libs.common.domain.events.registers import ReplyAssigned, ReplyDone, ReplyReopened
 from libs.common.errors import Conflict, NotFound
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 
 LOCK = text("SELECT assigned_to, done_at IS NOT NULL AS done FROM replies WHERE id = :id FOR NO KEY UPDATE")
 
@@ -31,7 +32,7 @@ async def assign(connection: Connection, reply_id: int, user_id: int | None, by:
     if assigned_to == user_id and not done:
         return
     if user_id is not None and not (await connection.execute(MAY_SIGN_IN, {"user_id": user_id})).scalar_one():
-        raise Conflict("there is no such user, or one who may not sign in")
+        raise Conflict(n_("there is no such user, or one who may not sign in"))
     await connection.execute(ASSIGN, {"id": reply_id, "user_id": user_id, "by": None if user_id is None else by})
     await store.append(connection, _stream(reply_id), [ReplyAssigned(reply_id=reply_id, user_id=user_id)], now=now)
 

@@ -10,6 +10,7 @@ from libs.common.database import Connection, EnumText, first_row
 from libs.common.domain import events as e
 from libs.common.domain.states import ConsentSource, Review
 from libs.common.errors import Conflict, NotFound
+from libs.common.texts import gettext_noop as n_
 
 #: Notes who has read a reply, once.
 READ = text("""
@@ -63,9 +64,9 @@ async def decide(
         return
     number = reply.phone_number
     if opts_out and number is None and reply.review != Review.WAITING:
-        raise Conflict("the reply names no phone number: nobody can be opted out by it")
+        raise Conflict(n_("the reply names no phone number: nobody can be opted out by it"))
     if not opts_out and reply.review != Review.WAITING:
-        raise Conflict("the reply does not wait for anybody to look; a contact is let in again by itself")
+        raise Conflict(n_("the reply does not wait for anybody to look; a contact is let in again by itself"))
     await connection.execute(DECIDE, {"id": reply_id, "review": review, "by": by, "now": now})
     event = e.OptOutReviewed(reply_id=reply_id, contact_id=reply.contact_id, opted_out=opts_out)
     stream = f"reply-{reply_id}" if reply.contact_id is None else f"contact-{reply.contact_id}"
@@ -83,9 +84,9 @@ async def opt_in(connection: Connection, reply_id: int, now: datetime, *, why: s
     if reply is None:
         raise NotFound(f"there is no reply {reply_id}")
     if reply.phone_number is None:
-        raise Conflict("the reply names no phone number: nobody can be let in again by it")
+        raise Conflict(n_("the reply names no phone number: nobody can be let in again by it"))
     if reply.review == Review.WAITING:
-        raise Conflict("the reply waits for somebody to decide whether it asks for a stop")
+        raise Conflict(n_("the reply waits for somebody to decide whether it asks for a stop"))
     await opt_outs.opt_in(connection, reply.phone_number, ConsentSource.STAFF, now, note=why or _from(reply_id))
 
 

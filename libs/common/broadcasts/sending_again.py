@@ -18,6 +18,7 @@ from libs.common.domain.states import BroadcastState, MessageState
 from libs.common.errors import Conflict, NotFound
 from libs.common.eventstore import store
 from libs.common.observability import redaction
+from libs.common.texts import gettext_noop as n_
 
 #: Locks a message of a broadcast; tells whether its recipient wants nothing more.
 MESSAGE = text(f"""
@@ -56,7 +57,7 @@ async def send_again(
         raise Conflict(f"a message that is {message.state} is not sent again; only one that is uncertain may be")
     phase = BroadcastState.SENDING_SECOND if message.is_second else BroadcastState.SENDING_FIRST
     if phase not in (broadcast.state, broadcast.paused_from):
-        raise Conflict("the phase of this message is over")
+        raise Conflict(n_("the phase of this message is over"))
     for is_unwanted, words in (
         (message.is_erased, "the recipient was erased"),
         (message.is_opted_out, "the recipient has opted out"),

@@ -20,6 +20,7 @@ from libs.common.domain.events.registers import SingleMessageAsked, SingleMessag
 from libs.common.domain.states import MessageState, SinglePurpose, SkipReason
 from libs.common.errors import Conflict
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 
 #: Why nothing may be sent to a number, if anything.
 UNWANTED = text(f"SELECT {opted_out(':phone_number')} AS opted_out, {held(':phone_number')} AS held")
@@ -150,9 +151,9 @@ async def ask(connection: Connection, draft: Draft, now: datetime) -> int:
         return before
     unwanted = one_row(await connection.execute(UNWANTED, {"phone_number": draft.phone_number}), _Unwanted)
     if unwanted.opted_out:
-        raise Conflict("they opted out: nothing is sent to their number")
+        raise Conflict(n_("they opted out: nothing is sent to their number"))
     if unwanted.held:
-        raise Conflict("they may have asked to be left alone: somebody has to decide about that first")
+        raise Conflict(n_("they may have asked to be left alone: somebody has to decide about that first"))
     asked = first_row(
         await connection.execute(
             ASK,

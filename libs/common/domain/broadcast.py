@@ -19,6 +19,8 @@ from datetime import datetime, timedelta
 from libs.common.domain import events as e
 from libs.common.domain.states import SENDING, BroadcastState, PauseReason
 from libs.common.errors import AlreadySent, Conflict, NotApproved
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 
 #: States from which staff may stop a broadcast for a while.
 PAUSABLE = SENDING
@@ -181,12 +183,12 @@ def fold(history: Iterable[tuple[e.Event, datetime]]) -> Broadcast | None:
 
 def _only_from(broadcast: Broadcast, wish: str, *states: BroadcastState) -> None:
     if broadcast.state not in states:
-        raise Conflict(f"a broadcast that is {broadcast.state} cannot {wish}")
+        raise Conflict(filled("a broadcast that is %(state)s cannot %(wish)s", state=broadcast.state, wish=wish))
 
 
 def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
     """Change what a scheduled broadcast will be."""
-    _only_from(broadcast, "be changed", BroadcastState.SCHEDULED)
+    _only_from(broadcast, n_("be changed"), BroadcastState.SCHEDULED)
     before = tuple(getattr(broadcast, name) for name in EDITABLE)
     return [] if before == tuple(getattr(edited, name) for name in EDITABLE) else [edited]
 
@@ -204,17 +206,17 @@ def unchanged(broadcast: Broadcast) -> e.BroadcastEdited:
 
 def stop_repeating(broadcast: Broadcast) -> list[e.Event]:
     """Let a scheduled broadcast go out once more, and not again; nothing happens if it does not repeat."""
-    _only_from(broadcast, "stop repeating", BroadcastState.SCHEDULED)
+    _only_from(broadcast, n_("stop repeating"), BroadcastState.SCHEDULED)
     return [e.RepeatingStopped(broadcast_id=broadcast.id)] if broadcast.recurring else []
 
 
 def approve(broadcast: Broadcast, by: str) -> list[e.Event]:
     """Approve a broadcast as it is; nothing happens if somebody has. Its author cannot: it takes two."""
-    _only_from(broadcast, "be approved", BroadcastState.SCHEDULED, BroadcastState.MISSED)
+    _only_from(broadcast, n_("be approved"), BroadcastState.SCHEDULED, BroadcastState.MISSED)
     if broadcast.approved_by is not None:
         return []
     if broadcast.author == by:
-        raise Conflict("whoever wrote a broadcast, or changed it last, cannot approve it: somebody else has to")
+        raise Conflict(n_("whoever wrote a broadcast, or changed it last, cannot approve it: somebody else has to"))
     return [e.BroadcastApproved(broadcast_id=broadcast.id, by=by)]
 
 
@@ -223,7 +225,7 @@ def may_make(broadcast: Broadcast, *, by_hand: bool, needs_approval: bool = Fals
 
     Raise NotApproved if it needs an approval that it does not have.
     """
-    _only_from(broadcast, "be made", BroadcastState.SCHEDULED, *((BroadcastState.MISSED,) if by_hand else ()))
+    _only_from(broadcast, n_("be made"), BroadcastState.SCHEDULED, *((BroadcastState.MISSED,) if by_hand else ()))
     if needs_approval and broadcast.approved_by is None:
         raise NotApproved
 
@@ -242,7 +244,9 @@ def call_back(broadcast: Broadcast, *, attempted: int, have_it: int, planned: in
         )
     sends = broadcast.paused_from if broadcast.state == BroadcastState.PAUSED else broadcast.state
     if sends != BroadcastState.SENDING_FIRST:
-        raise Conflict(f"a broadcast that is {broadcast.state} cannot be called back")
+        raise Conflict(
+            filled("a broadcast that is %(state)s cannot %(wish)s", state=broadcast.state, wish=n_("be called back"))
+        )
     return [e.BroadcastCalledBack(broadcast_id=broadcast.id)]
 
 
@@ -271,7 +275,7 @@ def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e
 
 def miss(broadcast: Broadcast, reason: str, next_broadcast_id: int | None) -> list[e.Event]:
     """Note that a broadcast's day went by, or that it could not be made."""
-    _only_from(broadcast, "be missed", BroadcastState.SCHEDULED)
+    _only_from(broadcast, n_("be missed"), BroadcastState.SCHEDULED)
     return [e.BroadcastMissed(broadcast_id=broadcast.id, reason=reason, next_broadcast_id=next_broadcast_id)]
 
 
@@ -279,7 +283,7 @@ def pause(broadcast: Broadcast, reason: str = PauseReason.STAFF) -> list[e.Event
     """Stop for now; nothing happens if it is paused already."""
     if broadcast.state == BroadcastState.PAUSED:
         return []
-    _only_from(broadcast, "be paused", *PAUSABLE)
+    _only_from(broadcast, n_("be paused"), *PAUSABLE)
     return [e.BroadcastPaused(broadcast_id=broadcast.id, reason=reason)]
 
 
@@ -287,7 +291,7 @@ def resume(broadcast: Broadcast) -> list[e.Event]:
     """Go on; nothing happens if it is going on already."""
     if broadcast.state in (*PAUSABLE, BroadcastState.SYNCING):
         return []
-    _only_from(broadcast, "be resumed", BroadcastState.PAUSED)
+    _only_from(broadcast, n_("be resumed"), BroadcastState.PAUSED)
     return [e.BroadcastResumed(broadcast_id=broadcast.id)]
 
 
@@ -305,7 +309,7 @@ def finish_phase(
     broadcast: Broadcast, *, last_started_at: datetime | None, now: datetime, uncertain: int
 ) -> list[e.Event]:
     """End the phase under way. Follow-ups, if there are any, are due `second_delay` after the last first message."""
-    _only_from(broadcast, "be taken on", BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
+    _only_from(broadcast, n_("be taken on"), BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
     due = None
     if not is_second and broadcast.has_follow_up:

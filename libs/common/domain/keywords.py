@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from libs.common.domain import keyword_phrases
+from libs.common.texts import gettext_noop as n_
 
 
 class Wish(StrEnum):
@@ -46,13 +47,13 @@ class Reason(StrEnum):
 
 #: The reasons in words, for people.
 REASONS: dict[Reason, str] = {
-    Reason.STOP_IN_A_SENTENCE: "It says stop inside a sentence",
-    Reason.WRONG_NUMBER: "It says that this is the wrong number",
-    Reason.TAKE_ME_OFF: "It asks to be taken off a list",
-    Reason.NO_MORE: "It asks for no more messages, or to be left alone",
-    Reason.ALMOST_A_KEYWORD: "It is almost the word STOP",
-    Reason.STOP_WITHOUT_NUMBER: "It asks for a stop, and names no phone number",
-    Reason.NOT_HANDED_OVER: "Several messages in a row were not handed over to the network, as after a STOP",
+    Reason.STOP_IN_A_SENTENCE: n_("It says stop inside a sentence"),
+    Reason.WRONG_NUMBER: n_("It says that this is the wrong number"),
+    Reason.TAKE_ME_OFF: n_("It asks to be taken off a list"),
+    Reason.NO_MORE: n_("It asks for no more messages, or to be left alone"),
+    Reason.ALMOST_A_KEYWORD: n_("It is almost the word STOP"),
+    Reason.STOP_WITHOUT_NUMBER: n_("It asks for a stop, and names no phone number"),
+    Reason.NOT_HANDED_OVER: n_("Several messages in a row were not handed over to the network, as after a STOP"),
 }
 
 

@@ -10,6 +10,8 @@ import unicodedata
 
 from libs.common.domain.message_parts import utf16_units
 from libs.common.domain.text_normalization import normalise
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 
 LONGEST = 1600  # units of UTF-16: so the carriers count characters
 
@@ -46,18 +48,21 @@ def checked(text: str) -> str:
     """Return a message as it is kept. Raise ValueError, with a reason that does not repeat it, if it cannot leave."""
     composed = unicodedata.normalize("NFC", text)
     if utf16_units(composed) > LONGEST:
-        raise ValueError(f"must have {LONGEST} characters at most; an emoji counts as two or more")
+        raise ValueError(filled("must have %(most)s characters at most; an emoji counts as two or more", most=LONGEST))
     if "\x00" in composed:
-        raise ValueError("must not hold the character NUL")
+        raise ValueError(n_("must not hold the character NUL"))
     if any(unicodedata.category(character) in ("Cc", "Cs") and character not in _LINES for character in composed):
-        raise ValueError("must not hold control characters other than line breaks and tabs")
+        raise ValueError(n_("must not hold control characters other than line breaks and tabs"))
     if not is_visible(composed) or not normalise(composed):
-        raise ValueError("must show something: there is nothing in it that people see")
+        raise ValueError(n_("must show something: there is nothing in it that people see"))
     plain = unicodedata.normalize("NFKC", composed)
     for example, pattern in VARIABLES:
         if pattern.search(plain):
             raise ValueError(
-                f"holds a variable like {example}: there are no variables yet, people would get it as it is"
+                filled(
+                    "holds a variable like %(example)s: there are no variables yet, people would get it as it is",
+                    example=example,
+                )
             )
     return composed
 

@@ -7,6 +7,8 @@ separate tags in files.
 import unicodedata
 from functools import lru_cache
 
+from libs.common.texts import gettext_noop as n_
+
 LONGEST = 64  # characters
 MOST = 100  # of one contact, or in one part of a filter
 
@@ -15,7 +17,7 @@ _INSIDE = frozenset(" _.:/&'+-" + "\u00b7\u2019\u2010\u05be\u05f3\u05f4\u0f0b\u1
 #: Joins, or keeps apart, the letters of Persian, Indian and other scripts: shown by the shape of what is beside it.
 _JOINERS = frozenset("\u200c\u200d")
 
-REASON = "a tag has characters other than letters, digits and _ . : / & ' + -, or is too long"
+REASON = n_("a tag has characters other than letters, digits and _ . : / & ' + -, or is too long")
 
 
 @lru_cache(maxsize=1024)

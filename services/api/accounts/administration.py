@@ -8,6 +8,8 @@ from libs.common.domain.events.registers import KeyCreated, KeyRevoked, Sessions
 from libs.common.domain.roles import Role, Scope
 from libs.common.errors import Conflict, Invalid
 from libs.common.eventstore import store
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import api_keys, invitations, sessions, users
 from services.api.accounts.api_keys import ApiKey
 from services.api.accounts.users import User
@@ -36,7 +38,7 @@ async def change(
     """
     admins = await users.lock_admins(connection)
     if admins == [user_id] and (disabled or role not in (None, Role.ADMIN)):
-        raise Conflict("this is the only admin: make somebody else one first")
+        raise Conflict(n_("this is the only admin: make somebody else one first"))
     name = None if name is None else _name(name)
     user = await users.change(connection, user_id, name=name, role=role, disabled=disabled, now=now)
     if user.disabled_at is not None:
@@ -50,7 +52,7 @@ async def invite_again(connection: Connection, user_id: int, now: datetime) -> t
     """Make another link for a user, for a password that was forgotten, say. Raise NotFound or Conflict."""
     user = await users.one(connection, user_id)
     if user.disabled_at is not None:
-        raise Conflict("the user is disabled")
+        raise Conflict(n_("the user is disabled"))
     return user, await invitations.invite(connection, user, now)
 
 
@@ -84,7 +86,7 @@ async def revoke_key(connection: Connection, key_id: int, now: datetime) -> ApiK
 def _name(given: str) -> str:
     name = " ".join(given.split())
     if not name:
-        raise Invalid("name", "must hold more than white space")
+        raise Invalid("name", n_("must hold more than white space"))
     if len(name) > LONGEST_NAME or "\0" in name:
-        raise Invalid("name", f"must have {LONGEST_NAME} characters at most, and no NUL")
+        raise Invalid("name", filled("must have %(most)s characters at most, and no NUL", most=LONGEST_NAME))
     return name

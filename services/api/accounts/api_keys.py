@@ -16,6 +16,7 @@ from sqlalchemy import text
 from libs.common.database import Connection, all_rows, first_row
 from libs.common.domain.roles import Scope
 from libs.common.errors import NotFound
+from libs.common.texts import gettext_noop as n_
 from services.api.http.problems import NameTaken
 
 PREFIX = "broadsheet_"
@@ -78,7 +79,7 @@ async def add(connection: Connection, *, name: str, scopes: Sequence[Scope], now
     parameters = {"name": name, "hash": _digest(key), "scopes": [str(scope) for scope in scopes], "now": now}
     added = first_row(await connection.execute(ADD, parameters), ApiKey)
     if added is None or name == OF_SETTINGS:
-        raise NameTaken("there is, or was, another key of this name")
+        raise NameTaken(n_("there is, or was, another key of this name"))
     return added, key
 
 

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from libs.common.errors import Invalid
+from libs.common.texts import filled
 
 SHORTEST = 12  # characters; NIST SP 800-63B asks for length, not for signs
 LONGEST = 200  # characters
@@ -30,7 +31,10 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """Return what is stored of a password. Raise Invalid for one that is too short or too long."""
         if not SHORTEST <= len(password) <= LONGEST:
-            raise Invalid("password", f"must have {SHORTEST} characters at least, and {LONGEST} at most")
+            raise Invalid(
+                "password",
+                filled("must have %(least)s characters at least, and %(most)s at most", least=SHORTEST, most=LONGEST),
+            )
         async with self._turns:
             return await asyncio.to_thread(_hasher.hash, password)
 

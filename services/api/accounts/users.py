@@ -10,6 +10,7 @@ from libs.common.database import Connection, all_rows, first_row
 from libs.common.database.enums import EnumText
 from libs.common.domain.roles import OF_ROLE, Permission, Role
 from libs.common.errors import Invalid, NotFound
+from libs.common.texts import gettext_noop as n_
 from services.api.http.problems import NameTaken
 
 LONGEST_EMAIL = 254  # characters, RFC 5321
@@ -95,7 +96,7 @@ def normalized_email(given: str) -> str:
     # ASCII: letters of other scripts that look alike would be other people.
     is_plain = email.isascii() and email.isprintable() and " " not in email
     if not local or not domain or len(email) > LONGEST_EMAIL or not is_plain:
-        raise Invalid("email", "must be an e-mail address, in ASCII")
+        raise Invalid("email", n_("must be an e-mail address, in ASCII"))
     return email
 
 
@@ -134,7 +135,7 @@ async def add(connection: Connection, *, email: str, name: str, role: Role, now:
     parameters = {"email": email, "name": name, "role": role, "now": now}
     user = first_row(await connection.execute(ADD, parameters), User)
     if user is None:
-        raise NameTaken("there is another user with this address")
+        raise NameTaken(n_("there is another user with this address"))
     return user
 
 

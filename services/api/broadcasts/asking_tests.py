@@ -20,6 +20,8 @@ from libs.common.domain import message_bodies
 from libs.common.domain.calendar import quiet_until
 from libs.common.domain.states import SinglePurpose
 from libs.common.settings import ApiSettings
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import wishes
 from services.api.http.problems import InvalidFields, TooManyTests
 
@@ -109,16 +111,16 @@ def _in_e164(numbers: Sequence[str], settings: ApiSettings) -> list[str]:
         try:
             textable = phone_numbers.textable(number, settings.regions)
         except ValueError as error:
-            faults.append((f"to[{place}]", f"is {error}"))
+            faults.append((f"to[{place}]", filled("is %(what)s", what=error)))
             continue
         if textable in settings.own_numbers:
-            faults.append((f"to[{place}]", "is one of our own numbers"))
+            faults.append((f"to[{place}]", n_("is one of our own numbers")))
         elif textable not in found:
             found.append(textable)
     if not numbers:
-        faults.append(("to", "must be given"))
+        faults.append(("to", n_("must be given")))
     elif len(numbers) > MOST:
-        faults.append(("to", f"may be {MOST} at most"))
+        faults.append(("to", filled("may be %(most)s at most", most=MOST)))
     if faults:
         raise InvalidFields(*faults)
     return found
@@ -139,9 +141,9 @@ def _bodies(words: Words) -> list[tuple[bool, str]]:
 
 def _fault(named: _Named, *, is_quiet: bool) -> str:
     if named.is_out:
-        return "has opted out"
+        return n_("has opted out")
     if named.is_held:
-        return "may have opted out, and nobody has looked at their reply yet"
+        return n_("may have opted out, and nobody has looked at their reply yet")
     if is_quiet and not named.is_staff:
-        return "is no user's own number, and these are the quiet hours"
+        return n_("is no user's own number, and these are the quiet hours")
     return ""

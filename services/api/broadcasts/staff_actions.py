@@ -14,6 +14,8 @@ from libs.common.domain.commands import MakeBroadcast
 from libs.common.domain.states import BroadcastState, SkipReason
 from libs.common.errors import Conflict, NotReconciled
 from libs.common.messaging import outbox
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 
 
 async def pause(connection: Connection, broadcast_id: int, now: datetime) -> None:
@@ -51,7 +53,7 @@ async def skip(connection: Connection, broadcast_id: int, schedule: Schedule, no
     """Leave out a scheduled broadcast; the one after it stays. One that has begun goes on. Raise Conflict, NotFound."""
     loaded = await repository.load(connection, broadcast_id)
     if loaded.state not in (BroadcastState.SCHEDULED, BroadcastState.CANCELLED):
-        raise Conflict(f"a broadcast that is {loaded.state} cannot be left out any more")
+        raise Conflict(filled("a broadcast that is %(state)s cannot be left out any more", state=loaded.state))
     await cancel(connection, broadcast_id, schedule, now)
 
 
@@ -68,7 +70,7 @@ async def send_now(connection: Connection, broadcast_id: int, schedule: Schedule
     """
     loaded = await repository.load(connection, broadcast_id)
     if loaded.state == BroadcastState.CANCELLED:
-        raise Conflict("a broadcast that is cancelled cannot be made")
+        raise Conflict(n_("a broadcast that is cancelled cannot be made"))
     if loaded.state in (BroadcastState.SCHEDULED, BroadcastState.MISSED):
         await making.make(connection, loaded, schedule, now, by_hand=True, hold=schedule.hold)
 

@@ -9,6 +9,7 @@ from libs.common import phone_numbers
 from libs.common.database import Connection
 from libs.common.domain import events as e
 from libs.common.domain import message_bodies
+from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import queries
 from services.api.http.fields import BIGGEST
 from services.api.http.problems import InvalidFields
@@ -17,9 +18,9 @@ from services.api.schemas import BroadcastChanges, NewBroadcast, Share, Week
 FARTHEST = timedelta(days=2 * 366)
 ROUNDING = 1e-9  # percent; 33.4 + 33.3 + 33.3 is not quite 100
 
-NOT_OURS = "none of our numbers: BROADSHEET_FROM_NUMBER and BROADSHEET_NUMBERS say which are"
+NOT_OURS = n_("none of our numbers: BROADSHEET_FROM_NUMBER and BROADSHEET_NUMBERS say which are")
 
-REPEATS = "is for a broadcast that repeats, and `recurring` is false"
+REPEATS = n_("is for a broadcast that repeats, and `recurring` is false")
 
 Faults = list[tuple[str, str]]
 
@@ -67,9 +68,9 @@ async def number_id(connection: Connection, number: str) -> int:
 
 def _run_at(run_at: datetime, now: datetime) -> Faults:
     if run_at <= now:
-        return [("run_at", "must lie in the future")]
+        return [("run_at", n_("must lie in the future"))]
     if run_at > now + FARTHEST:
-        return [("run_at", "must be within two years")]
+        return [("run_at", n_("must be within two years"))]
     return []
 
 
@@ -99,7 +100,7 @@ async def _segments(connection: Connection, segments: Sequence[Share]) -> Faults
         if segment_id not in known:
             faults.append((f"segments[{place}].segment_id", f"there is no segment {segment_id}"[:60]))
         elif segment_id in ids[:place]:
-            faults.append((f"segments[{place}].segment_id", "is named twice"))
+            faults.append((f"segments[{place}].segment_id", n_("is named twice")))
     if sum(item.ratio for item in segments) > 100 + ROUNDING:
-        faults.append(("segments", "the ratios are more than 100 percent in sum"))
+        faults.append(("segments", n_("the ratios are more than 100 percent in sum")))
     return faults

@@ -10,6 +10,7 @@ from libs.common.domain.events.registers import ContactChanged
 from libs.common.domain.states import ConsentSource
 from libs.common.errors import ConcurrencyError, Conflict
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts import queries
 
 
@@ -29,7 +30,7 @@ async def change(
     """
     contact = await queries.one(connection, contact_id)
     if contact.phone_number is None:
-        raise Conflict("an erased contact cannot be changed")
+        raise Conflict(n_("an erased contact cannot be changed"))
     # Messages first, the contact's row after them: the order in which a reply takes them.
     if opted_out is True:
         await opt_outs.opt_out(connection, contact.phone_number, ConsentSource.STAFF, now, note=reason)

@@ -17,6 +17,7 @@ from libs.common.domain.cause import Cause
 from libs.common.domain.events.registers import ContactsImported
 from libs.common.errors import Conflict
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts import imports, uploads
 from services.api.contacts.files import reading
 from services.api.contacts.files.headings import Role
@@ -36,7 +37,7 @@ async def check(api: Context, cause: Cause, import_id: int, roles: Sequence[Role
     async def work(connection: Connection) -> None:
         found = msgspec.to_builtins(summary)
         if not await uploads.keep_trial(connection, import_id, roles, found, api.clock()):
-            raise Conflict("it is being imported already")
+            raise Conflict(n_("it is being imported already"))
 
     await transactions.retrying(api.imports, cause, work)
     return summary
@@ -47,7 +48,7 @@ async def start(api: Context, cause: Cause, import_id: int) -> None:
 
     async def work(connection: Connection) -> list[str]:
         if not await uploads.begin(connection, import_id, api.clock()):
-            raise Conflict("it is being imported already, or was not checked")
+            raise Conflict(n_("it is being imported already, or was not checked"))
         return (await uploads.one(connection, import_id)).roles or []
 
     roles = [Role(each) for each in await transactions.retrying(api.imports, cause, work)]

@@ -20,6 +20,7 @@ from libs.common.domain.events.registers import ImportUndone as Event
 from libs.common.domain.import_states import ImportState
 from libs.common.errors import Conflict
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts import uploads
 from services.api.context import Context
 from services.api.http import transactions
@@ -99,9 +100,9 @@ async def undo(api: Context, cause: Cause, import_id: int) -> ImportUndone:
     async with api.import_lane.place():
         async with database.transaction(api.imports) as connection:
             if (await uploads.one(connection, import_id)).state is not ImportState.DONE:
-                raise Conflict("the import has not come to its end, or was undone already")
+                raise Conflict(n_("the import has not come to its end, or was undone already"))
             if not await can_undo(connection, import_id):
-                raise Conflict("the import has changed nobody, or what it changed is not known any more")
+                raise Conflict(n_("the import has changed nobody, or what it changed is not known any more"))
 
         async def one_slice(connection: Connection) -> int:
             return await _take_back(connection, import_id, api.clock())

@@ -29,6 +29,8 @@ from libs.common.domain.cause import Cause
 from libs.common.domain.events.registers import ContactsImported
 from libs.common.eventstore import store
 from libs.common.settings import PREFIX
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts import files, queries, uploads
 from services.api.contacts.files import reading, spool
 from services.api.contacts.files.__main__ import UNREADABLE
@@ -143,7 +145,9 @@ async def _received(request: Request[Any, Any, Any]) -> AsyncIterator[tuple[IO[b
                         {"Accept": "text/csv, multipart/form-data"},
                     )
         except TimeoutError:
-            raise InvalidFields(("file", f"did not arrive within {RECEIVED_WITHIN:g} seconds")) from None
+            raise InvalidFields(
+                ("file", filled("did not arrive within %(seconds)s seconds", seconds=format(RECEIVED_WITHIN, "g")))
+            ) from None
         yield file, digest.digest()
 
 
@@ -152,9 +156,9 @@ async def part(request: Request[Any, Any, Any]) -> IO[bytes]:
     form = await request.form()
     uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     if not uploads:
-        raise InvalidFields(("file", "is missing"))
+        raise InvalidFields(("file", n_("is missing")))
     if len(uploads) > 1:
-        raise InvalidFields(("file", f"the form has {len(uploads)} files: send one at a time"))
+        raise InvalidFields(("file", filled("the form has %(number)s files: send one at a time", number=len(uploads))))
     file = uploads[0].file
     file.rollover()  # out of memory, to be read by others
     file.seek(0)
@@ -190,7 +194,9 @@ async def _read_elsewhere(file: IO[bytes], aside: Path, regions: Sequence[str], 
         async with asyncio.timeout(READ_WITHIN):
             said, _ = await process.communicate()
     except TimeoutError:
-        raise UnreadableFile("file", f"could not be read within {READ_WITHIN:g} seconds: divide it") from None
+        raise UnreadableFile(
+            "file", filled("could not be read within %(seconds)s seconds: divide it", seconds=format(READ_WITHIN, "g"))
+        ) from None
     finally:
         if process.returncode is None:
             process.kill()

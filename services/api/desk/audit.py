@@ -48,48 +48,48 @@ NAMED = {
     "organisation": n_("everybody"),
     "restore": n_("a restored database"),
 }
-#: What people and programs do, as a person says it. The thing that it was done to stands beside it.
+#: What people and programs do, as a person says it.
 DONE = {
-    "BroadcastScheduled": n_("created"),
-    "BroadcastEdited": n_("changed"),
-    "BroadcastApproved": n_("approved"),
-    "RepeatingStopped": n_("stopped the repeating of"),
-    "BroadcastMade": n_("sent"),
-    "BroadcastPaused": n_("paused"),
-    "BroadcastResumed": n_("went on with"),
-    "BroadcastCalledBack": n_("called back"),
-    "BroadcastCancelled": n_("cancelled"),
-    "RecipientsDrawn": n_("drew the people of"),
-    "MessagesSkipped": n_("took messages out of"),
-    "MessageSentAgain": n_("sent a message again in"),
-    "OptedOut": n_("opted out"),
-    "OptedIn": n_("opted in"),
-    "OptOutReviewed": n_("decided about a reply of"),
-    "NumberReachable": n_("had texts go again to"),
-    "ContactsImported": n_("imported"),
-    "ImportUndone": n_("took back"),
-    "ContactChanged": n_("changed"),
-    "ContactErased": n_("erased"),
-    "SegmentCreated": n_("created"),
-    "SegmentChanged": n_("changed"),
-    "SegmentDeleted": n_("deleted"),
-    "ReplyAssigned": n_("handed over"),
-    "ReplyDone": n_("was done with"),
-    "ReplyReopened": n_("opened again"),
-    "SingleMessageAsked": n_("had sent"),
-    "SingleMessageEnded": n_("sent"),
-    "UserInvited": n_("invited"),
-    "UserChanged": n_("changed"),
-    "PasswordChosen": n_("chose a password for"),
-    "SessionsEnded": n_("signed out"),
-    "NoticesChosen": n_("chose the notices of"),
-    "KeyCreated": n_("made"),
-    "KeyRevoked": n_("took back"),
-    "DeadLettersSentBack": n_("sent back"),
-    "DeadLettersDropped": n_("dropped"),
-    "RestoreMarked": n_("marked"),
-    "RestoreSettled": n_("settled"),
-    "OwnNumberChanged": n_("changed the phone number of"),
+    "BroadcastScheduled": n_("%(who)s created %(what)s"),
+    "BroadcastEdited": n_("%(who)s changed %(what)s"),
+    "BroadcastApproved": n_("%(who)s approved %(what)s"),
+    "RepeatingStopped": n_("%(who)s stopped the repeating of %(what)s"),
+    "BroadcastMade": n_("%(who)s sent %(what)s"),
+    "BroadcastPaused": n_("%(who)s paused %(what)s"),
+    "BroadcastResumed": n_("%(who)s went on with %(what)s"),
+    "BroadcastCalledBack": n_("%(who)s called back %(what)s"),
+    "BroadcastCancelled": n_("%(who)s cancelled %(what)s"),
+    "RecipientsDrawn": n_("%(who)s drew the people of %(what)s"),
+    "MessagesSkipped": n_("%(who)s took messages out of %(what)s"),
+    "MessageSentAgain": n_("%(who)s sent a message again in %(what)s"),
+    "OptedOut": n_("%(who)s opted out %(what)s"),
+    "OptedIn": n_("%(who)s opted in %(what)s"),
+    "OptOutReviewed": n_("%(who)s decided about a reply of %(what)s"),
+    "NumberReachable": n_("%(who)s had texts go again to %(what)s"),
+    "ContactsImported": n_("%(who)s imported %(what)s"),
+    "ImportUndone": n_("%(who)s took back %(what)s"),
+    "ContactChanged": n_("%(who)s changed %(what)s"),
+    "ContactErased": n_("%(who)s erased %(what)s"),
+    "SegmentCreated": n_("%(who)s created %(what)s"),
+    "SegmentChanged": n_("%(who)s changed %(what)s"),
+    "SegmentDeleted": n_("%(who)s deleted %(what)s"),
+    "ReplyAssigned": n_("%(who)s handed over %(what)s"),
+    "ReplyDone": n_("%(who)s was done with %(what)s"),
+    "ReplyReopened": n_("%(who)s opened again %(what)s"),
+    "SingleMessageAsked": n_("%(who)s had sent %(what)s"),
+    "SingleMessageEnded": n_("%(who)s sent %(what)s"),
+    "UserInvited": n_("%(who)s invited %(what)s"),
+    "UserChanged": n_("%(who)s changed %(what)s"),
+    "PasswordChosen": n_("%(who)s chose a password for %(what)s"),
+    "SessionsEnded": n_("%(who)s signed out %(what)s"),
+    "NoticesChosen": n_("%(who)s chose the notices of %(what)s"),
+    "KeyCreated": n_("%(who)s made %(what)s"),
+    "KeyRevoked": n_("%(who)s took back %(what)s"),
+    "DeadLettersSentBack": n_("%(who)s sent back %(what)s"),
+    "DeadLettersDropped": n_("%(who)s dropped %(what)s"),
+    "RestoreMarked": n_("%(who)s marked %(what)s"),
+    "RestoreSettled": n_("%(who)s settled %(what)s"),
+    "OwnNumberChanged": n_("%(who)s changed the phone number of %(what)s"),
 }
 
 
@@ -98,8 +98,9 @@ class Line:
     """An entry as it is read."""
 
     at: datetime
-    who: str
+    #: What was done, with `%(who)s` and `%(what)s` where those are named.
     did: str
+    who: str
     what: str
     #: Where what it was done to has its page; empty if it has none.
     address: str
@@ -112,7 +113,7 @@ def line(entry: Entry, user_names: Mapping[int, str], key_names: Mapping[int, st
     return Line(
         at=entry.occurred_at,
         who=entry.actor_name or _(ACTORS[actor.kind]) % {"name": actor.name},
-        did=_(DONE.get(entry.type, entry.type)),
+        did=DONE.get(entry.type, f"%(who)s: {entry.type}, %(what)s"),
         what=what,
         address=address,
     )

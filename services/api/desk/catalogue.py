@@ -6,6 +6,8 @@ tables mark their texts (`gettext_noop`), and who shows one looks it up.
 
 import gettext as standard
 import io
+import re
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,10 @@ from libs.common.settings.names import PREFIX
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "desk"
 ENGLISH = "en"
+#: What the catalogue says of a text that comes to the desk with its placeholders filled (`libs.common.texts.filled`).
+FILLED = "comes to the desk with its placeholders filled"
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 class Language(NamedTuple):
@@ -26,6 +32,8 @@ class Language(NamedTuple):
     #: Babel's name for how dates and numbers are written.
     formats: str
     texts: standard.NullTranslations
+    #: Texts that come to the desk with their placeholders filled: how one is known again, and its message.
+    filled: tuple[tuple[re.Pattern[str], str], ...] = ()
 
 
 #: Days before months, and a clock of 24 hours.
@@ -55,7 +63,18 @@ def speak(language: str, folder: Path = LOCALE) -> None:
     known = [ENGLISH, *translations(folder)]
     if language not in known:
         raise SettingsError(f"{PREFIX}LANGUAGE: {language}, and there is only {', '.join(known)}")
-    _spoken = _SOURCE if language == ENGLISH else Language(language, language, _compiled(read(language, folder)))
+    if language == ENGLISH:
+        _spoken = _SOURCE
+        return
+    written = read(language, folder)
+    comes_filled = [str(message.id) for message in written if FILLED in message.auto_comments]
+    _spoken = Language(language, language, _compiled(written), tuple((_pattern(each), each) for each in comes_filled))
+
+
+def _pattern(message: str) -> re.Pattern[str]:
+    parts = _PLACEHOLDER.split(message)  # what stands between placeholders, and their names
+    names = (f"(?P<{name}>.+)" for name in parts[1::2])
+    return re.compile("".join(chain.from_iterable(zip_longest(map(re.escape, parts[::2]), names, fillvalue=""))))
 
 
 def _compiled(written: Catalog) -> standard.GNUTranslations:
@@ -78,6 +97,16 @@ def formats() -> str:
 def gettext(text: str) -> str:
     """Return a text in the language that is spoken."""
     return _spoken.texts.gettext(text) if text else ""  # to gettext, nothing is its own header
+
+
+def said(text: str) -> str:
+    """Return what another module says in English in the language that is spoken, with what fills it."""
+    if (whole := gettext(text)) != text:
+        return whole
+    for pattern, message in _spoken.filled:
+        if found := pattern.fullmatch(text):
+            return gettext(message) % {name: said(value) for name, value in found.groupdict().items()}
+    return text
 
 
 def ngettext(one: str, many: str, number: int) -> str:

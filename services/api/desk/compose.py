@@ -22,7 +22,7 @@ from libs.common.texts import gettext_noop as n_
 from services.api.accounts import users
 from services.api.broadcasts import queries, writing
 from services.api.context import Context
-from services.api.desk import compose_estimate, compose_form, rendering, trying
+from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.compose_form import Given
 from services.api.http import idempotency_keys, transactions, versions
@@ -219,7 +219,7 @@ def _in_words(error: InvalidFields) -> dict[str, str]:
     found = {}
     for name, reason in error.fields:
         field, what = FIELDS[name.partition("[")[0]]
-        found[field] = f"{what} {reason}."
+        found[field] = faults.of(_(what), reason)
     return found
 
 

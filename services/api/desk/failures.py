@@ -12,6 +12,7 @@ from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
 from services.api.desk import rendering
 from services.api.desk.catalogue import gettext as _
+from services.api.desk.catalogue import said
 from services.api.http import failures, problems
 from services.api.http.problems import Unauthorized
 
@@ -63,7 +64,6 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         return _sign_in(request)
     problem = problems.of(error)
     answer = failures.respond(request, error)  # it logs what is ours, and knows which words may be shown
-    detail = answer.content.get("detail") or ""
     title, sentence, advice = map(_, WORDS.get(problem.status, OTHERWISE))
     api: Context = request.app.state.context
     return rendering.page(
@@ -73,10 +73,19 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         status=problem.status,
         title=title,
         sentence=sentence,
-        details=[detail] if detail and problem.status < 500 else [],
+        details=_details(answer.content) if problem.status < 500 else [],
         advice=advice,
         back=request.headers.get("referer") or "/desk",
     )
+
+
+def _details(problem: dict[str, Any]) -> list[str]:
+    """Return what the API says of a problem, field by field where it names some."""
+    if fields := problem.get("errors"):
+        return [
+            f"{each['field']}: {said(each['message'])}" if each["field"] else said(each["message"]) for each in fields
+        ]
+    return [said(problem["detail"])] if problem.get("detail") else []
 
 
 def _sign_in(request: Request[Any, Any, Any]) -> Response[Any]:

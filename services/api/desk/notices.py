@@ -19,7 +19,7 @@ from libs.common.errors import Invalid
 from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.notices import choosing, queries
@@ -139,7 +139,7 @@ async def _choose(
     try:
         secret = await transactions.retrying(api.engine, cause, work)
     except Invalid as error:
-        wrong = {f"{form}-address": f"{_('This')} {error.reason}."}
+        wrong = {f"{form}-address": faults.of(_("This"), error.reason)}
         return await _page(request, api, user, status=422, wrong=wrong, given={form: (address, kinds)})
     if secret is not None:
         return await _page(request, api, user, secret=secret)

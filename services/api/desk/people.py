@@ -16,7 +16,7 @@ from libs.common.domain.cause import Cause
 from services.api.contacts import changes, queries, stories
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
-from services.api.desk import reasons, rendering
+from services.api.desk import faults, reasons, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions
 from services.api.http.fields import Cursor, PathId
@@ -86,7 +86,7 @@ async def change(
     try:
         tags = sorted(composed_tags([tag.strip() for tag in data.get("tags", "").split(",") if tag.strip()], "tags"))
     except InvalidFields as error:
-        wrong["tags"] = f"{error.fields[0][1].capitalize()}."
+        wrong["tags"] = faults.whole(error.fields[0][1])
     if wrong:
         async with database.transaction(api.engine) as connection:
             contact = await queries.one(connection, contact_id)

@@ -27,7 +27,7 @@ from services.api.contacts.files.lines import Line
 from services.api.contacts.files.outcome import Summary, UnreadableFile
 from services.api.contacts.uploads import Upload
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.http.fields import PathId
@@ -158,8 +158,8 @@ async def undo(api: NamedDependency[Context], cause: NamedDependency[Cause], imp
 def _in_words(reason: str) -> str:
     """Return what is wrong with a file as a sentence."""
     if reason.startswith(("is ", "has ")):
-        return f"{_('The file')} {reason}."
-    return f"{reason[:1].upper()}{reason[1:]}."
+        return faults.of(_("The file"), reason)
+    return faults.whole(reason)
 
 
 async def _file(request: AnyRequest) -> tuple[str, Any]:

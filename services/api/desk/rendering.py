@@ -44,7 +44,7 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(asset=assets.address, sections=SECTIONS)
+    made.globals.update(asset=assets.address, sections=SECTIONS, said=catalogue.said)
     made.filters.update(
         count=numbers.count,
         percent=numbers.percent,

@@ -19,8 +19,9 @@ from services.api.accounts.users import User
 from services.api.broadcasts import queries as broadcasts
 from services.api.contacts import stories
 from services.api.context import Context
-from services.api.desk import reasons, rendering
+from services.api.desk import faults, reasons, rendering
 from services.api.desk.catalogue import gettext as _
+from services.api.desk.catalogue import said
 from services.api.desk.reply_filters import Chosen, Query
 from services.api.http import pagination, transactions
 from services.api.http.fields import BIGGEST, Cursor, PathId
@@ -248,9 +249,9 @@ async def answer(
     try:
         await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
-        wrong = f"{_('The answer')} {error.fields[0][1]}."
+        wrong = faults.of(_("The answer"), error.fields[0][1])
     except Conflict as error:
-        wrong = f"{_('Not sent:')} {error}."
+        wrong = _("Not sent: %(why)s.") % {"why": said(str(error))}
     else:
         return _back(request, reply_id)
     return await _conversation(request, api, reply_id, body=body, wrong={"body": wrong}, status=422)

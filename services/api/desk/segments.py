@@ -19,7 +19,7 @@ from libs.common.domain.cause import Cause
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import Conflict
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions, versions
 from services.api.http.fields import Cursor, PathId
@@ -198,7 +198,7 @@ def _filter(given: Given) -> tuple[Filter, dict[str, str]]:
         try:
             parts[name] = list(dict.fromkeys(tags.checked(each) for each in typed))
         except ValueError as error:
-            wrong[name] = f"{str(error).capitalize()}."
+            wrong[name] = faults.whole(str(error))
         if len(typed) > MOST_TAGS:
             wrong[name] = _("Name 100 tags at most.")
     return (Filter() if wrong else Filter(**parts)), wrong
@@ -219,7 +219,7 @@ def _wish(given: Given, data: dict[str, str]) -> tuple[NewSegment | None, dict[s
 def _in_words(error: InvalidFields | NameTaken) -> dict[str, str]:
     if isinstance(error, NameTaken):
         return {"name": _("There is another group of this name.")}
-    return {"name": f"{_('The name')} {error.fields[0][1]}."}  # the tags were looked at before
+    return {"name": faults.of(_("The name"), error.fields[0][1])}  # the tags were looked at before
 
 
 async def _count(connection: Connection, filter_: Filter) -> Count:

@@ -65,6 +65,14 @@ TAGS: dict[str, tuple[str, str]] = {
 }
 
 
+#: How far a message is, by whether some are left, and whether its end is known.
+SENDING = {
+    (False, False): n_("%(doing)s: %(got)s of %(planned)s have it."),
+    (False, True): n_("%(doing)s: %(got)s of %(planned)s have it, the last about %(when)s."),
+    (True, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet."),
+    (True, True): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet, the last about %(when)s."),
+}
+
 #: A broadcast that sends, while nothing leaves.
 HELD = ("paused", n_("Held"))
 #: One that ought to go on, and does not.
@@ -162,13 +170,15 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
     going = facts.going
     if going is not None and (held := waits.held(going, now, zone)):
         return held
-    said = _("%(doing)s: %(got)s of %(planned)s have it") % {"doing": doing, **_counts(phase)}
-    if phase.remaining:
-        said += _(", %(left)s do not yet") % {"left": count(phase.remaining)}
-    if going is not None and going.expected_end is not None:
-        said += _(", the last about %(when)s") % {"when": times.clock(going.expected_end, now, zone)}
+    ends = going.expected_end if going is not None else None
+    said = _(SENDING[bool(phase.remaining), ends is not None]) % {
+        "doing": doing,
+        **_counts(phase),
+        "left": count(phase.remaining),
+        "when": times.clock(ends, now, zone) if ends is not None else "",
+    }
     why = waits.why(going, now, zone) if going is not None else ""
-    return f"{said}. {why}" if why else f"{said}."
+    return f"{said} {why}" if why else said
 
 
 def _done(facts: Facts) -> str:

@@ -20,8 +20,9 @@ from services.api.accounts.routes import link
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
 from services.api.context import Context
-from services.api.desk import audit, notices, rendering
+from services.api.desk import audit, faults, notices, rendering
 from services.api.desk.catalogue import gettext as _
+from services.api.desk.catalogue import said
 from services.api.desk.sign_in import too_many
 from services.api.http import transactions
 from services.api.http.fields import PathId
@@ -85,7 +86,7 @@ async def change_password(
     except TooManyAttempts as error:
         return await _me(request, api, user, {"current": too_many(error)}, status=429)
     except Invalid as error:
-        return await _me(request, api, user, {"password": f"{_('This')} {error.reason}."}, status=422)
+        return await _me(request, api, user, {"password": faults.of(_("This"), error.reason)}, status=422)
 
     async def work(connection: Connection) -> None:
         here = sessions.current(request)
@@ -108,7 +109,9 @@ async def change_number(
     try:
         number = phone_numbers.textable(typed, api.settings.regions) if typed else None
     except ValueError as error:
-        return await _me(request, api, user, {"phone_number": f"{_('This is')} {error}."}, status=422)
+        return await _me(
+            request, api, user, {"phone_number": _("This is %(what)s.") % {"what": said(str(error))}}, status=422
+        )
 
     async def work(connection: Connection) -> None:
         await own_account.change_number(connection, user.id, number, api.clock())
@@ -173,7 +176,7 @@ async def invite(
     try:
         user, token = await transactions.retrying(api.engine, cause, work)
     except Invalid as error:
-        wrong = {error.field: f"{_('This')} {error.reason}."}
+        wrong = {error.field: faults.of(_("This"), error.reason)}
         return await _users(request, api, status=422, wrong=wrong, given=data)
     except NameTaken:
         wrong = {"email": _("Somebody with this address is a user already.")}
@@ -201,7 +204,7 @@ async def change_user(
     try:
         made = await transactions.retrying(api.engine, cause, work)
     except Conflict as error:
-        return await _users(request, api, status=409, wrong={"users": f"{error}."})
+        return await _users(request, api, status=409, wrong={"users": faults.whole(str(error))})
     if made is None:
         return Redirect("/desk/settings/users", status_code=303)
     return await _users(request, api, invited=made[0], address=link(api, made[1]))

@@ -24,7 +24,7 @@ from services.api.accounts import invitations, sessions, signing_in
 from services.api.accounts.openid import NotProven, Pending, ProviderAway
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import ngettext
 from services.api.http import framing, transactions
@@ -158,7 +158,7 @@ async def accept_invitation(
     try:
         chosen = await api.passwords.hash(data.get("password", ""))
     except Invalid as error:
-        wrong = {"password": f"{_('The password')} {error.reason}"}
+        wrong = {"password": faults.of(_("The password"), error.reason)}
         return rendering.page(request, api, "invitation.html", status=422, token=token, invited=invited, wrong=wrong)
 
     async def work(connection: Connection) -> None:

@@ -4,6 +4,7 @@ The catalogues of other languages are brought up to it: what is new in it is emp
 With the code of a language (`es`, `es_MX`) behind it, it begins that one's catalogue.
 """
 
+import inspect
 import io
 import re
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 from babel.messages import Catalog, pofile
 from babel.messages.extract import extract_from_dir
 
+from libs.common.errors import Rejected
 from services.api.desk import catalogue
+from services.api.http import problems
 
 ROOT = Path(__file__).parents[3]
 #: Where texts are that somebody reads at the desk.
@@ -24,6 +27,7 @@ OPTIONS = {"**/templates/**.html": {"extensions": "jinja2.ext.i18n", "newstyle_g
 #: What marks a text: these functions, and which of their arguments.
 KEYWORDS = {"_": None, "n_": None, "ngettext": (1, 2)}
 HEAD = "# The texts of Broadsheet's desk."
+FILLED = {"filled": None}
 #: What a comment begins with that is for translators.
 COMMENT = "Translators:"
 
@@ -34,11 +38,19 @@ _CHANGING = re.compile(r'^"(POT-Creation-Date|Generated-By): .*\n', re.MULTILINE
 def template() -> Catalog:
     """Return all texts of the desk. They are the same in every run on the same code."""
     made = Catalog(charset="utf-8", header_comment=HEAD)
-    for folder in CODE:
-        found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, KEYWORDS, [COMMENT], strip_comment_tags=True)
-        for file, _line, text, comments, _context in sorted(found, key=lambda each: each[:2]):
-            made.add(text, locations=[(f"{folder}/{file}", 0)], auto_comments=comments)
+    for keywords, remarks in ((KEYWORDS, []), (FILLED, [catalogue.FILLED])):
+        for folder in CODE:
+            found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, keywords, [COMMENT], strip_comment_tags=True)
+            for file, _line, text, comments, _context in sorted(found, key=lambda each: each[:2]):
+                made.add(text, locations=[(f"{folder}/{file}", 0)], auto_comments=[*comments, *remarks])
+    for error in errors():
+        made.add(inspect.getdoc(error) or "", locations=[(error.__module__.replace(".", "/") + ".py", 0)])
     return made
+
+
+def errors() -> list[type[Rejected]]:
+    """Return the errors that tell people their docstring, where they are not told more."""
+    return [error for error in problems.PROBLEMS if issubclass(error, Rejected)]
 
 
 def write(folder: Path = catalogue.LOCALE, begin: Sequence[str] = ()) -> None:

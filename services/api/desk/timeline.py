@@ -68,8 +68,10 @@ def words(step: Step, now: datetime, zone: ZoneInfo) -> str:
         case e.BroadcastApproved():
             return _("%(who)s approved it.") % did
         case e.BroadcastMade(recipients=people):
-            to = ngettext("%(num)s person", "%(num)s people", people) % {"num": count(people)}
-            return _("%(who)s began to send it to %(to)s.") % {**did, "to": to}
+            said = ngettext(
+                "%(who)s began to send it to %(num)s person.", "%(who)s began to send it to %(num)s people.", people
+            )
+            return said % {**did, "num": count(people)}
         case e.BroadcastCalledBack():
             return _("%(who)s called it back. Nobody got it.") % did
         case e.BroadcastMissed(reason=reason):

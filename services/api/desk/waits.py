@@ -19,11 +19,14 @@ HOLDS = (WaitReason.RESTORE, WaitReason.HOLD, WaitReason.QUIET_HOURS)
 
 def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
     """Return why nothing leaves at all, and until when; empty where something does."""
-    left = _("%(left)s still to go") % {"left": count(going.remaining)}
+    left = count(going.remaining)
     match going.waits_for:
         case WaitReason.RESTORE:
-            held_ = _("Held: the database was restored, and is not compared with the carriers yet")
-            return f"{held_}; {left}. " + _("Ask whoever runs Broadsheet.")
+            said = _(
+                "Held: the database was restored, and is not compared with the carriers yet; %(left)s still to go. "
+                "Ask whoever runs Broadsheet."
+            )
+            return said % {"left": left}
         case WaitReason.HOLD if going.until is not None:
             said = ngettext(
                 "Goes out at %(when)s to %(num)s person. Until then it can be called back.",
@@ -32,8 +35,12 @@ def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
             )
             return said % {"when": times.to_the_second(going.until, now, zone), "num": count(going.remaining)}
         case WaitReason.QUIET_HOURS if going.until is not None:
-            said = _("Held until %(when)s (quiet hours)") % {"when": times.short(going.until, now, zone)}
-            return f"{said}; {left}{_ends(going, now, zone)}."
+            held_ = {"when": times.short(going.until, now, zone), "left": left}
+            if going.expected_end is None:
+                return _("Held until %(when)s (quiet hours); %(left)s still to go.") % held_
+            ends = times.clock(going.expected_end, now, zone)
+            said = _("Held until %(when)s (quiet hours); %(left)s still to go, the last about %(ends)s.")
+            return said % {**held_, "ends": ends}
     return ""
 
 
@@ -43,10 +50,12 @@ def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
     match going.waits_for:
         case WaitReason.CARRIER_ERRORS:
             since = times.clock(going.since, now, zone) if going.since is not None else ""
-            said = _("%(carrier)s answers with errors since %(since)s") % {
-                "carrier": CARRIERS[going.carrier], "since": since,
-            }  # fmt: skip
-            return said + (_("; the next try is at %(when)s.") % {"when": until} if until else ".")
+            said = (
+                _("%(carrier)s answers with errors since %(since)s; the next try is at %(when)s.")
+                if until
+                else _("%(carrier)s answers with errors since %(since)s.")
+            )
+            return said % {"carrier": CARRIERS[going.carrier], "since": since, "when": until}
         case WaitReason.CARRIER_LIMIT:
             return _("%(carrier)s has asked for a break: the next text leaves at %(when)s.") % {
                 "carrier": CARRIERS[going.carrier], "when": until,
@@ -104,9 +113,3 @@ def limit(limit_: PaceLimit) -> str:
         "messages": figure(limit_.messages),
         "span": times.duration(limit_.seconds),
     }
-
-
-def _ends(going: Going, now: datetime, zone: ZoneInfo) -> str:
-    if going.expected_end is None:
-        return ""
-    return _(", the last about %(when)s") % {"when": times.clock(going.expected_end, now, zone)}

@@ -17,6 +17,7 @@ from litestar.status_codes import HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_E
 from litestar.types import ExceptionHandlersMap
 
 from libs.common import errors
+from libs.common.texts import gettext_noop as n_
 from services.api.http import front, problems
 from services.api.http.fields import in_words
 from services.api.http.problems import InvalidFields, NotReady, Unauthorized
@@ -61,11 +62,11 @@ def _detail(error: Exception) -> str:
         case errors.Rejected() | NotReady():
             return str(error)
         case NotFoundException():
-            return "there is no such route"
+            return n_("there is no such route")
         case MethodNotAllowedException():
             return f"the methods are {front.methods((error.headers or {}).get('allow', ''))}"
         case RequestEntityTooLarge():
-            return "the body is larger than the limit of this route"
+            return n_("the body is larger than the limit of this route")
         case HTTPException() if error.status_code < HTTP_500_INTERNAL_SERVER_ERROR:
             return str(error.detail)
         case _:

@@ -13,6 +13,7 @@ from libs.common.domain.notices import NoticeChannel, NoticeKind
 from libs.common.errors import Invalid
 from libs.common.eventstore import store
 from libs.common.settings import is_loopback
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import users
 from services.api.notices import queries
 
@@ -68,7 +69,7 @@ def checked(channel: NoticeChannel, given: str, *, is_users: bool) -> str:
         case NoticeChannel.MISSIVE:
             found = _CONVERSATION.findall(given.lower())
             if not found:
-                raise Invalid("address", "must be a conversation's link, or its id")
+                raise Invalid("address", n_("must be a conversation's link, or its id"))
             return str(found[-1])
     return _webhook(given, loopback=not is_users)
 
@@ -81,10 +82,10 @@ def _webhook(given: str, *, loopback: bool) -> str:
         host = ""
     is_plain = given.isascii() and given.isprintable() and " " not in given and len(given) <= LONGEST
     if not host or not is_plain or address.username is not None or address.scheme not in ("http", "https"):
-        raise Invalid("address", "must be an https:// address")
+        raise Invalid("address", n_("must be an https:// address"))
     here = is_loopback(host)
     if here and not loopback:
-        raise Invalid("address", "must not be an address of this machine")
+        raise Invalid("address", n_("must not be an address of this machine"))
     if address.scheme == "http" and not here:
-        raise Invalid("address", "must be an https:// address")
+        raise Invalid("address", n_("must be an https:// address"))
     return given

@@ -10,6 +10,7 @@ from libs.common.database import Connection
 from libs.common.domain import message_bodies
 from libs.common.domain.states import Channel, SinglePurpose
 from libs.common.errors import Conflict
+from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import wishes
 from services.api.context import Context
 from services.api.http.problems import InvalidFields
@@ -29,9 +30,9 @@ async def answer(connection: Connection, api: Context, reply_id: int, *, body: s
     """Have an answer to a reply sent; return its id. Raise NotFound, Conflict, InvalidFields."""
     reply = await queries.one(connection, reply_id)
     if api.settings.carrier != "twilio":
-        raise Conflict("texts go through Missive: answer there")
+        raise Conflict(n_("texts go through Missive: answer there"))
     if not may_answer(api, reply):
-        raise Conflict("only a text message from a phone number can be answered from here")
+        raise Conflict(n_("only a text message from a phone number can be answered from here"))
     try:
         words = message_bodies.checked(body)
     except ValueError as error:

@@ -15,6 +15,7 @@ from libs.common.domain import message_bodies
 from libs.common.domain.events.registers import RegisterEvent, SegmentChanged, SegmentCreated, SegmentDeleted
 from libs.common.errors import Conflict
 from libs.common.eventstore import store
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts.tag_input import composed_tags
 from services.api.http import versions
 from services.api.http.problems import InvalidFields, NameTaken
@@ -77,7 +78,7 @@ def checked_name(given: str) -> str:
     """Return a segment's name as it is kept. Raise InvalidFields."""
     name = unicodedata.normalize("NFC", given.strip())
     if not message_bodies.is_visible(name):
-        raise InvalidFields(("name", "must hold more than white space"))
+        raise InvalidFields(("name", n_("must hold more than white space")))
     return name
 
 

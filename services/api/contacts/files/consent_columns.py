@@ -8,6 +8,8 @@ import re
 import unicodedata
 from enum import Enum
 
+from libs.common.texts import gettext_noop as n_
+
 
 class Polarity(Enum):
     """What a yes in a column means."""
@@ -130,7 +132,7 @@ def is_no(cell: str, column: Polarity) -> bool:
     said = _words(cell[: LONGEST_CELL + 1])
     if said in _NOTHING or _NO_DATE.fullmatch(said):
         if column is Polarity.IN:
-            raise ValueError("says nothing")
+            raise ValueError(n_("says nothing"))
         return False
     if said in _OUT_WORDS:
         return True
@@ -141,7 +143,7 @@ def is_no(cell: str, column: Polarity) -> bool:
             return column is Polarity.OUT
         if said in _NO:
             return column is Polarity.IN
-    raise ValueError("can be read neither as a yes nor as a no")
+    raise ValueError(n_("can be read neither as a yes nor as a no"))
 
 
 def _words(cell: str) -> str:

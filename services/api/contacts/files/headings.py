@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from libs.common import phone_numbers
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts.files import consent_columns
 from services.api.contacts.files.consent_columns import Polarity, words
 from services.api.contacts.files.outcome import UnreadableFile
@@ -91,7 +93,9 @@ def read(cells: Sequence[str]) -> Columns:
     shown = [shorten(cell) for cell in cells]
     twice = [shown[place] for place, each in enumerate(headings) if each and each in headings[:place]]
     if twice:
-        raise UnreadableFile("file", f'the column "{twice[0]}" is there more than once: leave one of them')
+        raise UnreadableFile(
+            "file", filled('the column "%(heading)s" is there more than once: leave one of them', heading=twice[0])
+        )
     number = _number(cells, headings, shown)
     name, tags = _only(headings, shown, NAMES, "name"), _only(headings, shown, TAGS, "tags")
     consents = [
@@ -132,11 +136,11 @@ def chosen(cells: Sequence[str], roles: Sequence[Role]) -> Columns:
         for place, guessed in enumerate(guess(cells))
     ]
     shown = [shorten(cell) or f"column {place + 1}" for place, cell in enumerate(cells)]
-    for role, what in ((Role.NUMBER, "phone number"), (Role.NAME, "name"), (Role.TAGS, "tags")):
+    for role, what in ((Role.NUMBER, n_("phone number")), (Role.NAME, n_("name")), (Role.TAGS, n_("tags"))):
         if found.count(role) > 1:
-            raise UnreadableFile("file", f"more than one column is chosen for the {what}")
+            raise UnreadableFile("file", filled("more than one column is chosen for the %(what)s", what=what))
     if Role.NUMBER not in found:
-        raise UnreadableFile("phone_number", "no column is chosen for the phone number")
+        raise UnreadableFile("phone_number", n_("no column is chosen for the phone number"))
     return Columns(
         count=len(cells),
         phone_number=found.index(Role.NUMBER),
@@ -177,13 +181,16 @@ def _number(cells: Sequence[str], headings: list[str], shown: list[str]) -> int:
     if any(map(_is_number, cells)):
         raise UnreadableFile(
             "phone_number",
-            "the first line is a contact: put a line above it that names the columns, phone_number,name,tags",
+            n_("the first line is a contact: put a line above it that names the columns, phone_number,name,tags"),
         )
     listed = ", ".join(f'"{each}"' for each in shown if each)[:1000] or "none"
     raise UnreadableFile(
         "phone_number",
-        "the first line must name the columns, phone_number (or Phone, Mobile, Cell, Teléfono, Téléphone) among them; "
-        f"it has: {listed}",
+        filled(
+            "the first line must name the columns, phone_number (or Phone, Mobile, Cell, Teléfono, Téléphone) among "
+            "them; it has: %(listed)s",
+            listed=listed,
+        ),
     )
 
 
@@ -192,7 +199,12 @@ def _only(headings: list[str], shown: list[str], known: frozenset[str], what: st
     places = [place for place, each in enumerate(headings) if each in known]
     if len(places) > 1:
         listed = ", ".join(f'"{shown[place]}"' for place in places)
-        raise UnreadableFile(field, f"more than one column may hold the {what}: {listed}; leave one of them")
+        raise UnreadableFile(
+            field,
+            filled(
+                "more than one column may hold the %(what)s: %(listed)s; leave one of them", what=what, listed=listed
+            ),
+        )
     return places[0] if places else None
 
 

@@ -3,24 +3,32 @@
 import zipfile
 from typing import IO
 
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts.files.outcome import UnreadableFile
 
-SAVE_AS = "in the spreadsheet choose File, Save as, CSV UTF-8"
+SAVE_AS = n_("in the spreadsheet choose File, Save as, CSV UTF-8")
 HEAD = 4096  # bytes that are looked at
 
 #: How files begin that people send for CSV.
 _BEGINNINGS = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an old Excel workbook (.xls), not CSV: {SAVE_AS}"),
-    (b"%PDF-", "is a PDF, not CSV"),
-    (b"{\\rtf", "is a text with formats (.rtf), not CSV"),
-    (b"BEGIN:VCARD", "is an address book (vCard), not CSV"),
-    (b"\x1f\x8b", "is compressed (gzip): send the CSV that is in it"),
-    (b"BZh", "is compressed (bzip2): send the CSV that is in it"),
-    (b"\xfd7zXZ\x00", "is compressed (xz): send the CSV that is in it"),
-    (b"7z\xbc\xaf\x27\x1c", "is an archive (.7z): send the CSV that is in it"),
-    (b"Rar!\x1a\x07", "is an archive (.rar): send the CSV that is in it"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", filled("is an old Excel workbook (.xls), not CSV: %(save)s", save=SAVE_AS)),
+    (b"%PDF-", n_("is a PDF, not CSV")),
+    (b"{\\rtf", n_("is a text with formats (.rtf), not CSV")),
+    (b"BEGIN:VCARD", n_("is an address book (vCard), not CSV")),
+    (b"\x1f\x8b", n_("is compressed (gzip): send the CSV that is in it")),
+    (b"BZh", n_("is compressed (bzip2): send the CSV that is in it")),
+    (b"\xfd7zXZ\x00", n_("is compressed (xz): send the CSV that is in it")),
+    (b"7z\xbc\xaf\x27\x1c", n_("is an archive (.7z): send the CSV that is in it")),
+    (b"Rar!\x1a\x07", n_("is an archive (.rar): send the CSV that is in it")),
 )
-_MARKUP = ((b"<!doctype", "a web page"), (b"<html", "a web page"), (b"<?xml", "XML"), (b"{", "JSON"), (b"[", "JSON"))
+_MARKUP = (
+    (b"<!doctype", n_("a web page")),
+    (b"<html", n_("a web page")),
+    (b"<?xml", "XML"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
 
 
 def check(file: IO[bytes]) -> None:
@@ -33,11 +41,11 @@ def check(file: IO[bytes]) -> None:
     if head.startswith(b"PK\x03\x04"):
         raise UnreadableFile("file", _archive(file))
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _in_pairs(head[:40]):
-        raise UnreadableFile("file", f'is not UTF-8 but UTF-16 ("Unicode text"): {SAVE_AS}')
+        raise UnreadableFile("file", filled('is not UTF-8 but UTF-16 ("Unicode text"): %(save)s', save=SAVE_AS))
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for beginning, what in _MARKUP:
         if text.startswith(beginning):
-            raise UnreadableFile("file", f"is {what}, not CSV")
+            raise UnreadableFile("file", filled("is %(what)s, not CSV", what=what))
 
 
 def _in_pairs(head: bytes) -> bool:
@@ -52,7 +60,11 @@ def check_utf8(file: IO[bytes]) -> None:
         try:
             line.decode()
         except UnicodeDecodeError:
-            reason = f"line {number} is not UTF-8; it looks like Windows-1252 or Latin-1: {SAVE_AS}"
+            reason = filled(
+                "line %(number)s is not UTF-8; it looks like Windows-1252 or Latin-1: %(save)s",
+                number=number,
+                save=SAVE_AS,
+            )
             raise UnreadableFile("file", reason) from None
 
 
@@ -65,11 +77,11 @@ def _archive(file: IO[bytes]) -> str:
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError):
         names, kind = [], b""
     if any(name.startswith("xl/") for name in names):
-        return f"is an Excel workbook (.xlsx), not CSV: {SAVE_AS}"
+        return filled("is an Excel workbook (.xlsx), not CSV: %(save)s", save=SAVE_AS)
     if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
-        return f"is a LibreOffice or OpenOffice spreadsheet (.ods), not CSV: {SAVE_AS}"
+        return filled("is a LibreOffice or OpenOffice spreadsheet (.ods), not CSV: %(save)s", save=SAVE_AS)
     if any(name.endswith(".iwa") for name in names):
-        return "is a Numbers document (.numbers), not CSV: in Numbers choose File, Export to, CSV"
+        return n_("is a Numbers document (.numbers), not CSV: in Numbers choose File, Export to, CSV")
     if any(name.startswith("word/") for name in names):
-        return "is a Word document (.docx), not CSV"
-    return "is an archive (.zip): send the CSV that is in it"
+        return n_("is a Word document (.docx), not CSV")
+    return n_("is an archive (.zip): send the CSV that is in it")

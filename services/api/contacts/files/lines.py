@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Generator, Iterator
 from typing import IO
 
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts.files import headings, kinds
 from services.api.contacts.files.outcome import UnreadableFile
 
@@ -35,7 +37,7 @@ def read(file: IO[bytes]) -> Generator[Line, None, None]:
         text.detach()  # or it would close the file
     if not is_utf8:
         kinds.check_utf8(file)
-        raise UnreadableFile("file", "is not UTF-8")
+        raise UnreadableFile("file", n_("is not UTF-8"))
 
 
 def _bounded(text: io.TextIOWrapper) -> Iterator[Line]:
@@ -51,11 +53,13 @@ def _bounded(text: io.TextIOWrapper) -> Iterator[Line]:
             else:
                 empty += 1
             if found > MOST + 1:
-                raise UnreadableFile("file", f"has more than {MOST:,} lines: divide it")
+                raise UnreadableFile("file", filled("has more than %(most)s lines: divide it", most=format(MOST, ",")))
             if empty > MOST_EMPTY:
                 raise _too_empty()
     except csv.Error as error:
-        raise UnreadableFile("file", f"line {skipped + lines.line_num}: {error}") from None
+        raise UnreadableFile(
+            "file", filled("line %(number)s: %(error)s", number=skipped + lines.line_num, error=error)
+        ) from None
     if not found:
         raise _nothing()
 
@@ -65,7 +69,7 @@ def _begin(text: io.TextIOWrapper) -> tuple[str, int, str]:
     skipped, separator = 0, ""
     while line := text.readline(LONGEST_HEADING):
         if len(line) == LONGEST_HEADING:
-            raise UnreadableFile("phone_number", "the first line is too long to name the columns")
+            raise UnreadableFile("phone_number", n_("the first line is too long to name the columns"))
         bare = line.strip().strip('"')
         if not separator and bare[:4].lower() == "sep=" and len(bare := line.strip("\r\n").strip('"')) == 5:
             separator = bare[4]
@@ -76,7 +80,7 @@ def _begin(text: io.TextIOWrapper) -> tuple[str, int, str]:
             raise _too_empty()
     if skipped:
         raise _nothing()
-    raise UnreadableFile("phone_number", "the file is empty")
+    raise UnreadableFile("phone_number", n_("the file is empty"))
 
 
 def _separator(heading: str) -> str:
@@ -93,8 +97,10 @@ def _separator(heading: str) -> str:
 
 
 def _nothing() -> UnreadableFile:
-    return UnreadableFile("phone_number", "the file is empty: no line of it holds anything")
+    return UnreadableFile("phone_number", n_("the file is empty: no line of it holds anything"))
 
 
 def _too_empty() -> UnreadableFile:
-    return UnreadableFile("file", f"has more than {MOST_EMPTY:,} empty lines: remove them")
+    return UnreadableFile(
+        "file", filled("has more than %(most)s empty lines: remove them", most=format(MOST_EMPTY, ","))
+    )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from libs.common import phone_numbers
 from libs.common.domain import tags
+from libs.common.texts import filled
+from libs.common.texts import gettext_noop as n_
 from services.api.contacts.files import consent_columns
 from services.api.contacts.files.headings import Columns
 from services.api.contacts.files.lines import Line
@@ -27,10 +29,10 @@ def read(line: Line, columns: Columns, regions: Sequence[str]) -> Iterator[Perso
     # Whoever wants nothing is put on record wherever they are.
     phone_number, faults = _phone_number(cell(columns.phone_number), regions, anywhere=is_out)
     if any(not (extra == "" or extra.isspace()) for extra in cells[columns.count :]):
-        faults.insert(0, "more cells than the first line has columns")
+        faults.insert(0, n_("more cells than the first line has columns"))
     name = unicodedata.normalize("NFC", cell(columns.name))
     if len(name) > LONGEST_NAME or "\x00" in name:
-        faults.append(f"the name has more than {LONGEST_NAME} characters, or a NUL")
+        faults.append(filled("the name has more than %(most)s characters, or a NUL", most=LONGEST_NAME))
     found, fault = _tags(cell(columns.tags))
     faults += [fault] if fault else []
     if not is_out and unclear:
@@ -45,7 +47,7 @@ def read(line: Line, columns: Columns, regions: Sequence[str]) -> Iterator[Perso
 
 def _phone_number(cell: str, regions: Sequence[str], *, anywhere: bool) -> tuple[str, list[str]]:
     if not cell:
-        return "", ["no phone number"]
+        return "", [n_("no phone number")]
     try:
         return (phone_numbers.valid(cell, regions[0]) if anywhere else phone_numbers.textable(cell, regions)), []
     except ValueError as error:
@@ -58,7 +60,7 @@ def _tags(cell: str) -> tuple[tuple[str, ...], str]:
     except ValueError as error:
         return (), str(error)
     if len(found) > tags.MOST:
-        return (), f"more than {tags.MOST} tags"
+        return (), filled("more than %(most)s tags", most=tags.MOST)
     return tuple(sorted(found)), ""
 
 
@@ -74,6 +76,6 @@ def _consent(columns: Columns, cell: Callable[[int | None], str]) -> tuple[bool,
         try:
             is_out = consent_columns.is_no(cell(column.place), column.polarity) or is_out
         except ValueError as error:
-            unclear = unclear or f'what is under "{column.heading}" {error}'
+            unclear = unclear or filled('what is under "%(heading)s" %(fault)s', heading=column.heading, fault=error)
     said = [cell(place) for place in columns.others] + _parts(cell(columns.tags))
     return is_out or any(map(consent_columns.is_plainly_no, said)), unclear

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from libs.common.texts import filled
 from services.api.contacts.files.outcome import Person, UnreadableFile
 
 CHUNK = 1000  # people that are written at once
@@ -51,7 +52,7 @@ def write(path: Path, people: Iterable[Person]) -> int:
         _add(connection, chunk)
         connection.execute("COMMIT")
         if connection.execute(_TOO_MANY_TAGS, (MOST_TAGS,)).fetchone() is not None:
-            raise UnreadableFile("tags", f"one number has more than {MOST_TAGS} tags")
+            raise UnreadableFile("tags", filled("one number has more than %(most)s tags", most=MOST_TAGS))
         return int(connection.execute(_COUNT).fetchone()[0])
 
 

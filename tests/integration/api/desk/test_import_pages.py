@@ -53,7 +53,7 @@ async def test_a_file_is_looked_at_tried_and_imported_with_who_did_it(api: Api, 
     answer = await editor.submit(f"{page}/check", page, **columns("number", "name", "tags"))
     assert answer.status_code == 303
     words = shown(await editor.get(page))
-    assert "2 people can be imported, 1 line cannot be taken" in words
+    assert "2 people can be imported. 1 line cannot be taken." in words
     assert await api.counts() == before, "a trial changes nothing"
     assert (await editor.submit(f"{page}/start", page)).status_code == 303
     assert "2 people are new" in await ended(editor, page)
@@ -130,7 +130,7 @@ async def test_an_import_is_taken_back_of_all_whom_nothing_else_has_touched(api:
     page = f"{IMPORT}/{imported['import_id']}"
     assert page in (await editor.get(IMPORT)).text
     assert (await editor.submit(f"{page}/undo", page)).status_code == 303
-    assert "1 person is erased again, 1 is as before, 3 stay" in shown(await editor.get(page))
+    assert "1 person is erased again. 1 is as before. 3 stay" in shown(await editor.get(page))
     rows = await api.query("SELECT name, tags FROM contacts WHERE erased_at IS NULL ORDER BY phone_number")
     assert [(row["name"], row["tags"]) for row in rows] == [
         ("Ana Before", ["old"]), ("Bo", ["else"]), ("Di Dee", []), ("Ed", [])

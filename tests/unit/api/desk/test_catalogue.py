@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages import Catalog
 
+from libs.common import phone_numbers
 from libs.common.broadcasts import explanations
 from libs.common.errors import SettingsError
 from services.api.desk import catalogue, numbers, rendering, sentences, texts, times
@@ -31,6 +32,11 @@ def spanish(tmp_path: Path) -> Path:
     made.add("EEE d MMM", "EEE d 'de' MMM")
     made.add("its day went by", "su día pasó")
     made.add(("%(num)s person", "%(num)s people"), ("%(num)s persona", "%(num)s de personas", "%(num)s personas"))
+    made.add(
+        "a number of another country: %(country)s; allowed: %(allowed)s",
+        "un número de otro país: %(country)s; se permite: %(allowed)s",
+        auto_comments=[catalogue.FILLED],
+    )
     path = catalogue.path("es", tmp_path)
     path.parent.mkdir(parents=True)
     path.write_text(texts.as_file(made), encoding="utf-8")
@@ -63,6 +69,15 @@ def test_tables_are_looked_up_when_they_are_shown(spanish: Path) -> None:
     catalogue.speak("es", spanish)
     assert catalogue.gettext(sentences.HELD[1]) == "Detenido"
     assert explanations.missed_reason("day_over") == "its day went by"
+
+
+def test_what_came_filled_from_another_module_is_said_with_what_fills_it(spanish: Path) -> None:
+    with pytest.raises(ValueError, match="another country") as refused:
+        phone_numbers.textable("+41 44 668 18 00", ["US"])
+    catalogue.speak("es", spanish)
+    assert catalogue.said(str(refused.value)) == "un número de otro país: Switzerland (CH); se permite: US"
+    assert catalogue.said("its day went by") == "su día pasó"
+    assert catalogue.said("what no catalogue has") == "what no catalogue has"
 
 
 def test_english_needs_no_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_the_template_has_what_pages_sentences_and_tables_say() -> None:
     assert "Skip to the content" in made  # a page
     assert ("%(num)s person", "%(num)s people") in made  # of which there are several
     assert "Paused: %(why)s." in made  # a sentence
-    assert "stopped the repeating of" in made  # a table of the desk
+    assert "%(who)s stopped the repeating of %(what)s" in made  # a table of the desk
     assert "Landline: cannot get texts" in made  # a table that others share
 
 
