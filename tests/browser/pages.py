@@ -1,8 +1,9 @@
-"""The pages of the desk, found from page to page by their links, as people find them."""
+"""The pages for people, found from page to page by their links, as people find them."""
 
 import re
 
 from litestar import Litestar
+from litestar.response import Template
 from litestar.routes import HTTPRoute
 from playwright.async_api import Page
 
@@ -22,8 +23,13 @@ NO_PAGES = {
 }
 
 
+#: That a page shows all that is on it, in the colours that are asked for: the API's is made by its script.
+READY = """() => !document.getElementById("api") || document.querySelector("#api .opblock") !== null
+    && document.querySelector(".dark-mode") !== null === matchMedia("(prefers-color-scheme: dark)").matches"""
+
+
 class Walk:
-    """A walk along the links of the desk, that sees each page once, behind whichever address it is."""
+    """A walk along the links of the pages, that sees each page once, behind whichever address it is."""
 
     def __init__(self, app: Litestar, begins: list[str]) -> None:
         """Begin at some addresses; the last one is seen first."""
@@ -46,18 +52,20 @@ class Walk:
 
     async def look_around(self, page: Page) -> None:
         """Remember where the links of a page lead."""
-        links = await page.locator("a[href^='/desk']").evaluate_all("links => links.map(each => each.pathname)")
+        links = await page.locator("a[href^='/']").evaluate_all("links => links.map(each => each.pathname)")
         self._to_see += [each for each in links if isinstance(each, str)]
 
 
 def templates(app: Litestar) -> list[str]:
-    """Return the templates of the paths at which the desk has a page; those with fewer parameters come first."""
-    found = {
-        route.path_format
-        for route in app.routes
-        if isinstance(route, HTTPRoute) and "GET" in route.methods and route.path_format.startswith("/desk")
-    }
+    """Return the templates of the paths at which there is a page; those with fewer parameters come first."""
+    routes = [route for route in app.routes if isinstance(route, HTTPRoute) and "GET" in route.methods]
+    found = {route.path_format for route in routes if route.path_format.startswith("/desk") or _is_page(route)}
     return sorted((path for path in found - NO_PAGES if "/assets/" not in path), key=lambda path: path.count("{"))
+
+
+def _is_page(route: HTTPRoute) -> bool:
+    """Whether it answers with a template, wherever it stands."""
+    return any(handler.parsed_fn_signature.return_type.is_subclass_of(Template) for handler in route.route_handlers)
 
 
 def fits(path: str, template: str) -> bool:

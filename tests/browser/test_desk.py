@@ -5,7 +5,7 @@ from pathlib import Path
 from libs.common.domain.roles import Role
 from services.api.app import create_app
 from tests.browser.conftest import Tab
-from tests.browser.pages import SIGN_IN, Walk
+from tests.browser.pages import READY, SIGN_IN, Walk
 from tests.integration.api import support
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import signed_in
@@ -17,8 +17,14 @@ AXE = Path(__file__).parents[2] / "services/api/desk/assets/node_modules/axe-cor
 PASSWORD = "three plain words"
 ANA = {"email": "ana@example.org", "name": "Ana Diaz", "role": "admin"}
 #: Runs axe-core (https://github.com/dequelabs/axe-core); gives a line for each element that breaks a rule.
-EXAMINE = """async () => (await axe.run()).violations.flatMap(
+#: The size of what is pressed is a rule of WCAG 2.2, which axe leaves out unless it is asked.
+EXAMINE = """async () => (await axe.run({rules: {"target-size": {enabled: true}}})).violations.flatMap(
     ({id, help, nodes}) => nodes.map(({target, failureSummary}) => `${id}: ${help}: ${target} ${failureSummary}`))"""
+
+
+#: What is not ours to mend, by page: rule and element. Swagger UI has a `main` of its own within ours. It is said to be
+#: a region instead (assets/api.js), and axe would have no `main` be one.
+NOT_OURS = {"/schema/page": ("aria-allowed-role", "#operations")}
 
 
 async def invited(api: Api) -> str:
@@ -31,11 +37,20 @@ async def invited(api: Api) -> str:
 async def faults(tab: Tab, path: str) -> list[str]:
     """Open a page; return what is wrong with it, in light and in dark."""
     await tab.open(path)
+    return await examined(tab, path)
+
+
+async def examined(tab: Tab, path: str) -> list[str]:
+    """Return what is wrong with what is shown, in light and in dark."""
     await tab.page.evaluate(AXE.read_text())
     found = []
+    rule, element = NOT_OURS.get(path, ("nothing", "nothing"))
     for scheme in ("light", "dark"):
-        await tab.page.emulate_media(color_scheme=scheme)
-        found += [f"{path} in {scheme}: {line}" for line in await tab.page.evaluate(EXAMINE)]
+        await tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await tab.page.wait_for_function(READY)
+        lines = await tab.page.evaluate(EXAMINE)
+        ours = [line for line in lines if not (line.startswith(f"{rule}:") and f": {element} " in line)]
+        found += [f"{path} in {scheme}: {line}" for line in ours]
     found += [f"{path} in the console: {line}" for line in tab.complaints]
     tab.complaints.clear()
     return found

@@ -33,7 +33,7 @@ README = ROOT / "docs" / "pictures"
 SEED = 7
 PASSWORD = "three plain words"
 #: Pages of which there is nothing to see yet before the first broadcast.
-EMPTY = ("/desk", "/desk/broadcasts", "/desk/replies", "/desk/people")
+EMPTY = ("/desk", "/desk/broadcasts", "/desk/history", "/desk/replies", "/desk/people", "/desk/segments")
 #: What asks for a stop in words of its own, so that somebody has to decide.
 LIKELY = "please take me off your list"
 PATIENCE = 120.0  # seconds
@@ -63,8 +63,10 @@ async def take_all(folder: Path, readme: Path | None) -> None:
                 await pictures.take(folder, f"{_name(address)}-empty", address)
             with closing(Client(running.api_url, running.api_key)) as client:
                 coming = await _broadcast(pictures, folder, client, running, readme)
-                await asyncio.to_thread(_add, client, running)
+                paused = await asyncio.to_thread(_add, client, running)
             await _wait_for_the_likely_opt_out(pictures)
+            await pictures.take(folder, "broadcast-paused", f"/desk/broadcasts/{paused}")
+            await _mistakes(pictures, folder)
             left = await _walk(pictures, folder, running, [f"/desk/compose/{coming}", "/desk/broadcasts/1"])
             if readme is not None:
                 await pictures.open("/desk/compose?copy=1")
@@ -88,14 +90,25 @@ async def _broadcast(pictures: Camera, folder: Path, client: Client, running: Ru
     await pictures.take(folder, "today-sending", "/desk")
     if readme is not None:
         await pictures.frame(readme / "today.png", LIGHT)
+    await pictures.take(folder, "stop-sending", "/desk/stop")
+    await pictures.take(folder, "sidebar-sending", "/desk/sidebar")
     report = await demo.follow(client, broadcast_id)
     assert report["state"] == BroadcastState.COMPLETED, report
     return int(report["next_broadcast_id"])
 
 
-def _add(client: Client, running: Running) -> None:
+async def _mistakes(pictures: Camera, folder: Path) -> None:
+    """Take pictures of what somebody sees who goes wrong."""
+    await pictures.open("/desk/broadcasts/999999", status=404)
+    await pictures.take(folder, "not-found")
+    await pictures.open("/desk/compose")
+    await pictures.press("Schedule")
+    await pictures.take(folder, "compose-mistakes")
+
+
+def _add(client: Client, running: Running) -> int:
     """Add what a demo has not: a second broadcast to compare it with and one that is paused, somebody who may want no
-    more texts, a user and a key.
+    more texts, a user and a key. Return the one that is paused.
     """
     segment = client.call("GET", "/segments")["items"][0]["id"]
     asked = _send(client, segment, "What does the city get right on your block? Reply and tell us. STOP to opt out.")
@@ -109,6 +122,7 @@ def _add(client: Client, running: Running) -> None:
     while client.call("GET", f"/broadcasts/{asked}")["state"] != BroadcastState.COMPLETED:
         assert time.monotonic() < ends, "the second broadcast does not end"
         time.sleep(0.5)
+    return paused
 
 
 def _send(client: Client, segment: int, words: str) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser import chromium
+from tests.browser.pages import READY
 
 PATIENCE = 60_000  # milliseconds
 #: How wide and how high a page is.
@@ -46,12 +47,19 @@ class Camera:
         """The window in which things are done."""
         return self._windows[LIGHT]
 
-    async def open(self, address: str) -> None:
-        """Open an address in all windows. Raise AssertionError if it is not shown."""
+    async def open(self, address: str, status: int = 200) -> None:
+        """Open an address in all windows. Raise AssertionError if it is not answered as it should be."""
         for window in self._windows.values():
             answer = await window.goto(f"{self.base}{address}")
             assert answer is not None, address
-            assert answer.ok, f"{address} is answered with {answer.status}"
+            assert answer.status == status, f"{address} is answered with {answer.status}"
+            await window.wait_for_function(READY)
+
+    async def press(self, button: str) -> None:
+        """Press a button in all windows."""
+        for window in self._windows.values():
+            async with window.expect_navigation():
+                await window.get_by_role("button", name=button).click()
 
     async def take(self, folder: Path, name: str, address: str | None = None) -> None:
         """Write a picture of the whole page in each look; of what is open, unless an address is given."""

@@ -32,4 +32,9 @@ def facts(
 
 
 def _count(outcomes: Outcomes) -> PhaseCount:
-    return PhaseCount(planned=outcomes.planned, got_it=outcomes.got_it, remaining=outcomes.of(Kind.WAITING))
+    return PhaseCount(
+        planned=outcomes.planned,
+        got_it=outcomes.got_it,
+        remaining=outcomes.of(Kind.WAITING),
+        without=outcomes.of(Kind.FAILED, Kind.NOT_SENT),
+    )

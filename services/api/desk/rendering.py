@@ -12,7 +12,7 @@ from litestar.template import TemplateConfig
 
 from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
-from services.api.desk import assets, catalogue, numbers, sentences, times
+from services.api.desk import assets, browsers, catalogue, numbers, sentences, times
 from services.api.http import framing
 
 FOLDER = Path(__file__).parent / "templates"
@@ -46,7 +46,9 @@ def environment() -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(asset=assets.address, sections=SECTIONS, said=catalogue.said)
     made.filters.update(
+        browser=browsers.named,
         count=numbers.count,
+        figure=numbers.figure,
         percent=numbers.percent,
         hundredths=numbers.hundredths,
         duration=times.duration,

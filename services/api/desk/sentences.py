@@ -23,6 +23,8 @@ class PhaseCount:
     got_it: int = 0
     #: What may still be sent.
     remaining: int = 0
+    #: What went wrong, or is not to be sent.
+    without: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +69,21 @@ TAGS: dict[str, tuple[str, str]] = {
 
 #: How far a message is, by whether some are left, and whether its end is known.
 SENDING = {
-    (False, False): n_("%(doing)s: %(got)s of %(planned)s have it."),
-    (False, True): n_("%(doing)s: %(got)s of %(planned)s have it, the last about %(when)s."),
-    (True, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet."),
-    (True, True): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet, the last about %(when)s."),
+    (False, False, False): n_("%(doing)s: %(got)s of %(planned)s have it."),
+    (False, False, True): n_("%(doing)s: %(got)s of %(planned)s have it, the last about %(when)s."),
+    (False, True, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet."),
+    (False, True, True): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet, the last about %(when)s."),
+    (True, False, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it."),
+    (True, False, True): n_(
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, the last about %(when)s."
+    ),
+    (True, True, False): n_(
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, %(left)s do not yet."
+    ),
+    (True, True, True): n_(
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, %(left)s do not yet,"
+        " the last about %(when)s."
+    ),
 }
 
 #: A broadcast that sends, while nothing leaves.
@@ -112,7 +125,7 @@ def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
             if facts.second_due_at is None:
                 return _("Waiting for replies.")
             when = times.clock(facts.second_due_at, now, zone)
-            return _("Waiting for replies until %(when)s. Then the follow-up goes to who has not replied.") % {
+            return _("Waiting for replies until %(when)s. Then the follow-up goes to those who have not replied.") % {
                 "when": when
             }
         case BroadcastState.SENDING_SECOND:
@@ -141,7 +154,7 @@ def pause_reason(reason: str | None) -> str:
 
 
 def _paused(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
-    left = _("%(left)s still to go.") % {"left": count(facts.first.remaining + facts.second.remaining)}
+    left = _("%(left)s texts still to go.") % {"left": count(facts.first.remaining + facts.second.remaining)}
     why = pause_reason(facts.pause_reason)
     if facts.paused is None:
         return _("Paused: %(why)s.") % {"why": why} + f" {left}"
@@ -171,9 +184,10 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
     if going is not None and (held := waits.held(going, now, zone)):
         return held
     ends = going.expected_end if going is not None else None
-    said = _(SENDING[bool(phase.remaining), ends is not None]) % {
+    said = _(SENDING[bool(phase.without), bool(phase.remaining), ends is not None]) % {
         "doing": doing,
         **_counts(phase),
+        "without": count(phase.without),
         "left": count(phase.remaining),
         "when": times.clock(ends, now, zone) if ends is not None else "",
     }

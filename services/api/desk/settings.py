@@ -42,7 +42,7 @@ ROLES = {
 }
 SCOPES = {
     Scope.READ: n_("Read"),
-    Scope.WRITE: n_("Write broadcasts, people and segments"),
+    Scope.WRITE: n_("Write broadcasts, people and groups"),
     Scope.SEND: n_("Send and stop"),
     Scope.ADMIN: n_("Look after users and keys"),
 }

@@ -15,7 +15,7 @@ from libs.common.domain.states import BroadcastState
 from libs.common.settings import Settings
 from services.api.broadcasts import queries
 from services.api.context import Context
-from services.api.desk import rendering, schedules, sentences
+from services.api.desk import first_steps, rendering, schedules, sentences
 from services.api.desk.broadcast_view import view
 from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
@@ -78,6 +78,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
             connection, zone, (BroadcastState.SCHEDULED,), since=now - RECENT, before=now + FAR, limit=50
         )
         uncertain = await queries.uncertain(connection, now - LONG_UNKNOWN)
+        steps = None if going or coming else await first_steps.read(connection)
         likely = (await replies.page(connection, Filters(waiting=True), before=BIGGEST, limit=MOST + 1)).items
     views = []
     for each in going:
@@ -89,6 +90,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         "today.html",
         section="today",
         going=views,
+        steps=steps,
         coming=coming,
         following=schedules.following(coming[0], api.settings, now) if coming else None,
         paused=paused,

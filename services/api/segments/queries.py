@@ -41,7 +41,8 @@ DELETE = text("DELETE FROM audience_segments WHERE id = :id")
 
 #: The broadcasts that name a segment, the latest first.
 USES = text("""
-SELECT b.id AS broadcast_id, b.state, b.run_at FROM broadcasts_segments s JOIN broadcasts b ON b.id = s.broadcast_id
+SELECT b.id AS broadcast_id, b.state, coalesce(b.made_at, b.run_at) AS began_at, b.first_message
+FROM broadcasts_segments s JOIN broadcasts b ON b.id = s.broadcast_id
 WHERE s.segment_id = :id ORDER BY b.run_at DESC, b.id DESC LIMIT :limit
 """).columns(state=EnumText(BroadcastState))
 
@@ -69,7 +70,9 @@ class Use:
 
     broadcast_id: int
     state: BroadcastState
-    run_at: datetime
+    #: When it went out, or is to.
+    began_at: datetime
+    first_message: str
 
 
 async def add(connection: Connection, name: str, filter_: Mapping[str, Sequence[str]]) -> Segment | None:

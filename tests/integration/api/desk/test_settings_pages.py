@@ -20,7 +20,7 @@ async def admin(api: Api) -> AsyncIterator[Browser]:
 
 async def test_the_settings_are_said_in_words(editor: Browser) -> None:
     page = (await editor.get("/desk/settings")).text
-    assert "1.0 texts a second for each number" in page
+    assert "1 from each number" in page
     assert "10 minutes after the last first message" in page
 
 

@@ -14,7 +14,7 @@ from services.api.desk.sentences import Facts, Paused, PhaseCount
 
 DETROIT = ZoneInfo("America/Detroit")
 NOW = datetime(2026, 11, 26, 19, 0, tzinfo=UTC)
-HALF = PhaseCount(planned=1200, got_it=412, remaining=780)
+HALF = PhaseCount(planned=1200, got_it=412, remaining=780, without=8)
 
 
 def said(state: BroadcastState, **known: object) -> str:
@@ -33,7 +33,8 @@ def going(waits_for: WaitReason | None = None, **known: Any) -> Going:
 
 def test_while_it_sends_it_says_how_many_have_it_and_when_the_last_will() -> None:
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=going(expected_end=NOW + timedelta(minutes=52)))
-    assert sentence == "Sending the first message: 412 of 1,200 have it, 780 do not yet, the last about 14:52."
+    words = "Sending the first message: 412 of 1,200 have it, 8 do not get it, 780 do not yet, the last about 14:52."
+    assert sentence == words
 
 
 def test_quiet_hours_are_said_with_their_end_and_what_remains() -> None:
@@ -63,7 +64,7 @@ WAITS = [
 def test_what_it_waits_for_is_said_with_the_time_at_which_it_goes_on(reason: WaitReason, words: str) -> None:
     waiting = going(reason, until=NOW + timedelta(seconds=40), since=NOW - timedelta(minutes=8), about=2)
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=waiting)
-    assert sentence == f"Sending the first message: 412 of 1,200 have it, 780 do not yet. {words}"
+    assert sentence == f"Sending the first message: 412 of 1,200 have it, 8 do not get it, 780 do not yet. {words}"
 
 
 def test_what_does_not_go_on_is_said_also_where_all_have_left() -> None:
@@ -96,10 +97,10 @@ def test_the_pace_is_said_with_what_is_allowed_and_by_which_limit() -> None:
 
 def test_a_pause_says_why() -> None:
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30034")
-    assert sentence == "Paused: Blocked by the phone companies: our number is not registered. 780 still to go."
+    assert sentence == "Paused: Blocked by the phone companies: our number is not registered. 780 texts still to go."
     pressed = Paused(at=NOW, by="Ana Diaz")
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="staff", paused=pressed)
-    assert sentence == "Paused by Ana Diaz, today 14:00. 780 still to go."
+    assert sentence == "Paused by Ana Diaz, today 14:00. 780 texts still to go."
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30007", paused=Paused(at=NOW))
     assert sentence.startswith("Paused today 14:00: Blocked by the phone companies")
 
