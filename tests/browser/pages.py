@@ -53,7 +53,8 @@ class Walk:
     async def look_around(self, page: Page) -> None:
         """Remember where the links of a page lead."""
         links = await page.locator("a[href^='/']").evaluate_all("links => links.map(each => each.pathname)")
-        self._to_see += [each for each in links if isinstance(each, str)]
+        # After those at which one began: of what they name, a page may be the only one that leads on.
+        self._to_see = [*(each for each in links if isinstance(each, str)), *self._to_see]
 
 
 def templates(app: Litestar) -> list[str]:

@@ -67,7 +67,7 @@ TAGS: dict[str, tuple[str, str]] = {
 }
 
 
-#: How far a message is, by whether some are left, and whether its end is known.
+#: How far a message is, by whether some do not get it, whether some are left, and whether its end is known.
 SENDING = {
     (False, False, False): n_("%(doing)s: %(got)s of %(planned)s have it."),
     (False, False, True): n_("%(doing)s: %(got)s of %(planned)s have it, the last about %(when)s."),
