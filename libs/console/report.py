@@ -52,6 +52,8 @@ def outcomes(found: Mapping[str, Any], *, only_wrong: bool = False) -> list[Tabl
             table.add_column(column)
         for each in rows:
             table.add_row(str(each["messages"]), each["sentence"], each["code"] or "", each["advice"])
-        table.caption = f"{found[name]['got_it']} of {found[name]['planned']} got it"
+        phase = found[name]
+        without = f"; of {phase['no_word']} there is no word" if phase["no_word"] else ""
+        table.caption = f"{phase['delivered']} of {phase['planned']} got it{without}"
         tables.append(table)
     return tables

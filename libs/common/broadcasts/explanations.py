@@ -154,6 +154,10 @@ PAUSED = {
 }
 
 
+#: The key of what is on its way to the carrier.
+STARTING = "starting"
+
+
 def missed_reason(reason: str | None) -> str:
     """Return why a broadcast did not go out, in words."""
     return MISSED.get(reason or "", MISSED["day_over"])
@@ -171,7 +175,7 @@ def explain(result: Result) -> Explanation:
         case MessageState.PENDING | MessageState.CLAIMED:
             return Explanation(key="waiting", kind=Kind.WAITING, sentence=n_("Not sent yet"))
         case MessageState.STARTED:
-            return Explanation(key="starting", kind=Kind.WAITING, sentence=n_("On its way to the phone company"))
+            return Explanation(key=STARTING, kind=Kind.WAITING, sentence=n_("On its way to the phone company"))
         case MessageState.UNCERTAIN:
             return Explanation(
                 key="uncertain",

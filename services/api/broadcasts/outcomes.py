@@ -55,11 +55,6 @@ class Outcomes:
         return sum(self.by_kind.get(kind, 0) for kind in kinds)
 
     @property
-    def got_it(self) -> int:
-        """How many were handed to the carrier and are not known to have failed."""
-        return self.of(Kind.DELIVERED, Kind.SENT)
-
-    @property
     def missed(self) -> tuple[Group, ...]:
         """The groups of those who did not get it, and will not by themselves."""
         return tuple(group for group in self.groups if group.explanation.kind in NOT_GOT)

@@ -108,8 +108,9 @@ class PhaseOutcomes(Struct, kw_only=True):
     """What became of the messages of a phase: the outcomes add up to `planned`."""
 
     planned: int
-    #: Messages that were handed to the carrier and are not known to have failed.
-    got_it: int
+    delivered: int
+    #: Messages that were sent, or may have been, without word whether they were delivered.
+    no_word: int
     #: What went wrong comes first.
     outcomes: list[ExplainedOutcome]
 
@@ -265,7 +266,8 @@ def _words(message: Message) -> tuple[str, str]:
 def _in_words(found: Outcomes) -> PhaseOutcomes:
     return PhaseOutcomes(
         planned=found.planned,
-        got_it=found.got_it,
+        delivered=found.of(Kind.DELIVERED),
+        no_word=found.of(Kind.SENT, Kind.UNKNOWN),
         outcomes=[
             ExplainedOutcome(
                 key=group.explanation.key,

@@ -1,6 +1,6 @@
 """What the sentence about a broadcast needs to know, from what was read. Pure."""
 
-from libs.common.broadcasts.explanations import Kind
+from libs.common.broadcasts.explanations import STARTING, Kind
 from libs.common.domain.states import BroadcastState
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.waiting import Going
@@ -20,8 +20,8 @@ def facts(
     return Facts(
         state=BroadcastState(broadcast.state),
         run_at=broadcast.run_at,
-        first=_count(first),
-        second=_count(second),
+        first=count_of(first),
+        second=count_of(second),
         has_follow_up=broadcast.second_message is not None,
         second_due_at=broadcast.second_due_at,
         pause_reason=broadcast.pause_reason,
@@ -31,10 +31,14 @@ def facts(
     )
 
 
-def _count(outcomes: Outcomes) -> PhaseCount:
+def count_of(outcomes: Outcomes) -> PhaseCount:
+    """Return how far a message is."""
+    starting = outcomes.group(STARTING)
     return PhaseCount(
         planned=outcomes.planned,
-        got_it=outcomes.got_it,
+        delivered=outcomes.of(Kind.DELIVERED),
+        sent=outcomes.of(Kind.SENT),
+        unanswered=outcomes.of(Kind.UNKNOWN) + (starting.messages if starting else 0),
         remaining=outcomes.of(Kind.WAITING),
         without=outcomes.of(Kind.FAILED, Kind.NOT_SENT),
     )

@@ -19,12 +19,25 @@ class PhaseCount:
     """How far one message is."""
 
     planned: int = 0
-    #: Handed to the carrier and not known to have failed.
-    got_it: int = 0
+    delivered: int = 0
+    #: Handed to the carrier, without word whether it was delivered.
+    sent: int = 0
+    #: On its way to the carrier, or without its answer.
+    unanswered: int = 0
     #: What may still be sent.
     remaining: int = 0
     #: What went wrong, or is not to be sent.
     without: int = 0
+
+    @property
+    def no_word(self) -> int:
+        """Of how many nobody can say yet whether they got it."""
+        return self.sent + self.unanswered
+
+    @property
+    def did_not(self) -> int:
+        """How many did not get it, and will not once nothing more is sent."""
+        return self.planned - self.delivered - self.no_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +99,14 @@ SENDING = {
     ),
 }
 
+#: Who got a message, by whether there is no word of some, and whether some did not get it.
+ENDED: dict[tuple[bool, bool], str] = {
+    (False, False): n_("All %(planned)s got it."),
+    (False, True): n_("%(got)s of %(planned)s got it; %(missing)s did not."),
+    (True, False): n_("%(got)s of %(planned)s got it; of %(open)s there is no word."),
+    (True, True): n_("%(got)s of %(planned)s got it; of %(open)s there is no word; %(missing)s did not."),
+}
+
 #: A broadcast that sends, while nothing leaves.
 HELD = ("paused", n_("Held"))
 #: One that ought to go on, and does not.
@@ -131,16 +152,16 @@ def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
         case BroadcastState.SENDING_SECOND:
             return _sending(_("Sending the follow-up"), facts.second, facts, now, zone)
         case BroadcastState.SYNCING:
-            return _("Sent. Collecting delivery reports: %(got)s of %(planned)s have it.") % _counts(facts.first)
+            return f"{_('Sent. Collecting delivery reports.')} {_ended(facts.first)}"
         case BroadcastState.PAUSED:
             return _paused(facts, now, zone)
         case BroadcastState.MISSED:
             return _("Did not go out: %(why)s.") % {"why": missed_reason(facts.missed_reason)}
         case BroadcastState.CANCELLED:
             if facts.first.planned:
-                return _("Cancelled. %(got)s of %(planned)s had it before.") % _counts(facts.first)
+                return f"{_('Cancelled.')} {_ended(facts.first)}"
             return _("Cancelled before anything was sent.")
-    return _done(facts)
+    return f"{_('Done.')} {_ended(facts.first)}"
 
 
 def missed_reason(reason: str | None) -> str:
@@ -186,7 +207,8 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
     ends = going.expected_end if going is not None else None
     said = _(SENDING[bool(phase.without), bool(phase.remaining), ends is not None]) % {
         "doing": doing,
-        **_counts(phase),
+        "got": count(phase.delivered + phase.sent),
+        "planned": count(phase.planned),
         "without": count(phase.without),
         "left": count(phase.remaining),
         "when": times.clock(ends, now, zone) if ends is not None else "",
@@ -195,14 +217,11 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
     return f"{said} {why}" if why else said
 
 
-def _done(facts: Facts) -> str:
-    missing = facts.first.planned - facts.first.got_it
-    if not missing:
-        return _("Done. All %(planned)s got it.") % _counts(facts.first)
-    return _("Done. %(got)s of %(planned)s got it; %(missing)s did not.") % {
-        **_counts(facts.first), "missing": count(missing),
-    }  # fmt: skip
-
-
-def _counts(phase: PhaseCount) -> dict[str, str]:
-    return {"got": count(phase.got_it), "planned": count(phase.planned)}
+def _ended(phase: PhaseCount) -> str:
+    """Return who got it, of whom there is no word, and who did not: together all that were planned."""
+    return _(ENDED[bool(phase.no_word), bool(phase.did_not)]) % {
+        "got": count(phase.delivered),
+        "planned": count(phase.planned),
+        "open": count(phase.no_word),
+        "missing": count(phase.did_not),
+    }

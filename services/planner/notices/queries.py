@@ -9,10 +9,13 @@ from sqlalchemy import text
 from libs.common.database import Connection, EnumText, all_rows, literals, one_row
 from libs.common.database.tables import IS_TOLD
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
-from libs.common.domain.states import SENDING, UNDELIVERED, BroadcastState, Outcome, Review
+from libs.common.domain.states import DELIVERED, SENDING, UNANSWERED, UNDELIVERED, BroadcastState, Outcome, Review
 
-#: Whether somebody has a message, as far as is known.
+#: Whether somebody has a message as far as is known: nobody has said that it failed.
 _GOT = f"s.outcome = '{Outcome.ACCEPTED}' AND coalesce(s.twilio_sent_status, '') NOT IN {literals(UNDELIVERED)}"
+
+#: Whether it is known to have been delivered.
+_DELIVERED = f"coalesce(s.twilio_sent_status, '') IN {literals(DELIVERED)}"
 
 #: How far history was read.
 READ_TO = text("SELECT coalesce(max(position), 0) FROM notices_read")
@@ -94,7 +97,10 @@ SELECT (SELECT count(DISTINCT coalesce(phone_number, CAST(id AS text))) FROM rep
 #: What became of a broadcast's first and second messages.
 FIGURES = text(f"""
 SELECT coalesce(max(b.recipients), 0) AS people,
-       count(*) FILTER (WHERE NOT s.is_second AND {_GOT}) AS first,
+       count(*) FILTER (WHERE NOT s.is_second AND {_DELIVERED}) AS first,
+       (SELECT count(*) FROM outgoing_messages m
+        WHERE m.broadcast_id = :broadcast_id AND NOT m.is_second AND m.state IN {literals(UNANSWERED)})
+       + count(*) FILTER (WHERE NOT s.is_second AND {_GOT} AND NOT {_DELIVERED}) AS no_word,
        count(*) FILTER (WHERE s.is_second AND {_GOT}) AS second,
        (SELECT count(DISTINCT contact_id) FROM replies WHERE broadcast_id = :broadcast_id) AS replies,
        (SELECT count(DISTINCT data ->> 'contact_id') FROM events
@@ -152,8 +158,10 @@ class Figures:
     """What became of a broadcast."""
 
     people: int
-    #: People who have the first message, and the second, or are not known not to.
+    #: People who are known to have the first message, and of whom there is no word.
     first: int
+    no_word: int
+    #: People who have the second message, or are not known not to.
     second: int
     replies: int
     opt_outs: int

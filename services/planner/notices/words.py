@@ -86,9 +86,13 @@ def _likely_opt_outs(facts: Facts, _when: str) -> tuple[str, str]:
 
 def _finished(facts: Facts, when: str) -> tuple[str, str]:
     figures = _figures(facts)
-    missing = figures.people - figures.first
-    people, first = _count(figures.people), _count(figures.first)
-    got = f"{first} of {people} got it; {_count(missing)} did not" if missing else f"All {people} got it"
+    got = f"{_count(figures.first)} of {_count(figures.people)} got it"
+    if figures.first == figures.people:
+        got = f"All {_count(figures.people)} got it"
+    if figures.no_word:
+        got += f"; of {_count(figures.no_word)} there is no word"
+    if missing := figures.people - figures.first - figures.no_word:
+        got += f"; {_count(missing)} did not"
     second = f" The follow-up went to {_count(figures.second)}." if figures.second else ""
     return (
         f"Done: the broadcast of {when}",

@@ -228,7 +228,7 @@ async def test_a_broadcast_that_is_done_is_told_of_with_its_figures_as_a_post_in
         await told.deliver()
         [(conversation, words)] = carrier.network.ledger.posts
         assert conversation == CONVERSATION
-        assert "2 of 3 got it; 1 did not." in words
+        assert "0 of 3 got it; of 2 there is no word; 1 did not." in words
         assert f"https://desk.example.org/desk/broadcasts/{broadcast}" in words
 
 

@@ -13,7 +13,7 @@ from services.planner.notices.words import Facts
 
 DETROIT = ZoneInfo("America/Detroit")
 AT = datetime(2026, 11, 30, 19, 30, tzinfo=UTC)
-FIGURES = Figures(people=1200, first=1180, second=900, replies=210, opt_outs=4, known=2080, failed=420)
+FIGURES = Figures(people=1200, first=1150, no_word=30, second=900, replies=210, opt_outs=4, known=2080, failed=420)
 
 
 def said(kind: NoticeKind, **facts: object) -> str:
@@ -57,8 +57,8 @@ def said(kind: NoticeKind, **facts: object) -> str:
         ),
         (
             NoticeKind.FINISHED, {},
-            ("Done: the broadcast of Mon 30 Nov, 14:30 | 1,180 of 1,200 got it; 20 did not. The follow-up went to 900."
-            " Replied: 210. Opted out: 4. | /desk/broadcasts/7"),
+            ("Done: the broadcast of Mon 30 Nov, 14:30 | 1,150 of 1,200 got it; of 30 there is no word; 20 did not. The"
+            " follow-up went to 900. Replied: 210. Opted out: 4. | /desk/broadcasts/7"),
         ),
     ],
 )  # fmt: skip

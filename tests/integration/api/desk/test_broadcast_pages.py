@@ -18,6 +18,10 @@ async def test_a_broadcast_s_page_says_how_it_stands(api: Api, editor: Browser) 
     page = await editor.get(f"/desk/broadcasts/{broadcast}")
     assert page.status_code == 200
     assert "Sending the first message: 2 of 4 have it" in page.text
+    await api.query("UPDATE broadcasts SET state = 'completed', completed_at = now() WHERE id = %s", broadcast)
+    page = await editor.get(f"/desk/broadcasts/{broadcast}")
+    assert "Done. 2 of 4 got it; of 1 there is no word; 1 did not." in page.text
+    assert "2 of 4 delivered" in page.text
 
 
 async def test_every_recipient_is_in_one_row_of_who_got_it_and_the_rows_add_up(api: Api, editor: Browser) -> None:

@@ -6,15 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.common.domain.states import BroadcastState, PauseReason
+from libs.common.broadcasts.explanations import Result
+from libs.common.domain.states import BroadcastState, MessageState, PauseReason, SkipReason
+from services.api.broadcasts import outcomes
 from services.api.broadcasts.wait_reasons import WaitReason
 from services.api.broadcasts.waiting import Going, PaceLimit
-from services.api.desk import sentences, waits
+from services.api.desk import broadcast_facts, sentences, waits
 from services.api.desk.sentences import Facts, Paused, PhaseCount
 
 DETROIT = ZoneInfo("America/Detroit")
 NOW = datetime(2026, 11, 26, 19, 0, tzinfo=UTC)
-HALF = PhaseCount(planned=1200, got_it=412, remaining=780, without=8)
+HALF = PhaseCount(planned=1200, delivered=400, sent=12, remaining=780, without=8)
 
 
 def said(state: BroadcastState, **known: object) -> str:
@@ -69,7 +71,7 @@ def test_what_it_waits_for_is_said_with_the_time_at_which_it_goes_on(reason: Wai
 
 def test_what_does_not_go_on_is_said_also_where_all_have_left() -> None:
     waiting = going(WaitReason.STUCK, since=NOW - timedelta(minutes=8), remaining=0)
-    done = PhaseCount(planned=5, got_it=5)
+    done = PhaseCount(planned=5, sent=5)
     words = "All have left, but it does not go on, and we do not know why. Ask whoever runs Broadsheet."
     assert said(BroadcastState.SENDING_FIRST, first=done, going=waiting).endswith(words)
     assert tag(BroadcastState.SENDING_FIRST, going=waiting) == "Does not go on"
@@ -111,10 +113,32 @@ def test_every_reason_for_a_pause_has_words(reason: PauseReason) -> None:
     assert "code" not in sentences.pause_reason(reason)
 
 
-def test_the_end_says_how_many_did_not_get_it() -> None:
-    done = PhaseCount(planned=1200, got_it=1180)
-    assert said(BroadcastState.COMPLETED, first=done) == "Done. 1,180 of 1,200 got it; 20 did not."
-    assert said(BroadcastState.COMPLETED, first=PhaseCount(planned=3, got_it=3)) == "Done. All 3 got it."
+def test_the_end_says_how_many_got_it_of_whom_there_is_no_word_and_who_did_not() -> None:
+    for count, words in (
+        (PhaseCount(planned=1200, delivered=1180), "1,180 of 1,200 got it; 20 did not"),
+        (
+            PhaseCount(planned=1200, delivered=1150, sent=28, unanswered=2),
+            "1,150 of 1,200 got it; of 30 there is no word; 20 did not",
+        ),
+        (PhaseCount(planned=5, sent=5), "0 of 5 got it; of 5 there is no word"),
+        (PhaseCount(planned=3, delivered=3), "All 3 got it"),
+    ):
+        assert said(BroadcastState.COMPLETED, first=count) == f"Done. {words}."
+        if count.delivered < count.planned:
+            assert said(BroadcastState.CANCELLED, first=count) == f"Cancelled. {words}."
+            assert said(BroadcastState.SYNCING, first=count) == f"Sent. Collecting delivery reports. {words}."
+
+
+def test_what_is_on_its_way_when_the_rest_is_cancelled_is_not_said_to_have_failed() -> None:
+    ways = [(MessageState.STARTED, None), (MessageState.UNCERTAIN, None), (MessageState.SKIPPED, SkipReason.CANCELLED)]
+    known = [
+        Result(is_second=False, state=state, skip_reason=why, outcome=None, status=None, code=None)
+        for state, why in ways
+    ]
+    counted = broadcast_facts.count_of(outcomes.together([(each, 1) for each in known]))
+    assert (
+        said(BroadcastState.CANCELLED, first=counted) == "Cancelled. 0 of 3 got it; of 2 there is no word; 1 did not."
+    )
 
 
 @pytest.mark.parametrize("state", BroadcastState)
