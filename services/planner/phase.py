@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.common.domain.calendar import SENDING_DAY
 from libs.common.settings import BATCHES_IN_FLIGHT
 
 #: How long a phase waits for messages that nobody can tell the fate of; they may still be settled after it.
 PATIENCE = timedelta(minutes=15)
-#: How long after the making messages may still begin to leave; the next working day's broadcast comes then.
-SENDING_DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

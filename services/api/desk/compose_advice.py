@@ -6,10 +6,12 @@ from datetime import date, datetime, timedelta
 
 from libs.common.domain import calendar
 from libs.common.settings import Settings
+from services.api.broadcasts import pace
 from services.api.desk import times
 from services.api.desk.catalogue import gettext as _
 
 DAYS = 14
+LONGEST = timedelta(days=30)  # of sending; nobody is told an end that is further off
 
 #: Words that tell people how to get no more texts, in English and Spanish.
 OPT_OUT = re.compile(r"\b(stop|opt[ -]?out|unsubscribe|end|quit|cancel|alto|parar|basta)\b", re.IGNORECASE)
@@ -62,6 +64,35 @@ def on_time(run_at: datetime, settings: Settings, now: datetime) -> list[str]:
         when = times.short(until, now, settings.zone)
         found.append(_("This is within the quiet hours: nothing is sent until %(when)s.") % {"when": when})
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How long it takes until all have the first message."""
+
+    #: When the last is likely to leave; None where that is further off than anybody plans.
+    ends: datetime | None
+    advice: list[str]
+
+
+def on_pace(run_at: datetime, people: int, spacing: float, settings: Settings, now: datetime) -> Sending:
+    """Return when the last of so many messages leaves, `spacing` seconds apart, and what comes between."""
+    begins = max(run_at, now)
+    work = min(timedelta(seconds=people * spacing), LONGEST)
+    ends = pace.ends_at(begins, work, settings.quiet, settings.zone)
+    breaks = [span for span in pace.quiet_spans(begins, ends, settings.quiet, settings.zone) if begins < span[0] < ends]
+    given_up = next((span[0] for span in breaks if span[1] > begins + calendar.SENDING_DAY), None)
+    if given_up is not None:
+        said = _("So many texts take too long: what has not left by %(when)s (quiet hours) is not sent.") % {
+            "when": times.short(given_up, now, settings.zone)
+        }
+        return Sending(ends=given_up, advice=[said])
+    advice = [
+        _("Not all get it before the quiet hours: it stops %(from)s, and goes on %(until)s.")
+        % {"from": times.short(begin, now, settings.zone), "until": times.short(end, now, settings.zone)}
+        for begin, end in breaks
+    ]
+    return Sending(ends=ends if work < LONGEST else None, advice=advice)
 
 
 def week(run_at: datetime, settings: Settings, weekly: calendar.Week | None = None, *, recurring: bool) -> list[Day]:

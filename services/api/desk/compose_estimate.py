@@ -6,6 +6,7 @@ from typing import Any
 from libs.common.database import Connection
 from libs.common.domain import calendar, message_parts
 from libs.common.domain.message_parts import Measure
+from libs.common.rate_limits import rate
 from services.api.broadcasts import recipients_preview, wishes
 from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
@@ -15,6 +16,7 @@ from services.api.segments import queries as segments
 from services.api.segments.schemas import Segment
 
 MOST_SEGMENTS = 500  # that are offered
+ANY_NUMBER = 0  # all our numbers have the same rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ async def audience(connection: Connection, api: Context, given: Given) -> dict[s
     if part_price is not None and recipients.gets_it.most:
         parts = measured.first.parts + measured.second.parts
         cost = numbers.money(message_parts.cost(part_price, parts, recipients.gets_it.most), part_price.currency)
+    sending = None
+    if run_at is not None and recipients.gets_it.most:
+        spacing = max(limit.interval for limit in rate.limits(api.settings, ANY_NUMBER))
+        sending = compose_advice.on_pace(run_at, recipients.gets_it.most, spacing, api.settings, api.clock())
     return {
         "segments": offered,
         "names": names,
@@ -52,7 +58,11 @@ async def audience(connection: Connection, api: Context, given: Given) -> dict[s
         "cost": cost,
         "price": price(api),
         "run_at": run_at,
-        "time_advice": [] if run_at is None else compose_advice.on_time(run_at, api.settings, api.clock()),
+        "sending": sending,
+        "time_advice": [
+            *([] if run_at is None else compose_advice.on_time(run_at, api.settings, api.clock())),
+            *([] if sending is None else sending.advice),
+        ],
         "days": []
         if run_at is None
         else compose_advice.week(run_at, api.settings, _weekly(given), recurring=given.recurring),

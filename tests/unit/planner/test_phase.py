@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.domain.calendar import SENDING_DAY
 from libs.common.settings import BATCHES_IN_FLIGHT
 from services.planner.phase import (
     PATIENCE,
-    SENDING_DAY,
     FinishPhase,
     PhaseFacts,
     PlanBatches,

@@ -229,6 +229,14 @@ async def test_a_holiday_a_weekend_and_the_quiet_hours_are_said(api: Api, editor
     assert "Left out" in words
 
 
+async def test_the_last_is_said_and_that_the_quiet_hours_come_before(api: Api, editor: Browser) -> None:
+    north = await people(api, *(f"Reader {n}" for n in range(90)))
+    answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north, day="2026-03-04", clock="20:59"))
+    words = shown(answer)
+    assert "At our pace the last first message leaves about tomorrow 08:00." in words
+    assert "Not all get it before the quiet hours: it stops today 21:00, and goes on tomorrow 08:00." in words
+
+
 async def test_a_text_that_does_not_say_how_to_stop_and_a_short_link_are_warned_of(api: Api, editor: Browser) -> None:
     answer = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message="See https://bit.ly/x"))
     assert "does not say how to opt out" in shown(answer)
