@@ -233,7 +233,7 @@ async def test_the_last_is_said_and_that_the_quiet_hours_come_before(api: Api, e
     north = await people(api, *(f"Reader {n}" for n in range(90)))
     answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(north, day="2026-03-04", clock="20:59"))
     words = shown(answer)
-    assert "At our pace the last first message leaves about tomorrow 08:00." in words
+    assert "At our pace the last first message leaves about tomorrow 08:00" in words
     assert "Not all get it before the quiet hours: it stops today 21:00, and goes on tomorrow 08:00." in words
 
 
