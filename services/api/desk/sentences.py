@@ -84,17 +84,19 @@ TAGS: dict[str, tuple[str, str]] = {
 SENDING = {
     (False, False, False): n_("%(doing)s: %(got)s of %(planned)s have it."),
     (False, False, True): n_("%(doing)s: %(got)s of %(planned)s have it, the last about %(when)s."),
-    (False, True, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet."),
-    (False, True, True): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s do not yet, the last about %(when)s."),
-    (True, False, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it."),
+    (False, True, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(left)s still to go."),
+    (False, True, True): n_(
+        "%(doing)s: %(got)s of %(planned)s have it, %(left)s still to go, the last about %(when)s."
+    ),
+    (True, False, False): n_("%(doing)s: %(got)s of %(planned)s have it, %(without)s will not get it."),
     (True, False, True): n_(
-        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, the last about %(when)s."
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s will not get it, the last about %(when)s."
     ),
     (True, True, False): n_(
-        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, %(left)s do not yet."
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s will not get it, %(left)s still to go."
     ),
     (True, True, True): n_(
-        "%(doing)s: %(got)s of %(planned)s have it, %(without)s do not get it, %(left)s do not yet,"
+        "%(doing)s: %(got)s of %(planned)s have it, %(without)s will not get it, %(left)s still to go,"
         " the last about %(when)s."
     ),
 }

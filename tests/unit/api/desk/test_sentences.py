@@ -35,7 +35,7 @@ def going(waits_for: WaitReason | None = None, **known: Any) -> Going:
 
 def test_while_it_sends_it_says_how_many_have_it_and_when_the_last_will() -> None:
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=going(expected_end=NOW + timedelta(minutes=52)))
-    words = "Sending the first message: 412 of 1,200 have it, 8 do not get it, 780 do not yet, the last about 14:52."
+    words = "Sending the first message: 412 of 1,200 have it, 8 will not get it, 780 still to go, the last about 14:52."
     assert sentence == words
 
 
@@ -66,7 +66,7 @@ WAITS = [
 def test_what_it_waits_for_is_said_with_the_time_at_which_it_goes_on(reason: WaitReason, words: str) -> None:
     waiting = going(reason, until=NOW + timedelta(seconds=40), since=NOW - timedelta(minutes=8), about=2)
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=waiting)
-    assert sentence == f"Sending the first message: 412 of 1,200 have it, 8 do not get it, 780 do not yet. {words}"
+    assert sentence == f"Sending the first message: 412 of 1,200 have it, 8 will not get it, 780 still to go. {words}"
 
 
 def test_what_does_not_go_on_is_said_also_where_all_have_left() -> None:
