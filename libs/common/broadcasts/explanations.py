@@ -25,6 +25,16 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: All outcomes of a kind in one sentence.
+KINDS: dict[Kind, str] = {
+    Kind.DELIVERED: n_("Delivered"),
+    Kind.SENT: n_("Sent; no word yet whether it was delivered"),
+    Kind.WAITING: n_("Still to go"),
+    Kind.NOT_SENT: n_("Not sent"),
+    Kind.FAILED: n_("Failed"),
+    Kind.UNKNOWN: n_("We do not know yet: the carrier did not answer"),
+}
+
 #: What somebody has whom the message did not reach, and will not by itself.
 NOT_GOT = (Kind.FAILED, Kind.UNKNOWN, Kind.NOT_SENT)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from libs.common.broadcasts.explanations import NOT_GOT, Explanation, Kind, Result, explain
+from libs.common.broadcasts.explanations import KINDS, NOT_GOT, Explanation, Kind, Result, explain
 from libs.common.database import Connection
 
 #: What there is on record of a broadcast's messages, each combination once, with how many have it.
@@ -29,6 +29,10 @@ WHERE m.broadcast_id = :id AND m.is_second = :is_second AND m.contact_id > :afte
                                CAST(:statuses AS text[]), CAST(:codes AS text[])))
 ORDER BY m.contact_id LIMIT :limit
 """)
+
+
+#: What the key of all outcomes of a kind begins with.
+KIND = "kind-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,21 @@ class Outcomes:
         return tuple(group for group in self.groups if group.explanation.kind not in NOT_GOT)
 
     def group(self, key: str) -> Group | None:
-        """Return the group of an outcome's key; None if no message has it."""
+        """Return the group of an outcome's key, or of all of a kind: `kind-failed`; None if no message has it."""
+        if key.startswith(KIND):
+            return self._all_of(key)
         return next((group for group in self.groups if group.explanation.key == key), None)
+
+    def _all_of(self, key: str) -> Group | None:
+        found = [group for group in self.groups if f"{KIND}{group.explanation.kind}" == key]
+        if not found:
+            return None
+        kind = found[0].explanation.kind
+        return Group(
+            explanation=Explanation(key=key, kind=kind, sentence=KINDS[kind]),
+            messages=sum(group.messages for group in found),
+            results=tuple(result for group in found for result in group.results),
+        )
 
 
 #: Kinds in the order in which they are listed.

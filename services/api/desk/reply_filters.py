@@ -16,7 +16,7 @@ LONGEST = 100  # characters of a field
 Query: TypeAlias = Annotated[str, QueryParameter(max_length=LONGEST, pattern=NO_NUL)]
 
 #: The tabs of the list.
-ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs")
+ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs", "opted-out")
 PHASES = ("first", "second")
 
 
@@ -57,6 +57,7 @@ class Chosen:
             segment_id=self.segment,
             search=self.find or None,
             waiting=True if self.only == "likely-opt-outs" else None,
+            opted_out=self.only == "opted-out",
             unread=True if self.only == "unread" else None,
             assigned_to=user_id if is_mine else None,
             done=True if self.only == "done" else False if is_mine or self.only == "open" else None,

@@ -82,6 +82,8 @@ LOOKED_FOR = {
     "first": f"r.broadcast_id IS NOT NULL AND NOT {ANSWERS_SECOND}",
     "second": ANSWERS_SECOND,
     "segment_id": "f.segment_id = :segment_id",
+    "opted out": """EXISTS (SELECT FROM events e WHERE e.broadcast_id = r.broadcast_id AND e.type = 'OptedOut'
+                    AND e.data ->> 'contact_id' = CAST(r.contact_id AS text))""",
     "words": f"""({folded("r.body")} LIKE {_WORDS} OR {folded("c.name")} LIKE {_WORDS}
                  OR {folded("r.sender")} LIKE {_WORDS} OR (:digits <> '' AND r.phone_number LIKE :digits))""",
 }
@@ -153,6 +155,8 @@ class Filters:
     #: Whether it came after the follow-up.
     is_second: bool | None = None
     segment_id: int | None = None
+    #: Whether its writer opted out in answer to the broadcast.
+    opted_out: bool = False
     #: In its words, in the name or the number of who wrote.
     search: str | None = None
     #: Whether it waits for somebody to decide whether it asks for a stop.
@@ -182,6 +186,7 @@ class Filters:
             "first": self.is_second is False,
             "second": self.is_second is True,
             "segment_id": self.segment_id is not None,
+            "opted out": self.opted_out,
             "words": bool(self.search) and number is None,
         }
         return (

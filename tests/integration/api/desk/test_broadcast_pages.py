@@ -4,7 +4,7 @@ import re
 
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser
-from tests.integration.api.support import Api
+from tests.integration.api.support import Api, incoming
 
 
 def numbers(html: str, phase: str) -> dict[str, int]:
@@ -47,6 +47,33 @@ async def test_every_number_leads_to_as_many_people(api: Api, editor: Browser) -
             people = await editor.get(address)
             assert people.status_code == 200
             assert len(re.findall(r'href="/desk/people/\d+"', people.text)) == figure
+
+
+async def test_the_figures_of_each_message_lead_to_their_people(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    address = rf"/desk/broadcasts/{broadcast}/(?:first|follow-up)/kind-\w+"
+    found = re.findall(rf'<li class="?[a-z]*"?><a href="({address})">(\d+) ', page) + re.findall(
+        rf'<li><a href="({address})">(\d+) ', page
+    )
+    assert sum(int(figure) for each, figure in found if "/first/" in each) == 4
+    assert sum(int(figure) for each, figure in found if "/follow-up/" in each) == 4
+    for each, figure in found:
+        people = (await editor.get(each)).text
+        assert len(re.findall(r'href="/desk/people/\d+"', people)) == int(figure)
+    assert re.search(rf'<a href="/desk/broadcasts/{broadcast}/first/kind-delivered">2 of 4 delivered</a>', page)
+    assert (await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-sent")).status_code == 404
+
+
+async def test_who_opted_out_in_answer_stands_behind_the_figure(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    await api.missive(incoming("+13135559999", "STOP", api.clock.now, sid="SM-z"))
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    link = f"/desk/replies?only=opted-out&amp;broadcast={broadcast}"
+    assert f'<a href="{link}"><strong>1</strong> opted out</a>' in page
+    listed = (await editor.get(link.replace("&amp;", "&"))).text
+    assert len(re.findall("data-row", listed)) == 1
+    assert "STOP" in listed[listed.index("data-row") :]
 
 
 async def test_a_code_of_the_carrier_is_said_in_words(api: Api, editor: Browser) -> None:
