@@ -10,8 +10,8 @@ from libs.console.settings_page import CONTAINERS, OTHERS, entries
 ROOT = Path(__file__).parents[3]
 
 
-#: Of tests, and of what a file's name comes from.
-NOT_SETTINGS = {"TEST_CONTAINERS", "EXAMPLES"}
+#: Of tests, of what a file's name comes from, and of what a shell asks at the tab key.
+NOT_SETTINGS = {"TEST_CONTAINERS", "EXAMPLES", "COMPLETE"}
 
 
 def test_every_variable_that_stands_anywhere_is_on_the_page() -> None:
