@@ -24,7 +24,7 @@ COMPOSE = re.compile(r'href="/desk/compose')
 def needed(address: str) -> Permission:
     """What sending a form there takes. Signing out is for everybody."""
     for template, permission in POSTS.items():
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), address):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), address.partition("?")[0]):
             return permission
     assert address == "/desk/sign-out", address
     return Permission.READ
