@@ -15,7 +15,13 @@ from services.api.broadcasts.history import Step
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.progress import Figures
 from services.api.broadcasts.waiting import Going
+from services.api.http.fields import BIGGEST
+from services.api.replies import queries as replies
+from services.api.replies.queries import Filters
+from services.api.replies.schemas import Reply
 from services.api.schemas import Broadcast
+
+NEWEST = 5  # replies that are shown
 
 #: The position of the last event of a broadcast: one look into an index. All that changes a figure appends an event.
 LAST_EVENT = text("SELECT position FROM events WHERE broadcast_id = :id ORDER BY position DESC LIMIT 1")
@@ -33,6 +39,8 @@ class Snapshot:
     going: Going | None
     #: What happened to it, the newest first.
     steps: Sequence[Step]
+    #: The newest replies.
+    replies: Sequence[Reply]
     #: The same as long as nothing changes, in any process.
     version: str
 
@@ -50,8 +58,10 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, no
     first, second = await outcomes.read(connection, broadcast_id)
     going = await waiting.read(connection, broadcast_id, settings, now)
     steps = await history.read(connection, broadcast_id)
+    newest = Filters(broadcast_id=broadcast_id)
+    answers = (await replies.page(connection, newest, before=BIGGEST, limit=NEWEST)).items
     counted = [[(group.explanation.key, group.messages) for group in each.groups] for each in (first, second)]
-    shown = msgspec.json.encode((broadcast, figures, counted, len(steps), going and going.version))
+    shown = msgspec.json.encode((broadcast, figures, counted, len(steps), going and going.version, answers))
     return Snapshot(
         broadcast=broadcast,
         figures=figures,
@@ -59,5 +69,6 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, no
         second=second,
         going=going,
         steps=steps,
+        replies=answers,
         version=hashlib.sha256(shown).hexdigest()[:16],
     )

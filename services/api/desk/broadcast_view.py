@@ -1,5 +1,6 @@
 """All that a broadcast's page shows of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from services.api.broadcasts.snapshot import Snapshot
 from services.api.context import Context
 from services.api.desk import schedules, sentences, timeline, waits
 from services.api.desk.broadcast_facts import facts
+from services.api.replies.schemas import Reply
 from services.api.schemas import Broadcast
 
 
@@ -31,6 +33,8 @@ class View:
     tag: tuple[str, str]
     #: What happened to it, the newest first.
     timeline: list[timeline.Line]
+    #: The newest replies.
+    replies: Sequence[Reply]
     #: Texts that would never be sent if it were cancelled now, of the first message and of the follow-up.
     left_first: int
     left_second: int
@@ -65,6 +69,7 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
         sentence=sentences.broadcast(known, now, api.settings.zone),
         pace=waits.pace(seen.going) if seen.going else "",
         tag=sentences.tag(known, now),
+        replies=seen.replies,
         timeline=timeline.lines(seen.steps, now, api.settings.zone),
         left_first=_left(progress.first),
         left_second=_left(progress.second),

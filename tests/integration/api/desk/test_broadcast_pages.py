@@ -76,6 +76,20 @@ async def test_who_opted_out_in_answer_stands_behind_the_figure(api: Api, editor
     assert "STOP" in listed[listed.index("data-row") :]
 
 
+async def test_the_newest_replies_stand_beside_it_each_with_a_link(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    number = await api.value("SELECT phone_number FROM replies WHERE body = 'hi'")
+    for n in range(6):
+        await api.missive(incoming(number, f"thought {n}", api.clock.now, sid=f"SM-t{n}"))
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
+    listed = page[page.index('id="newest-replies"') : page.index('id="history-title"')]
+    assert re.findall(r"<p>(thought \d)</p>", listed) == [f"thought {n}" for n in (5, 4, 3, 2, 1)]
+    assert len(re.findall(r'href="/desk/replies/\d+\?broadcast=', listed)) == 5
+    await api.missive(incoming(number, "one more", api.clock.now, sid="SM-u"))
+    seen = re.findall(r"live\?seen=(\w+)", page + (await editor.get(f"/desk/broadcasts/{broadcast}")).text)
+    assert seen[0] != seen[1], "who watches would not be told"
+
+
 async def test_a_code_of_the_carrier_is_said_in_words(api: Api, editor: Browser) -> None:
     broadcast = await halfway(api)
     page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
