@@ -149,3 +149,13 @@ async def test_one_chooses_what_to_be_told_of_elsewhere(api: Api, tab: Tab) -> N
     await tab.open("/desk/settings/notices")
     await expect(mine.get_by_label("Address of a program")).to_have_value("https://example.org/x")
     await expect(mine.get_by_label("A broadcast was paused")).to_be_checked()
+
+
+async def test_the_longest_name_makes_no_page_wider_than_a_phone(api: Api, tab: Tab) -> None:
+    name = "Ana Wolfeschlegelsteinhausenbergerdorffwelchevoralternwaren 👩‍👩‍👧‍👦"
+    await api.contact("north", name=name)
+    await tab.sign_in(api, name=name)
+    await tab.page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/desk/people", "/desk/people/1", "/desk/settings/me"):
+        await tab.open(path)
+        assert await tab.page.evaluate("document.documentElement.scrollWidth") == 390, path
