@@ -44,7 +44,7 @@ ALONE = {
     "made",
     "who is this, take me off",
     "Don't forget",
-    "a test ·",
+    "a test",
     *re.split("[;\r\n]+", ODD),
 }
 
@@ -75,7 +75,7 @@ def greek(tmp_path: Path) -> Iterator[None]:
 
 def in_latin(page: str) -> set[str]:
     """Return what a page says in Latin letters, but for what people wrote."""
-    said = {NAMES.sub("", text).strip() for text in visible.texts(page)} - ALONE
+    said = {NAMES.sub("", text).strip(" ·\n") for text in visible.texts(page)} - ALONE
     return {text for text in said if WORD.search(text)}
 
 
