@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 
 from libs.common.broadcasts.explanations import KINDS, NOT_GOT, Explanation, Kind, Result, explain
-from libs.common.database import Connection
+from libs.common.database import Connection, folded
+from services.api import search_patterns
 
 #: What there is on record of a broadcast's messages, each combination once, with how many have it.
 GROUPED = text("""
@@ -16,9 +17,10 @@ FROM outgoing_messages m LEFT JOIN broadcast_sent_message_status s ON s.outgoing
 WHERE m.broadcast_id = :id GROUP BY 1, 2, 3, 4, 5, 6
 """)
 
-#: A page of the recipients whose message has one of some combinations, in the order of their ids.
-RECIPIENTS = text("""
-SELECT m.id, m.contact_id, c.name, m.recipient_phone_number AS phone_number
+_WORDS = folded("CAST(:words AS text)")
+_OF_SOME = """
+SELECT m.id, m.contact_id, c.name, m.recipient_phone_number AS phone_number,
+       m.state, m.skip_reason, s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code
 FROM outgoing_messages m
 JOIN contacts c ON c.id = m.contact_id
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
@@ -27,7 +29,15 @@ WHERE m.broadcast_id = :id AND m.is_second = :is_second AND m.contact_id > :afte
        coalesce(s.twilio_error_code, ''))
       IN (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:outcomes AS text[]),
                                CAST(:statuses AS text[]), CAST(:codes AS text[])))
-ORDER BY m.contact_id LIMIT :limit
+"""
+_IN_ORDER = "ORDER BY m.contact_id LIMIT :limit"
+#: A page of the recipients whose message has one of some combinations, in the order of their ids.
+RECIPIENTS = text(f"{_OF_SOME} {_IN_ORDER}")
+#: The same, of those alone in whose name or number something is found.
+FOUND = text(f"""
+{_OF_SOME} AND ({folded("c.name")} LIKE {_WORDS}
+                OR (CAST(:digits AS text) <> '' AND m.recipient_phone_number LIKE CAST(:digits AS text)))
+{_IN_ORDER}
 """)
 
 
@@ -99,6 +109,7 @@ class Recipient:
     name: str
     #: None once they were erased.
     phone_number: str | None
+    explanation: Explanation
 
 
 async def read(connection: Connection, broadcast_id: int) -> tuple[Outcomes, Outcomes]:
@@ -130,9 +141,9 @@ def together(counted: Sequence[tuple[Result, int]]) -> Outcomes:
 
 
 async def recipients(
-    connection: Connection, broadcast_id: int, group: Group, *, after: int, limit: int
+    connection: Connection, broadcast_id: int, group: Group, *, find: str = "", after: int, limit: int
 ) -> list[Recipient]:
-    """Return the recipients of a group with an id above `after`."""
+    """Return the recipients of a group with an id above `after`, those with `find` in name or number."""
     values = {
         "id": broadcast_id,
         "is_second": group.results[0].is_second,
@@ -144,7 +155,19 @@ async def recipients(
         "statuses": [result.status or "" for result in group.results],
         "codes": [result.code or "" for result in group.results],
     }
+    statement = FOUND if find.strip() else RECIPIENTS
+    if find.strip():
+        values |= {"words": search_patterns.of_words(find), "digits": search_patterns.of_digits(find)}
+    explained = {
+        (each.state, each.skip_reason, each.outcome, each.status, each.code): explain(each) for each in group.results
+    }
     return [
-        Recipient(message_id=message_id, contact_id=contact_id, name=name, phone_number=phone_number)
-        for message_id, contact_id, name, phone_number in await connection.execute(RECIPIENTS, values)
+        Recipient(
+            message_id=message_id,
+            contact_id=contact_id,
+            name=name,
+            phone_number=phone_number,
+            explanation=explained[tuple(known)],
+        )
+        for message_id, contact_id, name, phone_number, *known in await connection.execute(statement, values)
     ]

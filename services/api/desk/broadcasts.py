@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream, Template
 
@@ -14,9 +14,9 @@ from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
 from libs.common.errors import AlreadySent
 from services.api.broadcasts import outcomes, queries, reports, snapshot, staff_actions
-from services.api.broadcasts.outcomes import Outcomes
 from services.api.context import Context
-from services.api.desk import broadcast_view, live, rendering, sentences
+from services.api.desk import broadcast_people, broadcast_view, live, rendering, sentences
+from services.api.desk.reply_filters import Query
 from services.api.http import pagination, transactions
 from services.api.http.fields import BIGGEST, Cursor, PathId
 
@@ -60,16 +60,13 @@ async def people(
     message: FromPath[str],
     key: FromPath[str],
     cursor: Cursor = None,
+    find: Query = "",
 ) -> Template:
     """Show the people whose first message, or follow-up, has an outcome."""
     async with database.transaction(api.engine) as connection:
-        await queries.check_exists(connection, broadcast_id)
-        first, second = await outcomes.read(connection, broadcast_id)
-        group = {"first": first, "follow-up": second}.get(message, Outcomes()).group(key)
-        if group is None:
-            raise NotFoundException
+        group = await broadcast_people.group(connection, broadcast_id, message, key)
         found = await outcomes.recipients(
-            connection, broadcast_id, group, after=pagination.number(cursor, 0), limit=PAGE + 1
+            connection, broadcast_id, group, find=find, after=pagination.number(cursor, 0), limit=PAGE + 1
         )
     page = pagination.cut(found, PAGE, lambda person: str(person.contact_id))
     return rendering.page(
@@ -81,6 +78,8 @@ async def people(
         message=message,
         group=group,
         page=page,
+        find=find,
+        searched="&" + urlencode({"find": find}) if find else "",
     )
 
 
@@ -152,4 +151,6 @@ async def _do(
 #: What can be done to a broadcast.
 LEVERS = (approve, pause, resume, cancel, skip, stop_repeating, send_now, call_back)
 
-ROUTER = Router("/broadcasts", route_handlers=[index, show, live.live, report_csv, people, *LEVERS])
+ROUTER = Router(
+    "/broadcasts", route_handlers=[index, show, live.live, report_csv, people, broadcast_people.people_csv, *LEVERS]
+)

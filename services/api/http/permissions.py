@@ -101,6 +101,7 @@ NEEDED: Mapping[str, Permission] = {
     "GET /desk/broadcasts/{broadcast_id}/live": _READ,
     "GET /desk/broadcasts/{broadcast_id}/report.csv": _READ,
     "GET /desk/broadcasts/{broadcast_id}/{message}/{key}": _READ,
+    "GET /desk/broadcasts/{broadcast_id}/{message}/{key}/people.csv": _READ,
     "POST /desk/broadcasts/{broadcast_id}/pause": _SEND,
     "POST /desk/broadcasts/{broadcast_id}/resume": _SEND,
     "POST /desk/broadcasts/{broadcast_id}/cancel": _SEND,

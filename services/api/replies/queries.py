@@ -21,11 +21,11 @@ from libs.common.database import Connection, EnumText, all_rows, first_row, fold
 from libs.common.domain.keywords import REASONS, Reason
 from libs.common.domain.states import UNANSWERED, CarrierWord, Channel, MessageState, Review
 from libs.common.errors import NotFound
+from services.api import search_patterns
 from services.api.replies.schemas import Reply
 from services.api.schemas import Page
 
 LOOKED_AT = 5000  # replies that one page looks at one by one: some tens of milliseconds
-SHORTEST_NUMBER = 4  # digits that are looked for in numbers
 
 #: Whether a reply, as `r`, came after the follow-up of the broadcast that it answers had begun to leave.
 ANSWERS_SECOND = f"""
@@ -242,8 +242,8 @@ async def page(connection: Connection, filters: Filters, *, before: int, limit: 
         "segment_id": filters.segment_id,
         "assigned_to": filters.assigned_to,
         "number": number,
-        "words": f"%{_escaped(search)}%",
-        "digits": _digits(search),
+        "words": search_patterns.of_words(search),
+        "digits": search_patterns.of_digits(search),
         "looked_at": LOOKED_AT,
     }
     statement = page_of(narrowed, looked_for)
@@ -265,14 +265,3 @@ def _number(search: str) -> str | None:
         return phone_numbers.normalise(search)
     except ValueError:
         return None
-
-
-def _digits(search: str) -> str:
-    """Return the pattern of what is searched for in numbers; empty where it is not a part of one."""
-    digits = "".join(each for each in search if each.isascii() and each.isdigit())
-    is_part = len(digits) >= SHORTEST_NUMBER and not any(each.isalpha() for each in search)
-    return f"%{digits}%" if is_part else ""
-
-
-def _escaped(search: str) -> str:
-    return search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

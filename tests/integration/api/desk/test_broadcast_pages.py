@@ -1,7 +1,12 @@
 """The pages of broadcasts, as HTML: what they say adds up, and every number leads to its people."""
 
+import csv
+import io
 import re
 
+import pytest
+
+from services.api.desk import broadcasts
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser
 from tests.integration.api.support import Api, incoming
@@ -63,6 +68,40 @@ async def test_the_figures_of_each_message_lead_to_their_people(api: Api, editor
         assert len(re.findall(r'href="/desk/people/\d+"', people)) == int(figure)
     assert re.search(rf'<a href="/desk/broadcasts/{broadcast}/first/kind-delivered">2 of 4 delivered</a>', page)
     assert (await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-sent")).status_code == 404
+
+
+async def test_a_list_of_people_is_searched_and_had_as_csv(api: Api, editor: Browser) -> None:
+    broadcast = await halfway(api)
+    number = await api.value("SELECT recipient_phone_number FROM outgoing_messages WHERE state = 'accepted' LIMIT 1")
+    await api.query("UPDATE contacts SET name = 'Ána D_az' WHERE phone_number = %s", number)
+    for find, people in (("", 2), ("ána d_", 1), (number[-6:], 1), ("nobody", 0), ("%", 0)):
+        page = (await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-delivered", params={"find": find})).text
+        assert len(re.findall(r'href="/desk/people/\d+"', page)) == people, find
+        link = re.search(r'href="(/desk/broadcasts/[^"]+people\.csv[^"]*)"', page)
+        assert link is not None
+        sheet = await editor.get(link[1].replace("&amp;", "&"))
+        rows = list(csv.DictReader(io.StringIO(sheet.text, newline="")))
+        assert len(rows) == people, find
+    [refused] = csv.DictReader(
+        io.StringIO((await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-failed/people.csv")).text, newline="")
+    )
+    assert (refused["code"], refused["what_became_of_it"]) == (
+        "21610", "They told the phone company to stop our texts"
+    )  # fmt: skip
+    assert (await editor.get(f"/desk/broadcasts/{broadcast}/first/nothing/people.csv")).status_code == 404
+
+
+async def test_a_search_goes_on_over_the_next_page(api: Api, editor: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcasts, "PAGE", 1)
+    broadcast = await halfway(api)
+    await api.query("UPDATE contacts SET name = 'Reader'")
+    page = (await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-delivered?find=reader")).text
+    more = re.search(r'rel="next" href="\?(cursor=\d+&amp;find=reader)"', page)
+    assert more is not None
+    second = (
+        await editor.get(f"/desk/broadcasts/{broadcast}/first/kind-delivered?{more[1].replace('&amp;', '&')}")
+    ).text
+    assert len(re.findall(r'href="/desk/people/\d+"', second)) == 1
 
 
 async def test_who_opted_out_in_answer_stands_behind_the_figure(api: Api, editor: Browser) -> None:

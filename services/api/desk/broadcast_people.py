@@ -1,0 +1,71 @@
+"""The people whose message has an outcome, as CSV."""
+
+from collections.abc import AsyncIterator
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from libs.common import database
+from libs.common.database import Connection
+from services.api.broadcasts import outcomes, queries
+from services.api.broadcasts.outcomes import Group, Outcomes
+from services.api.context import Context
+from services.api.desk.catalogue import gettext as _
+from services.api.desk.reply_filters import Query
+from services.api.http import csv_export
+from services.api.http.fields import PathId
+
+COLUMNS = ("name", "phone_number", "what_became_of_it", "code", "what_to_do")
+
+
+async def group(connection: Connection, broadcast_id: int, message: str, key: str) -> Group:
+    """Return those whose first message, or follow-up, has an outcome. Raise NotFound where there are none."""
+    await queries.check_exists(connection, broadcast_id)
+    first, second = await outcomes.read(connection, broadcast_id)
+    found = {"first": first, "follow-up": second}.get(message, Outcomes()).group(key)
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+@get("/{broadcast_id:int}/{message:str}/{key:str}/people.csv")
+async def people_csv(
+    api: NamedDependency[Context], broadcast_id: PathId, message: FromPath[str], key: FromPath[str], find: Query = ""
+) -> Stream:
+    """Return the people of a list, as they were searched for, as CSV."""
+    async with database.transaction(api.engine) as connection:
+        those = await group(connection, broadcast_id, message, key)
+    return Stream(
+        _lines(api, broadcast_id, those, find),
+        media_type="text/csv; charset=utf-8; header=present",
+        headers={"Content-Disposition": f'attachment; filename="broadcast-{broadcast_id}-people.csv"'},
+    )
+
+
+async def _lines(api: Context, broadcast_id: int, those: Group, find: str) -> AsyncIterator[str]:
+    """Read page by page: a client that reads slowly holds neither memory nor a transaction open."""
+    yield csv_export.line(COLUMNS)
+    after = 0
+    while True:
+        async with database.transaction(api.engine) as connection:
+            found = await outcomes.recipients(
+                connection, broadcast_id, those, find=find, after=after, limit=csv_export.LINES
+            )
+        if not found:
+            return
+        yield "".join(
+            csv_export.line(
+                (
+                    each.name,
+                    each.phone_number,
+                    _(each.explanation.sentence),
+                    each.explanation.code,
+                    _(each.explanation.advice) if each.explanation.advice else "",
+                )
+            )
+            for each in found
+        )
+        after = found[-1].contact_id
