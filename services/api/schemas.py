@@ -138,6 +138,11 @@ class Broadcast(Struct):
         """When it began, or is to begin: one that is sent now does not wait for `run_at`."""
         return self.made_at or self.run_at
 
+    @property
+    def is_draft(self) -> bool:
+        """Whether it goes to nobody as it is."""
+        return not self.segments
+
 
 class Made(Struct, kw_only=True):
     """What became of `/make`."""

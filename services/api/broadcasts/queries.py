@@ -55,10 +55,13 @@ PAGE = text(f"""
 WHERE (CAST(:state AS text) IS NULL OR b.state = :state) AND b.id < :before ORDER BY b.id DESC LIMIT :limit
 """).columns(**_TYPES)
 
-#: The broadcasts that are in some states, by when they run.
+#: The broadcasts that are in some states, by when they run: drafts too, drafts alone, or none.
 IN_STATES = text(f"""
 {_SELECT}
-WHERE b.state = ANY(:states) AND b.run_at >= :since AND b.run_at < :before ORDER BY b.run_at, b.id LIMIT :limit
+WHERE b.state = ANY(:states) AND b.run_at >= :since AND b.run_at < :before
+  AND (CAST(:drafts AS boolean) IS NULL
+       OR :drafts <> EXISTS (SELECT 1 FROM broadcasts_segments s WHERE s.broadcast_id = b.id))
+ORDER BY b.run_at, b.id LIMIT :limit
 """).columns(**_TYPES)
 
 #: Messages nobody knows the fate of, whose attempt began before a time.
@@ -157,9 +160,13 @@ async def in_states(
     since: datetime,
     before: datetime,
     limit: int,
+    drafts: bool | None = None,
 ) -> list[Broadcast]:
-    """Return the first broadcasts in some states that run from `since` on and before `before`, by when they run."""
-    parameters = {"states": list(states), "since": since, "before": before, "limit": limit}
+    """Return the first broadcasts in some states that run from `since` on and before `before`, by when they run.
+
+    With `drafts` False those that go to nobody are left out; with True they are all.
+    """
+    parameters = {"states": list(states), "since": since, "before": before, "limit": limit, "drafts": drafts}
     cursor = await connection.execute(IN_STATES, parameters)
     return [_in_zone(broadcast, zone) for broadcast in all_rows(cursor, Broadcast)]
 

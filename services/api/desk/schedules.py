@@ -12,7 +12,7 @@ from services.api.schemas import Broadcast
 
 def following(broadcast: Broadcast, settings: Settings, now: datetime) -> datetime | None:
     """Return when a scheduled broadcast goes out next after its own time; None where it does not repeat."""
-    if broadcast.state != BroadcastState.SCHEDULED or not broadcast.recurring:
+    if broadcast.state != BroadcastState.SCHEDULED or broadcast.is_draft or not broadcast.recurring:
         return None
     return _next(broadcast, broadcast.run_at, settings, now)
 
@@ -22,7 +22,7 @@ def until(broadcast: Broadcast, last: date, settings: Settings, now: datetime) -
     at = broadcast.run_at
     while at.astimezone(settings.zone).date() <= last:
         yield at
-        if not broadcast.recurring:
+        if not broadcast.recurring or broadcast.is_draft:
             return
         at = _next(broadcast, at, settings, now)
 

@@ -37,7 +37,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
             connection, zone, (*GOING, BroadcastState.PAUSED), since=now - LAST, before=now + FAR, limit=MOST
         )
         coming = await queries.in_states(
-            connection, zone, (BroadcastState.SCHEDULED,), since=now - LAST, before=now + FAR, limit=1
+            connection, zone, (BroadcastState.SCHEDULED,), since=now - LAST, before=now + FAR, limit=1, drafts=False
         )
         done = await queries.in_states(
             connection, zone, (BroadcastState.COMPLETED,), since=now - LAST, before=now + FAR, limit=MANY

@@ -27,10 +27,12 @@ AnyRequest = Request[Any, Any, Any]
 
 DAYS = 7
 MOST = 5  # broadcasts that are shown of each kind
+MANY = 50  # scheduled broadcasts, or drafts, that a week may have
 RECENT = timedelta(days=7)  # how long one that did not go out is news
 FAR = timedelta(days=366)
 LONG_UNKNOWN = timedelta(minutes=15)  # after which a message that nobody knows about is a person's to decide
 
+SCHEDULED = (BroadcastState.SCHEDULED,)
 GOING = (
     BroadcastState.SENDING_FIRST,
     BroadcastState.WAITING,
@@ -75,7 +77,10 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
             connection, zone, (BroadcastState.MISSED,), since=now - RECENT, before=now, limit=MOST
         )
         coming = await queries.in_states(
-            connection, zone, (BroadcastState.SCHEDULED,), since=now - RECENT, before=now + FAR, limit=50
+            connection, zone, SCHEDULED, since=now - RECENT, before=now + FAR, limit=MANY, drafts=False
+        )
+        drafts = await queries.in_states(
+            connection, zone, SCHEDULED, since=now - RECENT, before=now + FAR, limit=MANY, drafts=True
         )
         uncertain = await queries.uncertain(connection, now - LONG_UNKNOWN)
         steps = None if going or coming else await first_steps.read(connection)
@@ -92,6 +97,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         going=views,
         steps=steps,
         coming=coming,
+        drafts=drafts,
         following=schedules.following(coming[0], api.settings, now) if coming else None,
         paused=paused,
         missed=missed,
@@ -99,7 +105,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         likely=likely,
         most=MOST,
         tags=sentences.TAGS,
-        days=week(coming, api.settings, now),
+        days=week([*coming, *drafts], api.settings, now),
         today=now.astimezone(zone).date(),
     )
 

@@ -115,10 +115,13 @@ async def test_what_another_site_asks_for_is_refused_whatever_it_holds(database_
 
 async def test_the_sidebar_says_what_is_now_next_and_last_and_pauses_and_stops(api: Api, editor: Browser) -> None:
     broadcast = await halfway(api)
-    await api.broadcast(await api.segment("made", name="next"))
+    await api.broadcast(first_message="a draft", run_at=(api.clock() + timedelta(minutes=5)).isoformat())
+    await api.broadcast(await api.segment("made", name="next"), first_message="the next one")
     page = (await editor.get(SIDEBAR)).text
     assert "Sending the first message" in page
     assert "Goes out" in page
+    assert "the next one" in page
+    assert "a draft" not in page
     assert "Nothing was sent in the last month." in page
     answer = await editor.submit(f"{SIDEBAR}/broadcasts/{broadcast}/pause", SIDEBAR)
     assert (answer.status_code, answer.headers["location"]) == (303, SIDEBAR)

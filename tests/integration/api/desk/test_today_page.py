@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+from libs.common.domain.roles import Role
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser, signed_in
 from tests.integration.api.desk.test_reply_pages import likely
@@ -31,6 +32,28 @@ async def test_what_is_over_its_time_is_said_so_and_not_to_go_out(api: Api, edit
     page = (await editor.get("/desk")).text
     assert "It should have begun today 11:00, and has not. Ask whoever runs Broadsheet." in page
     assert "Goes out today" not in page
+
+
+async def test_a_draft_is_not_what_goes_out_next(api: Api, editor: Browser) -> None:
+    draft = await api.broadcast(first_message="a draft of mine")
+    segment = await api.segment("made")
+    await api.broadcast(segment, run_at=(api.clock.now + timedelta(hours=3)).isoformat(), first_message="the real one")
+    page = (await editor.get("/desk")).text
+    card, _, week = page.partition('id="next-title"')[2].partition('id="week-title"')
+    assert "Goes out today 13:00" in card
+    assert card.index("the real one") < card.index("Draft") < card.index("a draft of mine")
+    assert f'href="/desk/compose/{draft}"' in card
+    assert "a draft of mine (draft)" in week
+    api.clock.forward(hours=2)
+    assert "Goes out today 13:00" in (await editor.get("/desk")).text.partition('id="next-title"')[2]
+    async with signed_in(api, Role.VIEWER) as viewer:
+        assert "Finish it" not in (await viewer.get("/desk")).text
+
+
+async def test_a_draft_alone_is_no_next(api: Api, editor: Browser) -> None:
+    await api.broadcast()
+    for path in ("/desk", "/desk/sidebar"):
+        assert "Nothing is scheduled." in (await editor.get(path)).text
 
 
 async def test_what_needs_a_person_stands_first_with_one_thing_to_do(api: Api, editor: Browser) -> None:
