@@ -15,7 +15,7 @@ from libs.common.errors import AlreadySent
 from services.api.broadcasts import queries, staff_actions, stop
 from services.api.context import Context
 from services.api.desk import rendering
-from services.api.desk.broadcast_view import view
+from services.api.desk.broadcast_view import settled, view
 from services.api.desk.today import GOING
 from services.api.http import framing, transactions
 from services.api.http.fields import PathId
@@ -55,6 +55,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         coming=coming,
         last=shown[len(going) :],
         under_way=under_way,
+        **settled(api),
     )
 
 

@@ -16,7 +16,7 @@ from libs.common.settings import Settings
 from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import first_steps, rendering, schedules, sentences
-from services.api.desk.broadcast_view import view
+from services.api.desk.broadcast_view import settled, view
 from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.replies import queries as replies
@@ -101,12 +101,14 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         following=schedules.following(coming[0], api.settings, now) if coming else None,
         paused=paused,
         missed=missed,
+        unapproved=[each for each in coming if api.settings.approval_required and not each.approved_by][:MOST],
         uncertain=uncertain,
         likely=likely,
         most=MOST,
         tags=sentences.TAGS,
         days=week([*coming, *drafts], api.settings, now),
         today=now.astimezone(zone).date(),
+        **settled(api),
     )
 
 

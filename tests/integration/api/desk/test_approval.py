@@ -88,3 +88,22 @@ async def test_the_author_is_who_created_or_changed_it(strict: Api) -> None:
 async def test_where_no_approval_is_asked_for_a_broadcast_goes_without(api: Api) -> None:
     made = await broadcast(api)
     assert (await api.post(f"/broadcasts/{made}/send-now")).status_code == 200
+
+
+async def test_what_nobody_has_approved_is_not_said_to_go_out_and_waits_on_today_for_who_may(strict: Api) -> None:
+    made = await broadcast(strict)
+    for role, said in ((Role.EDITOR, "Look"), (Role.APPROVER, "Read and approve")):
+        async with signed_in(strict, role) as browser:
+            today, sidebar = (await browser.get("/desk")).text, (await browser.get("/desk/sidebar")).text
+        for page in (today, sidebar):
+            assert "Waits for approval. Without it, it does not go out today 11:00." in page
+            assert "Goes out today 11:00" not in page
+        needs, _, rest = today.partition('id="now-title"')
+        assert f'href="/desk/broadcasts/{made}">{said}</a>' in needs
+        assert "send now" not in rest
+    async with signed_in(strict, Role.ADMIN) as admin:
+        await admin.submit(f"/desk/broadcasts/{made}/approve", f"/desk/broadcasts/{made}")
+        for path in ("/desk", "/desk/sidebar"):
+            page = (await admin.get(path)).text
+            assert "Goes out today 11:00 to up to 1,000 people." in page
+            assert "Waits for approval" not in page
