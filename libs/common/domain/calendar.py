@@ -29,6 +29,12 @@ def next_holidays(day: date, calendar: Calendar, count: int) -> list[tuple[date,
     return sorted((each, name) for each, name in known.items() if each >= day)[:count]
 
 
+def holidays_between(first: date, last: date, calendar: Calendar) -> list[tuple[date, str]]:
+    """Return the holidays of `calendar` from `first` to `last`, with their names."""
+    known = calendar.of(range(first.year, last.year + 1))
+    return sorted((each, name) for each, name in known.items() if first <= each <= last)
+
+
 def at_wall_clock(day: date, wall: time, zone: ZoneInfo) -> datetime:
     """Return the UTC time at which the clocks of `zone` show `wall` on `day`.
 

@@ -1,5 +1,6 @@
 """Settings: how this Broadsheet is set, the browsers in which I am signed in, and, for admins, users and keys."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
@@ -31,7 +32,7 @@ from services.api.http.problems import NameTaken
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
-HOLIDAYS = 8  # that are shown
+SHOWN_DAYS = timedelta(days=366)  # whose holidays are shown
 
 #: Role to what it may do, in the words of the page.
 ROLES = {
@@ -58,7 +59,7 @@ async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Templa
         "settings.html",
         section="settings",
         settings=api.settings,
-        holidays=calendar.next_holidays(today, api.settings.calendar, HOLIDAYS),
+        holidays=calendar.holidays_between(today, today + SHOWN_DAYS, api.settings.calendar),
     )
 
 

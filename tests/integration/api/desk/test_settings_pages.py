@@ -24,6 +24,12 @@ async def test_the_settings_are_said_in_words(editor: Browser) -> None:
     assert "10 minutes after the last first message" in page
 
 
+async def test_all_holidays_of_the_coming_year_have_their_names(editor: Browser) -> None:
+    page = (await editor.get("/desk/settings")).text
+    for name in ("Memorial Day", "Thanksgiving", "Christmas Day", "New Year"):
+        assert name in page
+
+
 @pytest.mark.parametrize("page", ADMIN_PAGES)
 async def test_users_and_keys_are_for_admins(editor: Browser, page: str) -> None:
     assert (await editor.get(page)).status_code == 403

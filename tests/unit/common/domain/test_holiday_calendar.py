@@ -77,5 +77,9 @@ def test_the_next_holidays_have_names_and_come_in_order() -> None:
         (date(2028, 12, 31), "New Year's Eve"),
     ]
     assert calendar.next_holidays(date(2026, 1, 1), Calendar(), 5) == []
+    assert calendar.holidays_between(date(2028, 12, 26), date(2028, 12, 28), ours) == [
+        (date(2028, 12, 27), "Winter break"),
+        (date(2028, 12, 28), "our own"),
+    ]
     leap = Calendar("", holiday_calendar.parse_extra_days("02-29"))
     assert calendar.next_holidays(date(2096, 3, 1), leap, 1) == [(date(2104, 2, 29), "our own")]
