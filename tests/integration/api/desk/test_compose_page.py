@@ -338,3 +338,9 @@ async def test_with_a_price_the_page_says_what_it_costs(api: Api) -> None:
         assert "for up to US$0.04" in words
         words = shown(await browser.submit(f"{COMPOSE}/words", COMPOSE, **form(north)))
         assert "US$10.00 per 1,000 people" in words
+
+
+async def test_where_there_is_no_group_yet_one_is_led_to_where_it_is_made(api: Api, editor: Browser) -> None:
+    assert 'href="/desk/segments/new"' in (await editor.get(COMPOSE)).text
+    await people(api, "Bo")
+    assert 'href="/desk/segments/new"' not in (await editor.get(COMPOSE)).text
