@@ -16,6 +16,7 @@ from libs.common.broadcasts import repository
 from libs.common.database import Connection
 from libs.common.domain import actors
 from libs.common.domain.cause import Cause
+from libs.common.domain.roles import Permission
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import ConcurrencyError, NotFound
 from libs.common.texts import gettext_noop as n_
@@ -27,7 +28,7 @@ from services.api.desk.catalogue import gettext as _
 from services.api.desk.compose_form import Given
 from services.api.http import idempotency_keys, transactions, versions
 from services.api.http.fields import BIGGEST, PathId
-from services.api.http.problems import Changed, InvalidFields, TooManyTests
+from services.api.http.problems import Changed, Forbidden, InvalidFields, TooManyTests
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
 
 AnyRequest = Request[Any, Any, Any]
@@ -173,7 +174,12 @@ async def _test(
     *,
     broadcast: Broadcast | None = None,
 ) -> Template:
-    """Have the words of the form texted to the numbers in it, and show the form again. Nothing is saved."""
+    """Have the words of the form texted to the numbers in it, and show the form again. Nothing is saved.
+
+    Raise Forbidden: a test is a text, as over HTTP.
+    """
+    if not request.user.may(Permission.SEND):
+        raise Forbidden
     token = data.get("token", "")[:LONGEST_TOKEN]
 
     async def work(connection: Connection) -> None:

@@ -3,12 +3,12 @@
 import html
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
-from libs.common.domain.roles import Role
+from libs.common.domain.roles import OF_ROLE, Permission, Role
 from tests.integration.api.desk.browser import Browser, signed_in
 from tests.integration.api.support import NOW, Api, incoming, running, settings
 
@@ -344,3 +344,16 @@ async def test_where_there_is_no_group_yet_one_is_led_to_where_it_is_made(api: A
     assert 'href="/desk/segments/new"' in (await editor.get(COMPOSE)).text
     await people(api, "Bo")
     assert 'href="/desk/segments/new"' not in (await editor.get(COMPOSE)).text
+
+
+async def test_a_test_needs_leave_to_send_as_it_does_over_http(
+    api: Api, editor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Send me a test" in (await editor.get(COMPOSE)).text
+    monkeypatch.setitem(cast("dict[Role, Any]", OF_ROLE), Role.EDITOR, {Permission.READ, Permission.WRITE})
+    assert "Send me a test" not in (await editor.get(COMPOSE)).text
+    draft = f"{COMPOSE}/{await api.broadcast()}"
+    for page in (COMPOSE, draft):
+        answer = await editor.submit(page, COMPOSE, **form(do="test", test_to="+13135550177"))
+        assert (answer.status_code, "may not" in answer.text) == (403, True)
+    assert await api.value("SELECT count(*) FROM single_messages") == 0
