@@ -25,6 +25,9 @@ INSERT INTO invitations (user_id, token, expires_at) VALUES (:user_id, :token, :
 ON CONFLICT (user_id) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at
 """)
 
+#: The users who have a link that works.
+OPEN = text("SELECT user_id FROM invitations WHERE expires_at > :now")
+
 #: Whose link it is.
 FIND = text("SELECT user_id FROM invitations WHERE token = :token AND expires_at > :now")
 
@@ -39,6 +42,11 @@ async def invite(connection: Connection, user: User, now: datetime) -> str:
     event = UserInvited(user_id=user.id, role=user.role)
     await store.append(connection, f"user-{user.id}", [event], now=now)
     return token
+
+
+async def open_ones(connection: Connection, now: datetime) -> frozenset[int]:
+    """Return the users who have a link that works."""
+    return frozenset((await connection.execute(OPEN, {"now": now})).scalars())
 
 
 async def whose(connection: Connection, token: str, now: datetime) -> User:

@@ -16,7 +16,7 @@ from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Role, Scope
 from libs.common.errors import Conflict, Invalid
 from libs.common.texts import gettext_noop as n_
-from services.api.accounts import administration, api_keys, own_account, sessions, signing_in, users
+from services.api.accounts import administration, api_keys, invitations, own_account, sessions, signing_in, users
 from services.api.accounts.routes import link
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
@@ -265,6 +265,7 @@ async def _users(
 ) -> Template:
     async with database.transaction(api.engine) as connection:
         found = await users.everybody(connection)
+        links = await invitations.open_ones(connection, api.clock())
     return rendering.page(
         request,
         api,
@@ -272,6 +273,8 @@ async def _users(
         status=status,
         section="settings",
         users=found,
+        links=links,
+        has_provider=bool(api.settings.oidc_issuer),
         roles={role: _(words) for role, words in ROLES.items()},
         wrong=wrong or {},
         given={"email": "", "name": "", "role": Role.EDITOR, **(given or {})},

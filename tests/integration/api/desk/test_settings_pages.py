@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.domain.roles import Role
 from tests.integration.api.desk.browser import Browser, signed_in
-from tests.integration.api.support import Api
+from tests.integration.api.support import Api, running, settings
 
 ADMIN_PAGES = ("/desk/settings/users", "/desk/settings/keys")
 
@@ -42,6 +42,23 @@ async def test_a_user_is_invited_by_a_link_that_is_shown_once(api: Api, admin: B
     assert re.search(r"<code>https://[^<]+/desk/invitation/[^<]+</code>", shown.text)
     assert await api.value("SELECT role FROM users WHERE email = 'bo@example.org'") == "viewer"
     assert "/desk/invitation/" not in (await admin.get(page)).text
+
+
+async def test_who_is_invited_is_said_to_be_so_while_the_link_works(api: Api, admin: Browser) -> None:
+    page = "/desk/settings/users"
+    await admin.submit(page, page, name="Bo", email="bo@example.org", role="viewer")
+    await api.query("UPDATE users SET password_hash = 'x' WHERE email <> 'bo@example.org'")
+    with_link = (await admin.get(page)).text
+    await api.query("UPDATE invitations SET expires_at = %s", api.clock.now)
+    without = (await admin.get(page)).text
+    assert ("Invited" in with_link, "The link is over" in with_link) == (True, False)
+    assert ("Invited" in without, "The link is over" in without) == (False, True)
+    provider = {"oidc_issuer": "https://accounts.example.org", "oidc_client_id": "id", "oidc_client_secret": "secret"}
+    url = api.settings.database_url.get_secret_value()
+    async with running(settings(url, **provider)) as other, signed_in(other, Role.ADMIN) as with_account:
+        page = (await with_account.get(page)).text
+    assert "Bo" in page
+    assert ("Invited" in page, "The link is over" in page) == (False, False)
 
 
 async def test_an_address_that_is_none_or_taken_is_said_and_what_was_typed_stays(admin: Browser) -> None:
