@@ -290,6 +290,7 @@ async def _page(
         token=token or secrets.token_hex(16),
         copied=copied,
         theirs=theirs,
+        their_week=[] if theirs is None else compose_form.times_of(theirs.week),
         changed_by=changed_by,
         words=compose_estimate.words(given),
         own_numbers=api.settings.own_numbers,

@@ -180,6 +180,11 @@ def week(given: Given) -> Week | None:
     return Week(**dict(zip(Week.__struct_fields__, times, strict=True))) if any(times) else None
 
 
+def times_of(week: Week | None) -> list[tuple[str, str]]:
+    """Return the times of a week, each with the English name of its day."""
+    return [] if week is None else [(day.capitalize(), at) for day, at in structs.asdict(week).items() if at]
+
+
 def shares(given: Given) -> list[Share] | None:
     """Return the segments that are ticked with their shares; None if those cannot be."""
     numbers = {segment_id: _number(typed) for segment_id, typed in given.chosen.items()}

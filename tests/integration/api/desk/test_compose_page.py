@@ -282,6 +282,29 @@ async def test_of_two_editors_the_second_is_told_with_both_versions(api: Api, ed
     assert (await api.get(f"/broadcasts/{broadcast}")).json()["first_message"] == "Mine. STOP to stop."
 
 
+async def test_what_they_changed_is_told_also_where_only_the_day_the_delay_or_the_number_differs(
+    api: Api, editor: Browser
+) -> None:
+    north = await people(api, "Bo")
+    made = await api.broadcast(north, recurring=False)
+    page = f"{COMPOSE}/{made}"
+    for changes, told in (
+        (
+            {"second_delay": 1200, "from_number": "+13135550199", "recurring": True},
+            ("comes 20 minutes later.", "From the number +13135550199.", "again at this time on each working day."),
+        ),
+        ({"week": {"monday": "10:00", "thursday": "14:30"}}, ("It goes out again: Monday 10:00 , Thursday 14:30",)),
+        ({"recurring": False, "week": None, "second_message": None}, ("It goes out once.", "There is no follow-up.")),
+    ):
+        version = hidden((await editor.get(page)).text, "version")
+        assert (await api.patch(f"/broadcasts/{made}", changes)).status_code == 200
+        answer = await editor.submit(page, page, **form(north, version=version))
+        assert answer.status_code == 412
+        box = shown(answer).partition("changed it while")[2].partition("Take theirs")[0]
+        for words in told:
+            assert words in box
+
+
 async def test_a_copy_has_the_words_and_the_audience_or_the_words_alone(api: Api, editor: Browser) -> None:
     broadcast = await api.made(first_message="Old words")
     segment = await api.value("SELECT id FROM audience_segments")
