@@ -20,7 +20,7 @@ MOST_RECIPIENTS = 5_000_000
 MOST_SEGMENTS = 100
 RECIPIENTS = 1000  # unless somebody chooses another number
 NO_WEEK = ("",) * calendar.DAYS_OF_WEEK
-SEGMENT, SHARE = "segment-", "share-"
+SEGMENT, SHARE, TEST_USER = "segment-", "share-", "test-user-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class Given:
     week: tuple[str, ...] = NO_WEEK
     #: Where a test goes: numbers with commas between them.
     test_to: str = ""
+    #: The users who are ticked for a test, by id.
+    test_users: frozenset[int] = frozenset()
     #: The segments that are ticked, with their shares in percent; an empty one takes what the others leave.
     chosen: dict[int, str] = field(default_factory=dict)
 
@@ -92,11 +94,7 @@ def of_copy(broadcast: Broadcast, first: Given, zone: ZoneInfo, *, has_audience:
 
 def of_data(data: Mapping[str, str]) -> Given:
     """Return what a browser sent. It ends lines with CR and LF, which phones and the carrier's count do not."""
-    chosen = {}
-    for name in data:
-        number = name.removeprefix(SEGMENT)
-        if name.startswith(SEGMENT) and number.isascii() and number.isdigit() and 0 < int(number[:19]) <= BIGGEST:
-            chosen[int(number[:19])] = data.get(SHARE + number, "").strip()
+    chosen = {key: data.get(f"{SHARE}{key}", "").strip() for key in _ticked(data, SEGMENT)}
 
     def text(name: str) -> str:
         return data.get(name, "").replace("\r\n", "\n").strip()
@@ -113,8 +111,15 @@ def of_data(data: Mapping[str, str]) -> Given:
         recurring="recurring" in data,
         week=tuple(text(f"at-{day}") for day in range(calendar.DAYS_OF_WEEK)),
         test_to=text("test_to"),
+        test_users=frozenset(_ticked(data, TEST_USER)),
         chosen=chosen,
     )
+
+
+def _ticked(data: Mapping[str, str], prefix: str) -> list[int]:
+    """Return the ids that are named by fields of a prefix."""
+    numbers = [name.removeprefix(prefix) for name in data if name.startswith(prefix)]
+    return [int(each[:19]) for each in numbers if each.isascii() and each.isdigit() and 0 < int(each[:19]) <= BIGGEST]
 
 
 def with_replacements(given: Given) -> Given:

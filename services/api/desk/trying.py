@@ -12,6 +12,7 @@ from libs.common import database
 from libs.common.broadcasts import single_messages
 from libs.common.broadcasts.explanations import Kind
 from libs.common.database import Connection
+from services.api.accounts import users
 from services.api.accounts.users import User
 from services.api.broadcasts import asking_tests
 from services.api.broadcasts.asking_tests import Words
@@ -28,7 +29,7 @@ SHOWN_FOR = timedelta(hours=1)
 async def ask(
     connection: Connection, api: Context, user: User, given: Given, token: str, broadcast_id: int | None
 ) -> None:
-    """Have the words of the form sent to the numbers in it. Raise InvalidFields, TooManyTests.
+    """Have the words of the form sent to the numbers in it, and to who is ticked. Raise InvalidFields, TooManyTests.
 
     The same form that comes twice asks once.
     """
@@ -39,7 +40,9 @@ async def ask(
         broadcast_id=broadcast_id,
     )
     request_id = uuid5(NAMESPACE_OID, f"{user.id} {token}")
-    await asking_tests.ask(connection, words, _numbers(given.test_to), request_id, api.settings, api.clock())
+    ticked = [each.phone_number for each in await _staff(connection) if each.id in given.test_users]
+    numbers = [*_numbers(given.test_to), *filter(None, ticked)]
+    await asking_tests.ask(connection, words, numbers, request_id, api.settings, api.clock())
 
 
 def _numbers(typed: str) -> list[str]:
@@ -47,9 +50,19 @@ def _numbers(typed: str) -> list[str]:
 
 
 async def shown(connection: Connection, user: User, now: datetime) -> dict[str, Any]:
-    """Return what a page says of the tests that a user has asked for."""
+    """Return what a page says of the tests that a user has asked for, and who else can be sent one."""
     found = await single_messages.tests_of(connection, f"user:{user.id}", now - SHOWN_FOR, SHOWN)
-    return {"tests": found, "tests_wait": any(each.explanation.kind == Kind.WAITING for each in found)}
+    return {
+        "tests": found,
+        "tests_wait": any(each.explanation.kind == Kind.WAITING for each in found),
+        "colleagues": [each for each in await _staff(connection) if each.id != user.id],
+    }
+
+
+async def _staff(connection: Connection) -> list[User]:
+    """Return the users whose own number is known, by name."""
+    found = [each for each in await users.everybody(connection) if each.phone_number and each.disabled_at is None]
+    return sorted(found, key=lambda each: each.name)
 
 
 @get("/tests")

@@ -92,6 +92,22 @@ async def test_a_test_is_texted_once_to_ones_own_phone_and_the_form_stays_as_it_
     assert (wrong.status_code, "The number is not a phone number" in shown(wrong)) == (422, True)
 
 
+async def test_a_test_goes_to_the_colleagues_who_are_ticked_and_to_nobody_who_may_not_sign_in(
+    api: Api, editor: Browser
+) -> None:
+    async with signed_in(api, name="Cleo Park") as cleo, signed_in(api, name="Dan Gone") as gone:
+        for each, number in ((editor, "177"), (cleo, "178"), (gone, "179")):
+            await api.query("UPDATE users SET phone_number = %s WHERE id = %s", f"+13135550{number}", each.user_id)
+        await api.query("UPDATE users SET disabled_at = %s WHERE id = %s", api.clock.now, gone.user_id)
+    page = await editor.get(COMPOSE)
+    assert "Also to Cleo Park Send me a test" in shown(page)
+    ticked = {f"test-user-{each.user_id}": "1" for each in (cleo, gone)}
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(do="test", token=hidden(page.text, "token"), **ticked))
+    assert answer.status_code == 200
+    assert re.search(rf'name="test-user-{cleo.user_id}" value="1" checked', answer.text)
+    assert set(await api.column("SELECT phone_number FROM single_messages")) == {"+13135550178"}
+
+
 async def test_a_week_of_its_own_is_typed_shown_with_what_is_left_out_and_skipped(api: Api, editor: Browser) -> None:
     north = await people(api, "Bo")
     week = {"recurring": "1", "at-0": "10:00", "at-3": "14:00"}
