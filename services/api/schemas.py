@@ -55,9 +55,9 @@ class Week(Body):
 
 
 class NewBroadcast(Body):
-    """A broadcast to be created. Without segments it is a draft: making it answers `no-segments`.
+    """A broadcast to be created. Without `second_message` it has no follow-up.
 
-    Without `second_message` it has no follow-up.
+    A draft, or one without segments, goes to nobody; its time may come and go.
     """
 
     run_at: Moment
@@ -71,6 +71,7 @@ class NewBroadcast(Body):
     recurring: bool = True
     #: Left out, or null: a broadcast that repeats goes out at the time of `run_at` on each working day.
     week: Week | None = None
+    draft: bool = False
 
 
 class BroadcastChanges(Body):
@@ -88,6 +89,7 @@ class BroadcastChanges(Body):
     from_number: GivenNumber | UnsetType = UNSET
     recurring: bool | UnsetType = UNSET
     week: Week | UnsetType | None = UNSET
+    draft: bool | UnsetType = UNSET
 
 
 class BroadcastSegment(Struct, kw_only=True):
@@ -118,6 +120,8 @@ class Broadcast(Struct):
     recurring: bool
     #: None where it goes out once, or at the same time on each working day.
     week: Week | None
+    #: It goes to nobody until somebody says that it is none.
+    draft: bool
     #: Who wrote it, or changed it last, and who approved it as it is: `user:7`, `key:website`, `console:ana`.
     author: str
     approved_by: str | None
@@ -141,7 +145,7 @@ class Broadcast(Struct):
     @property
     def is_draft(self) -> bool:
         """Whether it goes to nobody as it is."""
-        return not self.segments
+        return self.state == BroadcastState.SCHEDULED and (self.draft or not self.segments)
 
 
 class Made(Struct, kw_only=True):

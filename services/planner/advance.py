@@ -16,7 +16,7 @@ from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast, finish_phase, miss, start_second_phase
 from libs.common.domain.commands import StartSecondPhase
 from libs.common.domain.states import BroadcastState, SkipReason
-from libs.common.errors import EmptyDraw, NoSegments, NotApproved
+from libs.common.errors import EmptyDraw, NotApproved
 from libs.common.messaging import outbox
 from libs.common.observability import telemetry
 from libs.common.settings import WorkerSettings
@@ -40,7 +40,7 @@ async def _step(
 ) -> Broadcast | None:
     """Take the step of a broadcast that is due; return the broadcast as it is then, None where it has to wait."""
     match broadcast.state:
-        case BroadcastState.SCHEDULED if broadcast.run_at <= now:
+        case BroadcastState.SCHEDULED if broadcast.run_at <= now and not broadcast.is_draft:
             return await _make_or_miss(connection, broadcast, now, settings)
         case BroadcastState.SENDING_FIRST | BroadcastState.SENDING_SECOND:
             sent = await _send(connection, broadcast, now, settings)
@@ -75,8 +75,6 @@ async def _make_or_miss(
             async with connection.begin_nested():
                 hold = schedule.hold_at_its_time
                 made = await making.make(connection, broadcast, schedule, now, by_hand=False, hold=hold)
-        except NoSegments:
-            reason = "no_segments"
         except EmptyDraw:
             reason = "empty_draw"
         except NotApproved:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.drafts import is_draft
 from libs.common.database import Connection, EnumText, all_rows, first_row, literals, one_row
 from libs.common.domain.states import BroadcastState, MessageState, Review
 from services.planner.watchdog_queries import HAS_PASSES
@@ -40,11 +41,11 @@ GROUP BY p.is_second
 BROADCASTS = text(f"""
 SELECT state, count(*)::float8 AS count,
        extract(epoch FROM :now - min(
-           CASE state WHEN '{BroadcastState.SCHEDULED}' THEN run_at
-                      WHEN '{BroadcastState.WAITING}' THEN second_due_at END))::float8 AS overdue,
+           CASE WHEN state = '{BroadcastState.SCHEDULED}' AND NOT {is_draft("b")} THEN run_at
+                WHEN state = '{BroadcastState.WAITING}' THEN second_due_at END))::float8 AS overdue,
        extract(epoch FROM :now - min(
            CASE state WHEN '{BroadcastState.SYNCING}' THEN sync_started_at END))::float8 AS syncing
-FROM broadcasts
+FROM broadcasts b
 WHERE completed_at IS NULL AND state <> '{BroadcastState.MISSED}'
   AND (state <> '{BroadcastState.CANCELLED}' OR made_at IS NOT NULL)
 GROUP BY state

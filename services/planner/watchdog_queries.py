@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.drafts import is_draft
 from libs.common.database import Connection, all_rows, literals
 from libs.common.domain.commands import SendBatch, SyncStatuses
 from libs.common.domain.states import SENDING, BroadcastState, MessageKind, MessageState
@@ -22,11 +23,11 @@ HAS_PASSES = (*GOES_ON, BroadcastState.CANCELLED)
 
 #: Broadcasts for which something may be due.
 UNDER_WAY = text(f"""
-SELECT id, state = '{BroadcastState.SCHEDULED}' AS is_to_be_made FROM broadcasts
-WHERE completed_at IS NULL AND (
-    (state = '{BroadcastState.SCHEDULED}' AND run_at <= :now) OR state IN {literals(GOES_ON)}
-    OR (state = '{BroadcastState.CANCELLED}' AND made_at IS NOT NULL))
-ORDER BY id
+SELECT b.id, b.state = '{BroadcastState.SCHEDULED}' AS is_to_be_made FROM broadcasts b
+WHERE b.completed_at IS NULL AND (
+    (b.state = '{BroadcastState.SCHEDULED}' AND b.run_at <= :now AND NOT {is_draft("b")})
+    OR b.state IN {literals(GOES_ON)} OR (b.state = '{BroadcastState.CANCELLED}' AND b.made_at IS NOT NULL))
+ORDER BY b.id
 """)
 
 #: Steps that are due and not published yet, by type.

@@ -151,7 +151,6 @@ NO_CODE = (
 #: Why a broadcast did not go out.
 MISSED = {
     "day_over": n_("its day went by"),
-    "no_segments": n_("it had no audience"),
     "empty_draw": n_("nobody could be drawn"),
     "not_approved": n_("nobody had approved it"),
     "called_back": n_("it was called back before anybody had it"),

@@ -7,7 +7,7 @@ locked first, so two at once make one.
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,7 @@ CHUNK = 1000
 #: The scheduled broadcast nearest to now whose local date is today; a second caller waits here and then finds it gone.
 NEAREST = text(f"""
 SELECT id FROM broadcasts
-WHERE state = '{BroadcastState.SCHEDULED}'
+WHERE state = '{BroadcastState.SCHEDULED}' AND NOT draft
   AND (run_at AT TIME ZONE :zone)::date = (CAST(:now AS timestamptz) AT TIME ZONE :zone)::date
 ORDER BY greatest(run_at, :now) - least(run_at, :now), run_at, id
 LIMIT 1 FOR NO KEY UPDATE
@@ -161,9 +161,9 @@ async def remake_for_restore(
     """Make a broadcast as of `now`, restored or not; of each segment those with the given numbers are drawn first.
 
     So `reconcile` makes one whose making a restore has undone: who was texted already is a recipient again. It had
-    gone before, so no approval is asked for: the restore may have undone that, too.
+    gone before, so no approval is asked for, and it was no draft: the restore may have undone both, too.
     """
-    may_make(broadcast, by_hand=True)
+    may_make(replace(broadcast, draft=False), by_hand=True)
     return await _make(connection, broadcast, schedule, now, numbers=numbers)
 
 

@@ -52,6 +52,8 @@ class Broadcast:
     approved_by: str | None = None
     #: `HH:MM` of each weekday from Monday on, empty where it leaves one out. Without, it recurs on each working day.
     week: tuple[str, ...] = ()
+    #: It goes to nobody until somebody says that it is none.
+    draft: bool = False
     previous_id: int | None = None
     next_broadcast_id: int | None = None
     seed: int | None = None
@@ -73,6 +75,11 @@ class Broadcast:
         """Whether who does not reply gets a second message."""
         return self.second_message is not None
 
+    @property
+    def is_draft(self) -> bool:
+        """Whether it goes to nobody as it is: its time may come and go."""
+        return self.draft or not self.segments
+
 
 def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast | None:
     """Return the state after an event that was recorded `at`; events that do not change it leave it as it is."""
@@ -92,6 +99,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 week=event.week,
                 previous_id=event.previous_id,
                 author=event.author,
+                draft=event.draft,
             )
         case _ if state is None:
             return None
@@ -109,6 +117,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 week=event.week,
                 author=event.author,
                 approved_by=None,
+                draft=event.draft,
             )
         case e.RepeatingStopped():
             return replace(state, recurring=False, week=())
@@ -119,6 +128,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 state,
                 state=BroadcastState.SENDING_FIRST,
                 made_at=at,
+                draft=False,
                 recipients=event.recipients,
                 seed=event.seed,
                 hold_until=event.hold_until,
@@ -195,7 +205,7 @@ def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
 
 EDITABLE = (
     "run_at", "first_message", "second_message", "second_delay", "segments", "max_recipients", "sending_number_id",
-    "recurring", "week",
+    "recurring", "week", "draft",
 )  # fmt: skip
 
 
@@ -226,6 +236,8 @@ def may_make(broadcast: Broadcast, *, by_hand: bool, needs_approval: bool = Fals
     Raise NotApproved if it needs an approval that it does not have.
     """
     _only_from(broadcast, n_("be made"), BroadcastState.SCHEDULED, *((BroadcastState.MISSED,) if by_hand else ()))
+    if broadcast.draft:
+        raise Conflict(n_("a draft cannot be made: schedule it first"))
     if needs_approval and broadcast.approved_by is None:
         raise NotApproved
 
@@ -252,7 +264,7 @@ def call_back(broadcast: Broadcast, *, attempted: int, have_it: int, planned: in
 
 def needs_successor(broadcast: Broadcast) -> bool:
     """Return whether the end of this broadcast's day creates the next one."""
-    return broadcast.recurring and broadcast.next_broadcast_id is None
+    return broadcast.recurring and not broadcast.is_draft and broadcast.next_broadcast_id is None
 
 
 def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e.BroadcastScheduled:

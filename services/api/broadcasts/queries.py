@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import text
 
+from libs.common.broadcasts.drafts import is_draft
 from libs.common.carriers.error_codes import is_unreachable
 from libs.common.database import Connection, EnumText, TypedJson, all_rows, first_row, literals
 from libs.common.domain.broadcast import PAUSABLE
@@ -32,7 +33,7 @@ SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.sec
                                                'quota', s.quota, 'drawn', s.drawn) ORDER BY s.position)
            FROM broadcasts_segments s JOIN audience_segments a ON a.id = s.segment_id
            WHERE s.broadcast_id = b.id), CAST('[]' AS jsonb)) AS segments,
-       b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.author,
+       b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.author,
        b.approved_by, b.recipients, b.made_at, b.hold_until, b.second_due_at,
        b.next_broadcast_id, b.previous_id, b.paused_from, b.pause_reason, b.missed_reason,
        b.completed_at
@@ -60,7 +61,7 @@ IN_STATES = text(f"""
 {_SELECT}
 WHERE b.state = ANY(:states) AND b.run_at >= :since AND b.run_at < :before
   AND (CAST(:drafts AS boolean) IS NULL
-       OR :drafts <> EXISTS (SELECT 1 FROM broadcasts_segments s WHERE s.broadcast_id = b.id))
+       OR :drafts = {is_draft("b")})
 ORDER BY b.run_at, b.id LIMIT :limit
 """).columns(**_TYPES)
 
@@ -107,9 +108,10 @@ ONE_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 #: Broadcasts that send or wait, and those that will soon; what sends now comes first.
 STOPPABLE = text(f"""
-SELECT id, run_at FROM broadcasts
-WHERE state IN {literals(PAUSABLE)} OR (state = '{BroadcastState.SCHEDULED}' AND run_at < :soon)
-ORDER BY state = '{BroadcastState.SCHEDULED}', state = '{BroadcastState.WAITING}', id
+SELECT b.id, b.run_at FROM broadcasts b
+WHERE b.state IN {literals(PAUSABLE)}
+   OR (b.state = '{BroadcastState.SCHEDULED}' AND NOT {is_draft("b")} AND b.run_at < :soon)
+ORDER BY b.state = '{BroadcastState.SCHEDULED}', b.state = '{BroadcastState.WAITING}', b.id
 """)
 
 #: One who presses this wants to know within seconds; a wait is tried three times.

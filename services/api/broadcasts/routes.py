@@ -24,7 +24,7 @@ from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast, Page
 async def create(
     request: Request[Any, Any, Any], api: NamedDependency[Context], data: JSONBody[NewBroadcast]
 ) -> Response[Broadcast]:
-    """Schedule a broadcast. An empty list of segments makes a draft that cannot be made yet."""
+    """Schedule a broadcast, or save a draft. An empty list of segments makes a draft, too."""
 
     async def work(connection: Connection) -> Broadcast:
         return await writing.create(connection, data, api.settings, api.clock())

@@ -31,6 +31,7 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
         sending_number_id=await wishes.number_id(connection, number),
         recurring=wish.recurring,
         week=wishes.week(wish.week),
+        draft=wish.draft,
     )
     await making.create(connection, event, now)
     return await queries.one(connection, event.broadcast_id, settings.zone)
@@ -58,7 +59,7 @@ async def change(
         edited = replace(edited, first_message=message_bodies.checked(changes.first_message))
     if changes.second_message is not UNSET:
         edited = replace(edited, second_message=_follow_up(changes.second_message))
-    for name in ("second_delay", "max_recipients", "recurring"):
+    for name in ("second_delay", "max_recipients", "recurring", "draft"):
         if (value := getattr(changes, name)) is not UNSET:
             edited = replace(edited, **{name: value})
     edited = replace(edited, week=_week(changes, edited))
@@ -66,6 +67,8 @@ async def change(
         edited = replace(edited, run_at=wishes.in_utc(changes.run_at))
     if changes.segments is not UNSET:
         edited = replace(edited, segments=wishes.shares(changes.segments))
+    if before.is_draft and not edited.draft and edited.segments and edited.run_at <= now:
+        raise InvalidFields(("run_at", "must lie in the future"))
     if changes.from_number is not UNSET:
         edited = replace(edited, sending_number_id=await wishes.number_id(connection, changes.from_number))
     await repository.save(connection, before, broadcast.edit(before, edited), now)

@@ -20,6 +20,7 @@ def facts(
     return Facts(
         state=BroadcastState(broadcast.state),
         run_at=broadcast.run_at,
+        is_draft=broadcast.is_draft,
         first=count_of(first),
         second=count_of(second),
         has_follow_up=broadcast.second_message is not None,

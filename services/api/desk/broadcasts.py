@@ -32,7 +32,9 @@ async def index(request: AnyRequest, api: NamedDependency[Context], cursor: Curs
     async with database.transaction(api.engine) as connection:
         found = await queries.page(connection, api.settings.zone, state=None, before=before, limit=PAGE + 1)
     page = pagination.cut(found, PAGE, lambda broadcast: str(broadcast.id))
-    return rendering.page(request, api, "broadcasts.html", section="broadcasts", page=page, tags=sentences.TAGS)
+    return rendering.page(
+        request, api, "broadcasts.html", section="broadcasts", page=page, tags=sentences.TAGS, draft=sentences.DRAFT
+    )
 
 
 @get("/{broadcast_id:int}")

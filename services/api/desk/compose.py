@@ -211,12 +211,13 @@ def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChange
         run_at=UNSET if is_same_time else wish.run_at,
         first_message=wish.first_message,
         second_message=wish.second_message,
-        segments=UNSET if wish.segments and given.chosen == before.chosen else wish.segments,
+        segments=UNSET if given.chosen == before.chosen else wish.segments,
         max_recipients=wish.max_recipients,
         second_delay=wish.second_delay,
         from_number=UNSET if given.from_number == before.from_number else wish.from_number,
         recurring=wish.recurring,
         week=wish.week,
+        draft=wish.draft,
     )
 
 

@@ -132,7 +132,7 @@ def with_replacements(given: Given) -> Given:
 
 
 def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast | None, dict[str, str]]:
-    """Return the broadcast that is meant, or what is wrong by field; a draft goes to nobody.
+    """Return the broadcast that is meant, or what is wrong by field; a draft need not say to whom it goes.
 
     What only the database knows, and the bodies themselves, are checked where broadcasts are written (`wishes`).
     """
@@ -154,7 +154,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         wrong["week"] = _("Give a time for each weekday that it is to go out on, such as 14:30.")
     elif any(given.week) and not given.recurring:
         wrong["week"] = _("Tick that it goes out again, or leave the times of the weekdays empty.")
-    segments: list[Share] | None = [] if is_draft else shares(given)
+    segments = shares(given)
     if segments is None:
         wrong["segments"] = _("Give shares above 0 and at most 100 percent in sum, or leave them empty for the rest.")
     elif len(segments) > MOST_SEGMENTS:
@@ -173,6 +173,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         from_number=given.from_number,
         recurring=given.recurring,
         week=week(given) if given.recurring else None,
+        draft=is_draft,
     ), {}
 
 

@@ -55,6 +55,7 @@ class Facts:
 
     state: str
     run_at: datetime
+    is_draft: bool = False
     first: PhaseCount = PhaseCount()
     second: PhaseCount = PhaseCount()
     has_follow_up: bool = True
@@ -114,10 +115,14 @@ HELD = ("paused", n_("Held"))
 #: One that ought to go on, and does not.
 STUCK = ("care", n_("Does not go on"))
 LATE = timedelta(minutes=2)  # after its time, when something should have begun
+#: One that is scheduled, and goes to nobody.
+DRAFT = ("", n_("Draft"))
 
 
 def tag(facts: Facts, now: datetime) -> tuple[str, str]:
     """Return the state of a broadcast as a tag."""
+    if facts.is_draft:
+        return DRAFT
     waits_for = facts.going.waits_for if facts.going is not None else None
     is_late = (facts.state == BroadcastState.SCHEDULED and late(facts.run_at, now)) or (
         facts.state == BroadcastState.WAITING and late(facts.second_due_at, now)
@@ -135,6 +140,8 @@ def late(time: datetime | None, now: datetime) -> bool:
 def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
     """Return what is happening, in one sentence or two."""
     match facts.state:
+        case BroadcastState.SCHEDULED if facts.is_draft:
+            return _("A draft. It goes to nobody until it is scheduled.")
         case BroadcastState.SCHEDULED:
             return _scheduled(facts, now, zone)
         case BroadcastState.SENDING_FIRST:

@@ -28,7 +28,13 @@ async def ask(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         unsent = await queries.unsent(connection, [each.id for each in going])
         under_way = await queries.count_under_way(connection)
         soon = await queries.in_states(
-            connection, api.settings.zone, (BroadcastState.SCHEDULED,), since=now, before=now + stop.SOON, limit=50
+            connection,
+            api.settings.zone,
+            (BroadcastState.SCHEDULED,),
+            since=now,
+            before=now + stop.SOON,
+            limit=50,
+            drafts=False,
         )
     return rendering.page(
         request, api, "stop.html", going=going, unsent=unsent, soon=soon, under_way=under_way, stopped=None

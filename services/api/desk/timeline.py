@@ -59,6 +59,10 @@ def words(step: Step, now: datetime, zone: ZoneInfo) -> str:
     """Return what happened, in a sentence; empty where a reader need not know."""
     did = {"who": who(step)}
     match step.event:
+        case e.BroadcastScheduled(draft=True):
+            return _("%(who)s saved it as a draft.") % did
+        case e.BroadcastEdited(draft=True):
+            return _("%(who)s changed it, as a draft.") % did
         case e.BroadcastScheduled(run_at=at):
             return _("%(who)s scheduled it for %(when)s.") % {**did, "when": times.short(at, now, zone)}
         case e.BroadcastEdited(run_at=at):

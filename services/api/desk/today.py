@@ -80,7 +80,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
             connection, zone, SCHEDULED, since=now - RECENT, before=now + FAR, limit=MANY, drafts=False
         )
         drafts = await queries.in_states(
-            connection, zone, SCHEDULED, since=now - RECENT, before=now + FAR, limit=MANY, drafts=True
+            connection, zone, SCHEDULED, since=now - FAR, before=now + FAR, limit=MANY, drafts=True
         )
         uncertain = await queries.uncertain(connection, now - LONG_UNKNOWN)
         steps = None if going or coming else await first_steps.read(connection)

@@ -11,7 +11,7 @@ from libs.common import database
 from libs.common.carriers.outcomes import Accepted, Refused, Unknown
 from libs.common.errors import NotFound
 from libs.common.rate_limits import rate
-from services.planner import queries
+from services.planner import queries, watchdog_queries
 from services.planner.phase import PATIENCE
 from tests.support.passes import delivered
 from tests.support.world import NOW, World, make_settings
@@ -115,13 +115,26 @@ async def test_a_day_ends_at_the_organisations_midnight(world: World) -> None:
     assert await world.advance(broadcast) == "sending_first"
 
 
-@pytest.mark.parametrize("why", ["no_segments", "empty_draw"])
-async def test_a_broadcast_that_cannot_be_made_is_missed_with_the_reason(world: World, why: str) -> None:
-    segments = [await world.segment("nobody")] if why == "empty_draw" else []
-    broadcast = await world.scheduled(*segments, recurring=True)
+async def test_a_broadcast_that_cannot_be_made_is_missed_with_the_reason(world: World) -> None:
+    broadcast = await world.scheduled(await world.segment("nobody"), recurring=True)
     assert await world.advance(broadcast) == "missed"
-    assert await world.value("SELECT missed_reason FROM broadcasts WHERE id = %s", broadcast) == why
+    assert await world.value("SELECT missed_reason FROM broadcasts WHERE id = %s", broadcast) == "empty_draw"
     assert await world.value("SELECT count(*) FROM broadcasts WHERE previous_id = %s", broadcast) == 1
+
+
+@pytest.mark.parametrize("has_audience", [True, False])
+async def test_a_draft_is_left_alone_also_when_its_time_and_its_day_are_over(
+    world: World, *, has_audience: bool
+) -> None:
+    await world.contacts(1, "all")
+    segments = [await world.segment("all")] if has_audience else []
+    broadcast = await world.scheduled(*segments, recurring=True, draft=has_audience)
+    for _ in range(2):
+        assert await world.advance(broadcast) == "scheduled"
+        async with database.transaction(world.engine) as connection:
+            assert await watchdog_queries.under_way(connection, world.clock.now) == []
+        world.clock.forward(days=1)
+    assert await world.value("SELECT count(*) FROM broadcasts") == 1
 
 
 async def test_the_follow_ups_are_due_after_the_last_first_message_that_left(world: World) -> None:

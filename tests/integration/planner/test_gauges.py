@@ -96,6 +96,8 @@ async def test_messages_are_counted_up_to_a_bound(world: World, monkeypatch: pyt
 async def test_a_broadcast_that_is_due_and_not_made_is_overdue_and_one_for_later_is_not(world: World) -> None:
     segment = await world.segment("tag")
     await world.scheduled(segment, run_at=world.clock.now + timedelta(hours=1))
+    await world.scheduled(segment, draft=True)
+    await world.scheduled()
     assert await overdue(world) == 0
     world.clock.forward(minutes=61)
     assert await overdue(world) == pytest.approx(60)

@@ -175,8 +175,8 @@ async def test_the_numbers_of_the_erased_go_once_their_messages_have_ended(world
 async def test_broadcasts_due_in_the_same_minute_are_all_made_and_one_that_cannot_be_keeps_none(world: World) -> None:
     """Fault 6: two campaigns due in the same minute made each other fail, and were never tried again."""
     await world.contacts(2, "all")
-    segment = await world.segment("all")
-    one, broken, other = await world.scheduled(segment), await world.scheduled(), await world.scheduled(segment)
+    segment, nobody = await world.segment("all"), await world.segment("nobody")
+    one, broken, other = [await world.scheduled(each) for each in (segment, nobody, segment)]
     await look(world)
     assert [await world.state(broadcast) for broadcast in (one, broken, other)] == [
         "sending_first", "missed", "sending_first"

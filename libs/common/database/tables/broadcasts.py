@@ -37,6 +37,8 @@ class Broadcast(Base):
     recurring: Mapped[bool]
     #: `HH:MM` of each weekday from Monday on, empty where it leaves one out; no items where it goes on working days.
     week: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    #: It goes to nobody, and its time may come and go.
+    draft: Mapped[bool] = mapped_column(server_default=text("false"))
     #: Who wrote it, or changed it last, and who approved it as it is: `domain/actors.py`.
     author: Mapped[str] = mapped_column(server_default="")
     approved_by: Mapped[str | None]
@@ -65,6 +67,10 @@ class Broadcast(Base):
         check(WEEK, "broadcasts_week_check"),
         # Nobody waits for a follow-up that there is not.
         check("second_due_at IS NULL OR second_message IS NOT NULL", "broadcasts_only_a_follow_up_is_due"),
+        check(
+            f"NOT draft OR state IN {literals((BroadcastState.SCHEDULED, BroadcastState.CANCELLED))}",
+            "broadcasts_a_draft_goes_to_nobody",
+        ),
         # It takes two.
         check("approved_by <> author", "broadcasts_nobody_approves_what_they_wrote"),
         check("second_delay >= 0", "broadcasts_second_delay_check"),

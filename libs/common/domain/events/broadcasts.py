@@ -37,6 +37,8 @@ class BroadcastScheduled:
     author: str = ""
     #: Where it recurs at times of its own: `HH:MM` of each weekday from Monday on, empty where it leaves one out.
     week: tuple[str, ...] = ()
+    #: It goes to nobody until somebody says that it is none.
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class BroadcastEdited:
     #: Who changed it, which makes it theirs.
     author: str = ""
     week: tuple[str, ...] = ()
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,7 @@ class BroadcastMissed:
     """The broadcast was not made on its day, or could not be."""
 
     broadcast_id: int
-    #: `day_over`, `no_segments`, `empty_draw` or `not_approved`. In the row also `called_back`.
+    #: `day_over`, `empty_draw` or `not_approved`. In the row also `called_back`.
     reason: str
     next_broadcast_id: int | None
 

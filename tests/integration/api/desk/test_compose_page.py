@@ -127,11 +127,46 @@ async def test_a_week_of_its_own_is_typed_shown_with_what_is_left_out_and_skippe
     assert (wrong.status_code, "Give a time for each weekday" in shown(wrong)) == (422, True)
 
 
-async def test_a_draft_keeps_words_and_time_and_goes_to_nobody(api: Api, editor: Browser) -> None:
+async def test_a_draft_keeps_all_that_was_typed_and_goes_to_nobody_until_it_is_scheduled(
+    api: Api, editor: Browser
+) -> None:
+    north, south = await people(api, "Bo"), await api.segment("south")
+    typed = form(north, south, **{f"share-{north}": "70"})
+    answer = await editor.submit(COMPOSE, COMPOSE, **{**typed, "do": "draft"})
+    page = answer.headers["location"]
+    path = page.removeprefix("/desk")
+    draft = (await api.get(path)).json()
+    assert draft["draft"]
+    assert [(each["segment_id"], each["ratio"]) for each in draft["segments"]] == [(north, 70), (south, 30)]
+    assert (await api.post(f"{path}/send-now")).status_code == 409
+    words = shown(await editor.get(page))
+    assert "A draft. It goes to nobody until it is scheduled." in words
+    assert "Ana Diaz saved it as a draft." in words
+    assert "Send now" not in words
+    edit = f"{COMPOSE}/{draft['id']}"
+    form_again = (await editor.get(edit)).text
+    assert re.search(rf'name="share-{north}"[^>]*value="70"', form_again)
+    for do, is_draft in (("schedule", False), ("draft", True)):
+        version = hidden((await editor.get(edit)).text, "version")
+        assert (await editor.submit(edit, edit, **{**typed, "do": do, "version": version})).status_code == 303
+        now = (await api.get(path)).json()
+        assert (now["draft"], now["segments"]) == (is_draft, draft["segments"])
+    assert "Draft" in shown(await editor.get("/desk/broadcasts"))
+    await editor.submit(f"{page}/skip", page)
+    assert await api.column("SELECT state FROM broadcasts") == ["cancelled"]
+
+
+async def test_a_draft_whose_time_is_over_takes_another_before_it_is_scheduled(api: Api, editor: Browser) -> None:
     north = await people(api, "Bo")
-    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, do="draft"))
-    made = (await api.get(answer.headers["location"].removeprefix("/desk"))).json()
-    assert made["segments"] == []
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, do="draft", day="2026-03-04", clock="11:00"))
+    edit = f"{COMPOSE}/{answer.headers['location'].rpartition('/')[2]}"
+    api.clock.forward(hours=3)
+    version = hidden((await editor.get(edit)).text, "version")
+    again = await editor.submit(edit, edit, **form(north, version=version, day="2026-03-04", clock="11:00"))
+    assert (again.status_code, "The time must lie in the future." in shown(again)) == (422, True)
+    later = await editor.submit(edit, edit, **form(north, version=version))
+    assert later.status_code == 303
+    assert await api.column("SELECT draft FROM broadcasts") == [False]
 
 
 async def test_the_same_form_sent_twice_makes_one_broadcast(api: Api, editor: Browser) -> None:
@@ -309,7 +344,7 @@ async def test_what_they_changed_is_told_also_where_only_the_day_the_delay_or_th
             {"second_delay": 1200, "from_number": "+13135550199", "recurring": True},
             ("comes 20 minutes later.", "From the number +13135550199.", "again at this time on each working day."),
         ),
-        ({"week": {"monday": "10:00", "thursday": "14:30"}}, ("It goes out again: Monday 10:00 , Thursday 14:30",)),
+        ({"week": {"monday": "10:00", "thursday": "14:30"}}, ("It goes out again: Monday 10:00, Thursday 14:30",)),
         ({"recurring": False, "week": None, "second_message": None}, ("It goes out once.", "There is no follow-up.")),
     ):
         version = hidden((await editor.get(page)).text, "version")

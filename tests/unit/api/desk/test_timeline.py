@@ -46,7 +46,7 @@ def test_a_pause_by_hand_names_who_and_one_by_itself_says_why() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", ["day_over", "no_segments", "empty_draw", "not_approved"])
+@pytest.mark.parametrize("reason", ["day_over", "empty_draw", "not_approved"])
 def test_one_that_did_not_go_out_says_why(reason: str) -> None:
     words = said(e.BroadcastMissed(broadcast_id=1, reason=reason, next_broadcast_id=None), PLANNER)
     assert words.startswith("It did not go out: ")

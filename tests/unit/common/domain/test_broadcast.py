@@ -27,6 +27,7 @@ from libs.common.domain.broadcast import (
     start_second_phase,
     stop_repeating,
     successor,
+    unchanged,
 )
 from libs.common.errors import AlreadySent, Conflict, NotApproved
 
@@ -189,6 +190,19 @@ def test_only_a_scheduled_broadcast_is_made_and_a_missed_one_if_a_person_says_so
             may_make(after(HISTORIES[state]), by_hand=by_hand)
 
 
+def test_a_draft_is_not_made_not_even_by_hand_and_keeps_its_audience() -> None:
+    draft = after([replace(SCHEDULED, draft=True)])
+    assert (draft.is_draft, draft.segments) == (True, SCHEDULED.segments)
+    with pytest.raises(Conflict, match="a draft cannot be made"):
+        may_make(draft, by_hand=True)
+    [event] = edit(draft, replace(unchanged(draft), draft=False))
+    may_make(after([replace(SCHEDULED, draft=True), event]), by_hand=True)
+
+
+def test_what_a_restore_has_made_a_draft_again_is_none_once_it_is_made() -> None:
+    assert not after([replace(SCHEDULED, draft=True), MADE]).draft
+
+
 def test_an_edit_that_changes_nothing_is_no_event() -> None:
     broadcast = after([SCHEDULED])
     assert edit(broadcast, replace(EDITED, first_message="first")) == []
@@ -199,7 +213,7 @@ def test_every_field_that_may_be_edited_is(name: str) -> None:
     other = {
         "run_at": NOW + timedelta(days=1), "first_message": "x", "second_message": "x", "second_delay": 1,
         "segments": (), "max_recipients": 1, "sending_number_id": 9, "recurring": False,
-        "week": ("10:00", "", "", "", "", "", ""),
+        "week": ("10:00", "", "", "", "", "", ""), "draft": True,
     }[name]  # fmt: skip
     edited = replace(EDITED, **{"first_message": "first", name: other})  # type: ignore[arg-type]
     [event] = edit(after([SCHEDULED]), edited)
@@ -214,7 +228,13 @@ def test_a_missed_broadcast_that_is_sent_after_all_keeps_its_successor() -> None
 
 @pytest.mark.parametrize(
     ("history", "needs"),
-    [([SCHEDULED], True), ([replace(SCHEDULED, recurring=False)], False), ([SCHEDULED, MISSED], False)],
+    [
+        ([SCHEDULED], True),
+        ([replace(SCHEDULED, recurring=False)], False),
+        ([SCHEDULED, MISSED], False),
+        ([replace(SCHEDULED, draft=True)], False),
+        ([replace(SCHEDULED, segments=())], False),
+    ],
 )
 def test_a_recurring_broadcast_has_one_successor(history: list[e.Event], needs: bool) -> None:
     """Fault 8."""

@@ -157,6 +157,7 @@ CREATE TABLE broadcasts (
     sending_number_id bigint NOT NULL,
     recurring boolean NOT NULL,
     week text[] DEFAULT '{}' NOT NULL,
+    draft boolean DEFAULT false NOT NULL,
     author text DEFAULT '' NOT NULL,
     approved_by text,
     previous_id bigint,
@@ -182,6 +183,7 @@ CREATE TABLE broadcasts (
     CONSTRAINT broadcasts_week_check CHECK (week = '{}' OR (recurring AND array_to_string(week, '') <> '' AND
         array_to_string(week, ',') ~ '^(([01][0-9]|2[0-3]):[0-5][0-9])?(,(([01][0-9]|2[0-3]):[0-5][0-9])?){6}$')),
     CONSTRAINT broadcasts_only_a_follow_up_is_due CHECK (second_due_at IS NULL OR second_message IS NOT NULL),
+    CONSTRAINT broadcasts_a_draft_goes_to_nobody CHECK (NOT draft OR state IN ('scheduled', 'cancelled')),
     CONSTRAINT broadcasts_nobody_approves_what_they_wrote CHECK (approved_by <> author),
     CONSTRAINT broadcasts_second_delay_check CHECK (second_delay >= 0),
     CONSTRAINT broadcasts_max_recipients_check CHECK (max_recipients > 0),
