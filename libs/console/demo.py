@@ -7,11 +7,14 @@ them gives; the exit status is 0 only if nobody got a message twice, nobody is l
 
 import asyncio
 import os
+import re
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -125,11 +128,11 @@ async def run(seed: int, *, stay: bool = False) -> bool:
         _tell(f"api, planner, sender, twilio_sync and the carrier simulator run after {took:.0f} s")
         if not stay:
             return await _broadcast(running, zone, None)
-        link = await asyncio.to_thread(invite, running)
-        _tell(f"watch it at the desk, as {VISITOR['name']}, who may do everything: {link}")
+        password = await asyncio.to_thread(welcome, running)
+        at_the_desk = f"{running.desk_url}/sign-in as {VISITOR['email']} with the password {password}"
+        _tell(f"watch it at the desk: {at_the_desk}")
         holds = await _broadcast(running, zone, None)
-        _tell(f"the desk stays at {running.desk_url}")
-        _tell(f"if you have not chosen a password yet, sign in by {link}")
+        _tell(f"the desk stays: {at_the_desk}")
         _tell("Ctrl-C ends it, and removes what it has written")
         await told_to_end().wait()
         return holds
@@ -139,6 +142,22 @@ def invite(running: Running) -> str:
     """Make the desk's first user; return the link behind which a password is chosen."""
     with closing(Client(running.api_url, running.api_key)) as client:
         return str(client.call("POST", "/users", json=VISITOR)["link"])
+
+
+def welcome(running: Running) -> str:
+    """Make the desk's first user, who may do everything; return the password by which one signs in as that user."""
+    address = f"{running.api_url.rstrip('/')}{urlsplit(invite(running)).path}"
+    password = secrets.token_hex(8)
+    page = httpx.get(address).raise_for_status()
+    token = re.search(r'name="_csrf_token" value="([^"]+)"', page.text)
+    assert token is not None, "the page of an invitation has a form"
+    # As plain values: a public address has its cookies for https alone, and this is the machine itself.
+    form = {"_csrf_token": token[1], "password": password}
+    answer = httpx.post(address, data=form, headers={"Cookie": "; ".join(map("=".join, page.cookies.items()))})
+    if not answer.has_redirect_location:
+        answer.raise_for_status()
+        raise AssertionError("the password was not taken")
+    return password
 
 
 async def _broadcast(running: Running, zone: str, began: datetime | None) -> bool:
