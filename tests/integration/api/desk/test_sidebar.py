@@ -12,6 +12,7 @@ from libs.common.domain.roles import Role
 from tests.integration.api import support
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser, signed_in
+from tests.integration.api.desk.test_compose_page import shown
 from tests.integration.api.support import Api
 
 SIDEBAR, SIGN_IN = "/desk/sidebar", "/desk/sign-in"
@@ -119,6 +120,9 @@ async def test_the_sidebar_says_what_is_now_next_and_last_and_pauses_and_stops(a
     await api.broadcast(await api.segment("made", name="next"), first_message="the next one")
     page = (await editor.get(SIDEBAR)).text
     assert "Sending the first message" in page
+    pauses = [shown(await editor.get(each)) for each in (SIDEBAR, f"/desk/broadcasts/{broadcast}")]
+    for words in pauses:
+        assert "Pause No text is on its way. Held until you go on: 2 follow-ups." in words
     assert "Goes out" in page
     assert "the next one" in page
     assert "a draft" not in page
