@@ -1,8 +1,8 @@
-"""`make bench`: what each step of a message costs, on a small and on a large broadcast, in one run.
+"""`make bench`: what each step of a message costs, on a small and on a large broadcast, and how long pages take.
 
 Figures are ratios: how much slower a step is when the broadcast has 100 times as many recipients, how much of the
 allowance is used. Absolute times are printed beside them for this machine alone. With `--against PATH` this checkout is
-compared with another one.
+compared with another one; `--pages` measures the pages of the desk alone.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import checkouts, comparison, pace, replies, steps
+from tests.bench import checkouts, comparison, pace, pages, replies, steps
+from tests.bench.newsroom import Newsroom
 from tests.support import servers
 
 REPLIES = 500  # a second
@@ -29,6 +30,9 @@ def main() -> None:
     parser.add_argument("--replies", type=float, default=60, help="seconds for which 500 replies a second come")
     parser.add_argument("--against", type=Path, help="another checkout, set up, to be compared with; nothing else then")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each in a comparison")
+    parser.add_argument("--pages", action="store_true", help="only how long each page of the desk takes")
+    parser.add_argument("--people", type=int, default=1_000_000, help="contacts in the desk's database")
+    parser.add_argument("--broadcasts", type=int, default=1_000, help="past broadcasts in it")
     given = parser.parse_args()
     if given.small < steps.FEWEST:
         parser.error(f"at least {steps.FEWEST} recipients are needed to measure both ends of a broadcast")
@@ -36,7 +40,9 @@ def main() -> None:
         if given.against is not None:
             against(given.against, given.large, given.rounds)
             return
-        report(given.small, given.large, given.replies)
+        if not given.pages:
+            report(given.small, given.large, given.replies)
+        desk(Newsroom(people=given.people, past=given.broadcasts))
     finally:
         servers.close()
 
@@ -60,6 +66,12 @@ def report(small: int, large: int, seconds: float) -> None:
         f"{REPLIES} a second for {two.seconds:.0f} s by two processes: {two.recorded:,} of {two.sent:,} on record, "
         f"p99 {two.p99:.0f} ms, {two.cpu:.2f} ms of processor time each"
     )
+
+
+def desk(newsroom: Newsroom) -> None:
+    """Measure the pages of the desk and print them."""
+    console = Console()
+    console.print(pages.table(pages.measure(newsroom, console.print)))
 
 
 def _growth(small: steps.Measured, large: steps.Measured) -> Table:

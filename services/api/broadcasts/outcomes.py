@@ -1,44 +1,85 @@
 """Who got the messages of a broadcast, who did not, and why: every recipient once for each message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.common.broadcasts.explanations import KINDS, NOT_GOT, Explanation, Kind, Result, explain
 from libs.common.database import Connection, folded
 from services.api import search_patterns
+from services.api.broadcasts import counts
+from services.api.broadcasts.counts import Counted
 
-#: What there is on record of a broadcast's messages, each combination once, with how many have it.
-GROUPED = text("""
-SELECT m.is_second, m.state, m.skip_reason, s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code,
-       count(*) AS messages
-FROM outgoing_messages m LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
-WHERE m.broadcast_id = :id GROUP BY 1, 2, 3, 4, 5, 6
-""")
+LOOKED_AT = 2000  # recipients among whom a page is looked for first: some milliseconds
 
-_WORDS = folded("CAST(:words AS text)")
-_OF_SOME = """
-SELECT m.id, m.contact_id, c.name, m.recipient_phone_number AS phone_number,
-       m.state, m.skip_reason, s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code
-FROM outgoing_messages m
-JOIN contacts c ON c.id = m.contact_id
-LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
-WHERE m.broadcast_id = :id AND m.is_second = :is_second AND m.contact_id > :after
-  AND (m.state, coalesce(m.skip_reason, ''), coalesce(s.outcome, ''), coalesce(s.twilio_sent_status, ''),
-       coalesce(s.twilio_error_code, ''))
-      IN (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:outcomes AS text[]),
-                               CAST(:statuses AS text[]), CAST(:codes AS text[])))
+_OF_PHASE = "m.broadcast_id = :id AND m.is_second = :is_second AND m.contact_id > :after"
+_GIVEN = """
+(SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:outcomes AS text[]),
+                      CAST(:statuses AS text[]), CAST(:codes AS text[])))
 """
-_IN_ORDER = "ORDER BY m.contact_id LIMIT :limit"
-#: A page of the recipients whose message has one of some combinations, in the order of their ids.
-RECIPIENTS = text(f"{_OF_SOME} {_IN_ORDER}")
-#: The same, of those alone in whose name or number something is found.
-FOUND = text(f"""
-{_OF_SOME} AND ({folded("c.name")} LIKE {_WORDS}
-                OR (CAST(:digits AS text) <> '' AND m.recipient_phone_number LIKE CAST(:digits AS text)))
-{_IN_ORDER}
+_WORDS = folded("CAST(:words AS text)")
+#: What is found in a name or a number.
+_FOUND = f"""
+AND ({folded("c.name")} LIKE {_WORDS}
+     OR (CAST(:digits AS text) <> '' AND m.recipient_phone_number LIKE CAST(:digits AS text)))
+"""
+_STATUS = "s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The statements for a page of the recipients of a group, in the order of their ids."""
+
+    #: Of those who are among the next recipients that there are.
+    near: TextClause
+    #: Of those of whom the carrier has said something, found by what it said.
+    by_status: TextClause
+    #: Of those of whom it has said nothing.
+    by_state: TextClause
+
+
+def _lists(searched: str = "") -> _Lists:
+    return _Lists(
+        near=_list(
+            _STATUS,
+            f"""
+(SELECT * FROM outgoing_messages m WHERE {_OF_PHASE} ORDER BY m.contact_id LIMIT {LOOKED_AT}) m
+LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id""",
+            f"""
+(m.state, coalesce(m.skip_reason, ''), coalesce(s.outcome, ''), coalesce(s.twilio_sent_status, ''),
+ coalesce(s.twilio_error_code, '')) IN {_GIVEN} {searched}""",
+        ),
+        by_status=_list(
+            _STATUS,
+            "broadcast_sent_message_status s JOIN outgoing_messages m ON m.id = s.outgoing_message_id",
+            f"""
+s.broadcast_id = :id AND s.is_second = :is_second AND m.contact_id > :after
+AND (m.state, coalesce(m.skip_reason, ''), s.outcome, coalesce(s.twilio_sent_status, ''),
+     coalesce(s.twilio_error_code, '')) IN {_GIVEN} {searched}""",
+        ),
+        by_state=_list(
+            "NULL AS outcome, NULL AS status, NULL AS code",
+            "outgoing_messages m",
+            f"""
+{_OF_PHASE} AND (m.state, coalesce(m.skip_reason, '')) IN
+    (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]))) {searched}""",
+        ),
+    )
+
+
+def _list(status: str, source: str, conditions: str) -> TextClause:
+    return text(f"""
+SELECT m.id, m.contact_id, c.name, m.recipient_phone_number AS phone_number, m.state, m.skip_reason, {status}
+FROM {source} JOIN contacts c ON c.id = m.contact_id
+WHERE {conditions} ORDER BY m.contact_id LIMIT :limit
 """)
+
+
+ALL = _lists()
+SEARCHED = _lists(_FOUND)
 
 
 #: What the key of all outcomes of a kind begins with.
@@ -112,15 +153,14 @@ class Recipient:
     explanation: Explanation
 
 
-async def read(connection: Connection, broadcast_id: int) -> tuple[Outcomes, Outcomes]:
+async def read(connection: Connection, broadcast_id: int, now: datetime) -> tuple[Outcomes, Outcomes]:
+    """Return what became of the first messages, and of the follow-ups, at `now`."""
+    return of(await counts.read(connection, broadcast_id, now))
+
+
+def of(counted: Counted) -> tuple[Outcomes, Outcomes]:
     """Return what became of the first messages, and of the follow-ups."""
-    phases: dict[bool, list[tuple[Result, int]]] = {False: [], True: []}
-    for is_second, state, reason, outcome, status, code, messages in await connection.execute(
-        GROUPED, {"id": broadcast_id}
-    ):
-        result = Result(is_second=is_second, state=state, skip_reason=reason, outcome=outcome, status=status, code=code)
-        phases[is_second].append((result, messages))
-    return together(phases[False]), together(phases[True])
+    return together(counted.results(is_second=False)), together(counted.results(is_second=True))
 
 
 def together(counted: Sequence[tuple[Result, int]]) -> Outcomes:
@@ -143,7 +183,10 @@ def together(counted: Sequence[tuple[Result, int]]) -> Outcomes:
 async def recipients(
     connection: Connection, broadcast_id: int, group: Group, *, find: str = "", after: int, limit: int
 ) -> list[Recipient]:
-    """Return the recipients of a group with an id above `after`, those with `find` in name or number."""
+    """Return the recipients of a group with an id above `after`, those with `find` in name or number.
+
+    Those of a large group are among the next recipients; those of a small one are found by what became of them.
+    """
     values = {
         "id": broadcast_id,
         "is_second": group.results[0].is_second,
@@ -155,12 +198,25 @@ async def recipients(
         "statuses": [result.status or "" for result in group.results],
         "codes": [result.code or "" for result in group.results],
     }
-    statement = FOUND if find.strip() else RECIPIENTS
+    statements = SEARCHED if find.strip() else ALL
     if find.strip():
         values |= {"words": search_patterns.of_words(find), "digits": search_patterns.of_digits(find)}
-    explained = {
+    explained: dict[tuple[object, ...], Explanation] = {
         (each.state, each.skip_reason, each.outcome, each.status, each.code): explain(each) for each in group.results
     }
+    found = await _recipients(connection, statements.near, values, explained)
+    if len(found) == limit:
+        return found
+    by_all = statements.by_status if any(result.outcome for result in group.results) else statements.by_state
+    return await _recipients(connection, by_all, values, explained)
+
+
+async def _recipients(
+    connection: Connection,
+    statement: TextClause,
+    values: Mapping[str, Any],
+    explained: Mapping[tuple[object, ...], Explanation],
+) -> list[Recipient]:
     return [
         Recipient(
             message_id=message_id,
@@ -169,5 +225,5 @@ async def recipients(
             phone_number=phone_number,
             explanation=explained[tuple(known)],
         )
-        for message_id, contact_id, name, phone_number, *known in await connection.execute(statement, values)
+        for message_id, contact_id, name, phone_number, *known in await connection.execute(statement, dict(values))
     ]

@@ -9,11 +9,13 @@ from datetime import datetime
 from msgspec import Struct
 from sqlalchemy import text
 
-from libs.common.database import Connection, EnumText, all_rows, first_row, one_row
-from libs.common.domain.states import DELIVERED, UNDELIVERED, BroadcastState, MessageState, Outcome
+from libs.common.database import Connection, EnumText, first_row, one_row
+from libs.common.domain.states import DELIVERED, UNDELIVERED, BroadcastState, Outcome
 from libs.common.errors import NotFound
+from libs.common.eventstore import store
 from libs.common.settings import Settings
 from services.api.broadcasts import pace
+from services.api.broadcasts.counts import Counted, InState
 from services.api.http.fields import Moment
 
 #: The broadcast itself.
@@ -21,26 +23,11 @@ BROADCAST = text("""
 SELECT state, paused_from, pause_reason, recipients, second_due_at FROM broadcasts WHERE id = :id
 """).columns(state=EnumText(BroadcastState), paused_from=EnumText(BroadcastState))
 
-#: How many messages of each phase are in which state, and when the first and the last began to leave.
-MESSAGES = text("""
-SELECT is_second, state, count(*) AS count, count(*) FILTER (WHERE attempts > 0) AS started,
-       min(attempt_started_at) AS first_started_at, max(attempt_started_at) AS last_started_at
-FROM outgoing_messages WHERE broadcast_id = :id GROUP BY is_second, state
-""").columns(state=EnumText(MessageState))
-
-#: What the carrier's log says of the accepted messages, and how many Missive never handed over.
-STATUSES = text(f"""
-SELECT is_second, outcome, coalesce(twilio_sent_status, 'unknown') AS status, twilio_error_code AS code,
-       count(*) AS count
-FROM broadcast_sent_message_status WHERE broadcast_id = :id AND outcome <> '{Outcome.REFUSED}'
-GROUP BY 1, 2, 3, 4
-""").columns(outcome=EnumText(Outcome))
-
-#: When it was paused, and when it went on or ended.
+#: When it was paused, and when it went on or ended: in its own stream, which is short however many it goes to.
 PAUSES = text("""
 SELECT type, occurred_at FROM events
-WHERE broadcast_id = :id
-  AND type IN ('BroadcastPaused', 'BroadcastResumed', 'BroadcastCancelled', 'BroadcastCalledBack') ORDER BY position
+WHERE stream = :stream
+  AND type IN ('BroadcastPaused', 'BroadcastResumed', 'BroadcastCancelled', 'BroadcastCalledBack') ORDER BY version
 """)
 
 #: How many people answered, and how many opted out in answer to this broadcast.
@@ -120,30 +107,6 @@ class _Broadcast:
 
 
 @dataclass(frozen=True, slots=True)
-class _InState:
-    """The messages of a phase in a state."""
-
-    is_second: bool
-    state: MessageState
-    count: int
-    #: How many of them have begun to leave, and when the first and the last did.
-    started: int
-    first_started_at: datetime | None
-    last_started_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _WithStatus:
-    """The messages of a phase that have a status and a code in the carrier's log."""
-
-    is_second: bool
-    outcome: Outcome
-    status: str
-    code: str | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class _People:
     """How many people answered, and how many opted out in answer."""
 
@@ -151,26 +114,30 @@ class _People:
     opt_outs: int
 
 
-async def read(connection: Connection, broadcast_id: int, settings: Settings) -> Figures:
-    """Count everything about a broadcast. Raise NotFound."""
+async def read(connection: Connection, broadcast_id: int, settings: Settings, counted: Counted) -> Figures:
+    """Return the figures of a broadcast whose messages were counted. Raise NotFound."""
     who = {"id": broadcast_id}
     broadcast = first_row(await connection.execute(BROADCAST, who), _Broadcast)
     if broadcast is None:
         raise NotFound(f"there is no broadcast {broadcast_id}")
     phases = {False: PhaseProgress(), True: PhaseProgress()}
     paces = {False: PhasePace(), True: PhasePace()}
-    for messages in all_rows(await connection.execute(MESSAGES, who), _InState):
-        setattr(phases[messages.is_second], messages.state, messages.count)
+    for messages in counted.messages:
+        phase = phases[messages.is_second]
+        setattr(phase, messages.state, getattr(phase, messages.state) + messages.count)
         _add(paces[messages.is_second], messages)
     statuses: dict[str, int] = {}
     undelivered: dict[str, int] = {}
-    for found in all_rows(await connection.execute(STATUSES, who), _WithStatus):
+    for found in counted.statuses:
+        if found.outcome is Outcome.REFUSED:
+            continue
         if found.outcome is Outcome.NOT_HANDED_OVER:
             phases[found.is_second].not_handed_over += found.count
             phases[found.is_second].accepted -= found.count
             continue
-        statuses[found.status] = statuses.get(found.status, 0) + found.count
-        if found.status in UNDELIVERED:
+        status = found.status or "unknown"
+        statuses[status] = statuses.get(status, 0) + found.count
+        if status in UNDELIVERED:
             code = found.code or "unknown"
             undelivered[code] = undelivered.get(code, 0) + found.count
     people = one_row(await connection.execute(PEOPLE, who), _People)
@@ -189,7 +156,7 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings) ->
         undelivered=sum(statuses.get(status, 0) for status in UNDELIVERED),
         statuses=dict(sorted(statuses.items())),
     )
-    changes = (await connection.execute(PAUSES, who)).tuples().all()
+    changes = (await connection.execute(PAUSES, {"stream": store.stream(broadcast_id)})).tuples().all()
     paused = pace.pauses(changes)
     for each in paces.values():
         first, last = each.first_started_at, each.last_started_at
@@ -203,7 +170,7 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings) ->
     )
 
 
-def _add(phase: PhasePace, messages: _InState) -> None:
+def _add(phase: PhasePace, messages: InState) -> None:
     phase.started += messages.started
     first, last = messages.first_started_at, messages.last_started_at
     if first is not None and last is not None:

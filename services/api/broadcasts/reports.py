@@ -15,7 +15,7 @@ from libs.common.broadcasts import ledger
 from libs.common.broadcasts.explanations import Kind, Result, explain
 from libs.common.domain import events as e
 from libs.common.domain.states import BroadcastState, MessageState
-from services.api.broadcasts import outcomes, progress, queries
+from services.api.broadcasts import counts, outcomes, progress, queries
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.progress import PhasePace
 from services.api.context import Context
@@ -131,8 +131,9 @@ IN_WORDS = ("what_became_of_it", "what_to_do")
 async def explained(api: NamedDependency[Context], broadcast_id: PathId) -> BroadcastOutcomes:
     """Say in words what became of the messages of a broadcast, and what to do about it."""
     async with database.transaction(api.engine) as connection:
+        await queries.take_one_snapshot(connection)
         await queries.check_exists(connection, broadcast_id)
-        first, second = await outcomes.read(connection, broadcast_id)
+        first, second = await outcomes.read(connection, broadcast_id, api.clock())
     return BroadcastOutcomes(broadcast_id=broadcast_id, first=_in_words(first), second=_in_words(second))
 
 
@@ -177,7 +178,8 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
     async with database.transaction(api.engine) as connection:
         await queries.take_one_snapshot(connection)
         broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
-        figures = await progress.read(connection, broadcast_id, api.settings)
+        counted = await counts.read(connection, broadcast_id, api.clock())
+        figures = await progress.read(connection, broadcast_id, api.settings, counted)
         unreachable = await queries.count_unreachable(connection, broadcast_id)
         total, first, second = map(_ledger, await ledger.count_by_phase(connection, broadcast_id))
     return Report(

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
+from libs.common import database
 from libs.common.database import Connection, all_rows, literals
 from libs.common.domain.keywords import Wish
 from libs.common.domain.states import DELIVERED, BroadcastState, Review
 from services.api.broadcasts.rates import Rate
 
-MOST = 200_000  # recipients whose messages one page counts
+MOST = 80_000  # recipients whose messages one page counts: some tens of milliseconds
 
 #: The newest broadcasts that are over and had recipients.
 PAST = text(f"""
@@ -27,22 +28,30 @@ WHERE state IN {literals((BroadcastState.SYNCING, BroadcastState.COMPLETED, Broa
 ORDER BY id DESC LIMIT :limit
 """)
 
-#: How many got the first message of some broadcasts, and how many of them replied.
+#: How many got the first message of some broadcasts, and how many of them replied; a broadcast, a segment and an hour
+#: may come more than once. Both tables are read by the broadcasts, and joined as a whole: looked up one by one, the
+#: messages cost seven times as much. By quarters of an hour, which no zone's hours divide.
 COUNTED = text(f"""
 WITH answered AS (
     SELECT DISTINCT broadcast_id, contact_id FROM replies
     WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND wish IS DISTINCT FROM '{Wish.STOP}'
-      AND review IS DISTINCT FROM '{Review.OPT_OUT}')
-SELECT m.broadcast_id, a.name AS segment,
-       CAST(extract(hour FROM coalesce(m.attempt_started_at, s.twilio_sent_at) AT TIME ZONE :zone) AS integer) AS hour,
-       count(answered.contact_id) AS replied, count(*) AS delivered
-FROM broadcast_sent_message_status s
-JOIN outgoing_messages m ON m.id = s.outgoing_message_id
-JOIN audience_segments a ON a.id = m.segment_id
-LEFT JOIN answered ON answered.broadcast_id = m.broadcast_id AND answered.contact_id = m.contact_id
-WHERE s.broadcast_id = ANY(CAST(:ids AS bigint[])) AND NOT s.is_second
-  AND s.twilio_sent_status IN {literals(DELIVERED)}
-GROUP BY 1, 2, 3
+      AND review IS DISTINCT FROM '{Review.OPT_OUT}'
+), delivered AS MATERIALIZED (
+    SELECT m.broadcast_id, m.segment_id, answered.contact_id,
+           date_bin('15 minutes', coalesce(m.attempt_started_at, s.twilio_sent_at), TIMESTAMPTZ '2000-01-01') AS at
+    FROM broadcast_sent_message_status s
+    JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+    LEFT JOIN answered ON answered.broadcast_id = m.broadcast_id AND answered.contact_id = m.contact_id
+    WHERE s.broadcast_id = ANY(CAST(:ids AS bigint[])) AND NOT s.is_second
+      AND m.broadcast_id = ANY(CAST(:ids AS bigint[])) AND NOT m.is_second
+      AND s.twilio_sent_status IN {literals(DELIVERED)}
+), counted AS (
+    SELECT broadcast_id, segment_id, at, count(contact_id) AS replied, count(*) AS delivered
+    FROM delivered GROUP BY broadcast_id, segment_id, at
+)
+SELECT broadcast_id, a.name AS segment, CAST(extract(hour FROM at AT TIME ZONE :zone) AS integer) AS hour,
+       replied, delivered
+FROM counted JOIN audience_segments a ON a.id = segment_id
 """)
 
 
@@ -58,7 +67,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Those of a broadcast and a segment whose text went out in an hour of the day."""
+    """Some of a broadcast and a segment whose text went out in the same hour of the day."""
 
     broadcast_id: int
     segment: str
@@ -94,6 +103,7 @@ def countable(broadcasts: Sequence[Past]) -> list[int]:
 
 async def read(connection: Connection, broadcast_ids: Sequence[int], zone: ZoneInfo) -> Responses:
     """Count how some broadcasts were answered, with the hours of a zone."""
+    await database.plan_anew(connection)
     found = await connection.execute(COUNTED, {"ids": list(broadcast_ids), "zone": zone.key})
     return fold(all_rows(found, _Counted))
 

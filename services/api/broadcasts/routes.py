@@ -11,7 +11,7 @@ from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import Conflict
-from services.api.broadcasts import queries, waiting, writing
+from services.api.broadcasts import counts, queries, waiting, writing
 from services.api.broadcasts.waiting import Pace
 from services.api.context import Context
 from services.api.http import idempotency, pagination, transactions, versions
@@ -62,7 +62,9 @@ async def show_pace(api: NamedDependency[Context], broadcast_id: PathId) -> Pace
     async with database.transaction(api.engine) as connection:
         await queries.take_one_snapshot(connection)
         broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
-        going = await waiting.read(connection, broadcast_id, api.settings, api.clock())
+        now = api.clock()
+        messages = await counts.messages(connection, broadcast_id, now)
+        going = await waiting.read(connection, broadcast_id, api.settings, now, messages)
     return Pace(broadcast_id=broadcast_id, state=broadcast.state, now=going)
 
 

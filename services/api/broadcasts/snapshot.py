@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from libs.common.database import Connection
 from libs.common.settings import Settings
-from services.api.broadcasts import history, outcomes, progress, queries, waiting
+from services.api.broadcasts import counts, history, outcomes, progress, queries, waiting
 from services.api.broadcasts.history import Step
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.progress import Figures
@@ -54,14 +54,15 @@ async def last_event(connection: Connection, broadcast_id: int) -> int | None:
 async def read(connection: Connection, broadcast_id: int, settings: Settings, now: datetime) -> Snapshot:
     """Count everything about a broadcast at `now`, in a transaction that sees one moment. Raise NotFound."""
     broadcast = await queries.one(connection, broadcast_id, settings.zone)
-    figures = await progress.read(connection, broadcast_id, settings)
-    first, second = await outcomes.read(connection, broadcast_id)
-    going = await waiting.read(connection, broadcast_id, settings, now)
+    counted = await counts.read(connection, broadcast_id, now)
+    figures = await progress.read(connection, broadcast_id, settings, counted)
+    first, second = outcomes.of(counted)
+    going = await waiting.read(connection, broadcast_id, settings, now, counted.messages)
     steps = await history.read(connection, broadcast_id)
     newest = Filters(broadcast_id=broadcast_id)
     answers = (await replies.page(connection, newest, before=BIGGEST, limit=NEWEST)).items
-    counted = [[(group.explanation.key, group.messages) for group in each.groups] for each in (first, second)]
-    shown = msgspec.json.encode((broadcast, figures, counted, len(steps), going and going.version, answers))
+    groups = [[(group.explanation.key, group.messages) for group in each.groups] for each in (first, second)]
+    shown = msgspec.json.encode((broadcast, figures, groups, len(steps), going and going.version, answers))
     return Snapshot(
         broadcast=broadcast,
         figures=figures,

@@ -21,6 +21,7 @@ from libs.common.rate_limits import rate
 from libs.common.rate_limits.rate import Limit
 from libs.common.settings import Settings
 from services.api.broadcasts import pace, wait_reasons
+from services.api.broadcasts.counts import InState
 from services.api.broadcasts.wait_reasons import PATIENCE, Claimable, Phase, Slot, Wait, WaitReason
 from services.api.http.fields import Moment
 
@@ -28,7 +29,6 @@ from services.api.http.fields import Moment
 GOING = (BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
 #: What has not left yet.
 REMAINING = (MessageState.PENDING, MessageState.CLAIMED)
-LATELY = timedelta(minutes=1)
 LONGEST = timedelta(days=30)  # nobody is told an end that is further off
 
 #: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
@@ -43,18 +43,8 @@ SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_numbe
 FROM broadcasts b WHERE b.id = :broadcast_id AND b.state IN {literals(GOING)}
 """)
 
-#: What remains of a phase, how much of it left lately, and when something left last.
-PHASE = text(f"""
-SELECT count(*) FILTER (WHERE state IN {literals(REMAINING)}) AS remaining,
-       count(*) FILTER (WHERE state = '{MessageState.UNCERTAIN}') AS uncertain,
-       count(*) FILTER (WHERE attempt_started_at > :since) AS started_lately,
-       count(*) FILTER (WHERE state = '{MessageState.CLAIMED}') AS claimed,
-       max(attempt_started_at) AS last_started
-FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND is_second = :is_second
-""")
-
-#: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back. Whether
-#: something might have been claimed long ago.
+#: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back: only then
+#: are they looked for, one by one. Whether something might have been claimed long ago.
 CLAIMABLE = text(f"""
 WITH now AS (SELECT EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}) AS claimable)
 SELECT now.claimable,
@@ -62,9 +52,10 @@ SELECT now.claimable,
         (SELECT min(m.not_before) FROM outgoing_messages m
          WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
            AND m.not_before > :now AND NOT {held("m.recipient_phone_number")}) END AS first_not_before,
-    (SELECT count(*) FROM outgoing_messages m
-     WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
-       AND {held("m.recipient_phone_number")}) AS held_back,
+    CASE WHEN NOT now.claimable THEN
+        (SELECT count(*) FROM outgoing_messages m
+         WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
+           AND {held("m.recipient_phone_number")}) ELSE 0 END AS held_back,
     EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE} AND m.not_before <= :long_ago)
         AS claimable_long
 FROM now
@@ -147,8 +138,10 @@ class _Facts:
     going_from_number: int
 
 
-async def read(connection: Connection, broadcast_id: int, settings: Settings, now: datetime) -> Going | None:
-    """Return how a broadcast goes on at `now`; None where it does not send."""
+async def read(
+    connection: Connection, broadcast_id: int, settings: Settings, now: datetime, counted: Sequence[InState]
+) -> Going | None:
+    """Return how a broadcast goes on at `now`, whose messages were counted; None where it does not send."""
     known = {"broadcast_id": broadcast_id, "stream": store.stream(broadcast_id)}
     facts = first_row(await connection.execute(FACTS, known), _Facts)
     if facts is None:
@@ -157,11 +150,10 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, no
     limits = rate.limits(settings, facts.sending_number_id)
     sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
     patience = PATIENCE * facts.going
-    phase = first_row(await connection.execute(PHASE, {**which, "since": now - LATELY}), Phase)
+    phase = _phase([each for each in counted if each.is_second is facts.is_second])
     values = {**which, "now": now, "long_ago": now - patience}
     claimable = first_row(await connection.execute(CLAIMABLE, values), Claimable)
-    assert phase is not None  # it counts
-    assert claimable is not None
+    assert claimable is not None  # it counts
     keys = [limit.key for limit in limits]
     number = rate.number_key(facts.sending_number_id)
     slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": number}), Slot)
@@ -184,6 +176,16 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, no
         since=wait.since if wait else None,
         about=wait.about if wait else 0,
         expected_end=_expected_end(phase, decides.interval * sharing[decides.key], wait, settings, now),
+    )
+
+
+def _phase(messages: Sequence[InState]) -> Phase:
+    return Phase(
+        remaining=sum(each.count for each in messages if each.state in REMAINING),
+        uncertain=sum(each.count for each in messages if each.state is MessageState.UNCERTAIN),
+        started_lately=sum(each.started_lately for each in messages),
+        claimed=sum(each.count for each in messages if each.state is MessageState.CLAIMED),
+        last_started=max((each.last_started_at for each in messages if each.last_started_at), default=None),
     )
 
 

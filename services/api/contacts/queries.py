@@ -16,15 +16,17 @@ from libs.common.errors import NotFound
 from services.api.contacts.files.outcome import Person
 from services.api.schemas import Contact, Unreachable
 
+LOOKED_AT = 20_000  # contacts among whom those with a tag or a name are looked for first: some milliseconds
+
 _SELECT = f"""
 SELECT c.id, c.phone_number, c.name, c.tags, c.created_at, c.erased_at,
        {opted_out("c.phone_number")} AS opted_out,
        u.code AS unreachable_code, u.since AS unreachable_since
-FROM contacts c LEFT JOIN unreachable_numbers u ON u.phone_number = c.phone_number AND u.cleared_at IS NULL
+FROM {{source}} c LEFT JOIN unreachable_numbers u ON u.phone_number = c.phone_number AND u.cleared_at IS NULL
 """
 
 #: One contact.
-ONE = text(f"{_SELECT} WHERE c.id = :id")
+ONE = text(f"{_SELECT.format(source='contacts')} WHERE c.id = :id")
 
 #: What narrows a list of contacts down.
 NARROWED = {
@@ -37,6 +39,10 @@ NARROWED = {
 }
 
 
+#: What an index finds in no order: many have it, or nobody, and the server cannot tell beforehand which.
+IN_NO_ORDER = ("tag", "words")
+
+
 @cache
 def page_of(*narrowed: str) -> TextClause:
     """Return the statement for a page of contacts that were not erased, narrowed down by some of `NARROWED`.
@@ -44,8 +50,27 @@ def page_of(*narrowed: str) -> TextClause:
     It has no condition that is not asked for: one that a null would lift is planned for any value, and the whole table
     is read.
     """
+    return _page_of("contacts", narrowed)
+
+
+@cache
+def near_of(*narrowed: str) -> TextClause:
+    """Return the statement for what of a page is among the next `LOOKED_AT` contacts: all, where many are meant."""
+    those = f"SELECT * FROM contacts WHERE id > :after AND erased_at IS NULL ORDER BY id LIMIT {LOOKED_AT}"
+    return _page_of(f"({those})", narrowed)
+
+
+@cache
+def found_of(*narrowed: str) -> TextClause:
+    """Return the statement for a page of those whom the indexes find, all of whom are read: few are meant."""
+    conditions = " AND ".join(NARROWED[name] for name in narrowed if name in IN_NO_ORDER)
+    found = f"WITH found AS MATERIALIZED (SELECT * FROM contacts c WHERE c.erased_at IS NULL AND {conditions})"
+    return text(f"{found} {_page_of('found', narrowed).text}")
+
+
+def _page_of(source: str, narrowed: Sequence[str]) -> TextClause:
     conditions = ("c.id > :after", "c.erased_at IS NULL", *(NARROWED[name] for name in narrowed))
-    return text(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY c.id LIMIT :limit")
+    return text(f"{_SELECT.format(source=source)} WHERE {' AND '.join(conditions)} ORDER BY c.id LIMIT :limit")
 
 
 #: Changes what is not null here; no row where the contact was erased since it was read.
@@ -145,8 +170,12 @@ async def page(
     narrowed = [name for name, value in given.items() if value is not None]
     if unreachable is not None:
         narrowed.append("unreachable" if unreachable else "reachable")
-    cursor = await connection.execute(page_of(*narrowed), {"after": after, "limit": limit, **given})
-    return [_contact(row) for row in all_rows(cursor, ContactRow)]
+    statement = near_of if any(name in IN_NO_ORDER for name in narrowed) else page_of
+    parameters = {"after": after, "limit": limit, **given}
+    rows = all_rows(await connection.execute(statement(*narrowed), parameters), ContactRow)
+    if statement is near_of and len(rows) < limit:
+        rows = all_rows(await connection.execute(found_of(*narrowed), parameters), ContactRow)
+    return [_contact(row) for row in rows]
 
 
 def beginnings(name: str) -> str:

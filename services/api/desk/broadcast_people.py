@@ -1,6 +1,7 @@
 """The people whose message has an outcome, as CSV."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -21,10 +22,14 @@ from services.api.http.fields import PathId
 COLUMNS = ("name", "phone_number", "what_became_of_it", "code", "what_to_do")
 
 
-async def group(connection: Connection, broadcast_id: int, message: str, key: str) -> Group:
-    """Return those whose first message, or follow-up, has an outcome. Raise NotFound where there are none."""
+async def group(connection: Connection, broadcast_id: int, message: str, key: str, now: datetime) -> Group:
+    """Return those whose first message, or follow-up, has an outcome. Raise NotFound where there are none.
+
+    Call it before anything else is read.
+    """
+    await queries.take_one_snapshot(connection)
     await queries.check_exists(connection, broadcast_id)
-    first, second = await outcomes.read(connection, broadcast_id)
+    first, second = await outcomes.read(connection, broadcast_id, now)
     found = {"first": first, "follow-up": second}.get(message, Outcomes()).group(key)
     if found is None:
         raise NotFoundException
@@ -37,7 +42,7 @@ async def people_csv(
 ) -> Stream:
     """Return the people of a list, as they were searched for, as CSV."""
     async with database.transaction(api.engine) as connection:
-        those = await group(connection, broadcast_id, message, key)
+        those = await group(connection, broadcast_id, message, key, api.clock())
     return Stream(
         _lines(api, broadcast_id, those, find),
         media_type="text/csv; charset=utf-8; header=present",

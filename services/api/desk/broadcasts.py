@@ -66,7 +66,7 @@ async def people(
 ) -> Template:
     """Show the people whose first message, or follow-up, has an outcome."""
     async with database.transaction(api.engine) as connection:
-        group = await broadcast_people.group(connection, broadcast_id, message, key)
+        group = await broadcast_people.group(connection, broadcast_id, message, key, api.clock())
         found = await outcomes.recipients(
             connection, broadcast_id, group, find=find, after=pagination.number(cursor, 0), limit=PAGE + 1
         )

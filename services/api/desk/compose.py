@@ -61,7 +61,7 @@ async def new(
         copied = None if copy is None else await queries.one(connection, copy, api.settings.zone)
         if copied is not None:
             given = compose_form.of_copy(copied, given, api.settings.zone, has_audience=audience)
-        return await _page(request, api, connection, given, copied=copied)
+        return await _page(request, api, connection, given, copied=copied, is_counted=False)
 
 
 @get("/{broadcast_id:int}")
@@ -72,7 +72,7 @@ async def edit(request: AnyRequest, api: NamedDependency[Context], broadcast_id:
         if broadcast.state != BroadcastState.SCHEDULED:
             return Redirect(f"/desk/compose?copy={broadcast_id}", status_code=303)
         given = compose_form.of_broadcast(broadcast, api.settings.zone)
-        return await _page(request, api, connection, given, broadcast=broadcast)
+        return await _page(request, api, connection, given, broadcast=broadcast, is_counted=False)
 
 
 @post("/words", status_code=200)
@@ -276,6 +276,7 @@ async def _page(
     copied: Broadcast | None = None,
     theirs: Broadcast | None = None,
     changed_by: str = "",
+    is_counted: bool = True,
     status: int = 200,
 ) -> Template:
     return rendering.page(
@@ -296,7 +297,7 @@ async def _page(
         words=compose_estimate.words(given),
         own_numbers=api.settings.own_numbers,
         **await trying.shown(connection, request.user, api.clock()),
-        **await compose_estimate.audience(connection, api, given),
+        **await compose_estimate.audience(connection, api, given, is_counted=is_counted),
     )
 
 

@@ -31,13 +31,16 @@ class Words:
     advice: list[str]
 
 
-async def audience(connection: Connection, api: Context, given: Given) -> dict[str, Any]:
-    """Return what the form says of who gets it, when, and for how much."""
+async def audience(connection: Connection, api: Context, given: Given, *, is_counted: bool = True) -> dict[str, Any]:
+    """Return what the form says of who gets it, when, and for how much.
+
+    A page that is opened is not kept waiting until they are counted, and loads that after itself.
+    """
     offered: list[Segment] = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
     names = {each.id: each.name for each in offered}
     shares = [each for each in compose_form.shares(given) or [] if each.segment_id in names]
     recipients = Recipients()
-    if shares and (most := compose_form.most(given)) is not None:
+    if is_counted and shares and (most := compose_form.most(given)) is not None:
         recipients = await recipients_preview.read(connection, shares, most)
     run_at = compose_form.moment(given, api.settings.zone)
     if run_at is not None and abs(run_at - api.clock()) > wishes.FARTHEST:
@@ -55,6 +58,7 @@ async def audience(connection: Connection, api: Context, given: Given) -> dict[s
         "segments": offered,
         "names": names,
         "recipients": recipients,
+        "is_to_count": bool(shares) and not is_counted,
         "cost": cost,
         "price": price(api),
         "run_at": run_at,

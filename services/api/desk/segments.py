@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, QueryParameter
 from litestar.response import Redirect, Template
 
 from libs.common import database
@@ -29,6 +29,9 @@ from services.api.segments.schemas import Filter, NewSegment, Sample, Segment, S
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+#: Whether a page comes with the count of who is in the group. It is opened without, and loads that after itself.
+Counted = Annotated[bool, QueryParameter()]
 
 PAGE = 25  # groups on a page
 SAMPLE = 8  # people who are shown
@@ -82,18 +85,27 @@ async def count(request: AnyRequest, api: NamedDependency[Context], segment_id: 
 
 
 @get("/new")
-async def new(request: AnyRequest, api: NamedDependency[Context]) -> Template:
+async def new(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    counted: Counted = False,  # noqa: FBT002 - a query has no positions
+) -> Template:
     """Show an empty form."""
     async with database.transaction(api.engine) as connection:
-        return await _page(request, api, connection, Given())
+        return await _page(request, api, connection, Given(), is_counted=counted)
 
 
 @get("/{segment_id:int}")
-async def show(request: AnyRequest, api: NamedDependency[Context], segment_id: PathId) -> Template:
+async def show(
+    request: AnyRequest,
+    api: NamedDependency[Context],
+    segment_id: PathId,
+    counted: Counted = False,  # noqa: FBT002 - a query has no positions
+) -> Template:
     """Show a group: whom it takes in, where it is used, and its form."""
     async with database.transaction(api.engine) as connection:
         segment = await queries.one(connection, segment_id)
-        return await _page(request, api, connection, _of(segment), segment=segment)
+        return await _page(request, api, connection, _of(segment), segment=segment, is_counted=counted)
 
 
 @post("/preview", status_code=200)
@@ -102,7 +114,7 @@ async def preview(request: AnyRequest, api: NamedDependency[Context], data: Form
     filter_, wrong = _filter(_given(data))
     async with database.transaction(api.engine) as connection:
         counted = None if wrong else await _count(connection, filter_)
-    return rendering.page(request, api, "segment_count.html", count=counted, wrong=wrong)
+    return rendering.page(request, api, "segment_count.html", count=counted, wrong=wrong, is_to_count=False)
 
 
 @post("/")
@@ -241,6 +253,7 @@ async def _page(
     *,
     segment: Segment | None = None,
     wrong: dict[str, str] | None = None,
+    is_counted: bool = True,
     status: int = 200,
 ) -> Template:
     filter_, in_filter = _filter(given)
@@ -255,7 +268,8 @@ async def _page(
         problem=status,
         given=given,
         wrong=wrong or {},
-        count=None if in_filter else await _count(connection, filter_),
+        count=None if in_filter or not is_counted else await _count(connection, filter_),
+        is_to_count=not is_counted,
         version="" if segment is None else versions.tag(segment),
         uses=uses[:SHOWN],
         is_used_more=len(uses) > SHOWN,

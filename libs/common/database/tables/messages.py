@@ -128,7 +128,8 @@ class MessageStatus(Base):
         UniqueConstraint("twilio_id"),
         check(f"outcome IN {literals(Outcome)}", "broadcast_sent_message_status_outcome_check"),
         Index("status_unsettled", "broadcast_id", postgresql_where=text("NOT settled")),
-        Index("status_broadcast", "broadcast_id"),
+        # A broadcast's messages by what became of them: counted, and found, in the index alone.
+        Index("status_broadcast", "broadcast_id", "is_second", "outcome", "twilio_sent_status", "twilio_error_code"),
         # Which messages Missive is asked about: whether Twilio has them. A message leaves it when its sid is known.
         Index(
             "status_without_sid",

@@ -1,0 +1,109 @@
+"""The messages of a broadcast, counted by what is on record of them.
+
+One pass over the messages and one over their statuses, however much is made of it: joined row by row, the two cost
+several times as much. A message has a status as soon as the carrier has taken or refused it, and not before.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+
+from libs.common import database
+from libs.common.broadcasts.explanations import Result
+from libs.common.database import Connection, EnumText, all_rows
+from libs.common.domain.states import MessageState, Outcome, SkipReason
+
+LATELY = timedelta(minutes=1)
+
+#: How many messages of each phase are in which state, how many of them have begun to leave, how many of these lately,
+#: and when the first and the last did.
+MESSAGES = text("""
+SELECT is_second, state, skip_reason, count(*) AS count, count(*) FILTER (WHERE attempts > 0) AS started,
+       count(*) FILTER (WHERE attempt_started_at > :since) AS started_lately,
+       min(attempt_started_at) AS first_started_at, max(attempt_started_at) AS last_started_at
+FROM outgoing_messages WHERE broadcast_id = :id GROUP BY is_second, state, skip_reason
+""").columns(state=EnumText(MessageState), skip_reason=EnumText(SkipReason))
+
+#: What the carrier said of the messages of each phase.
+STATUSES = text("""
+SELECT is_second, outcome, twilio_sent_status AS status, twilio_error_code AS code, count(*) AS count
+FROM broadcast_sent_message_status WHERE broadcast_id = :id GROUP BY 1, 2, 3, 4
+""").columns(outcome=EnumText(Outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class InState:
+    """The messages of a phase in a state."""
+
+    is_second: bool
+    state: MessageState
+    skip_reason: SkipReason | None
+    count: int
+    #: How many of them have begun to leave, how many of these lately, and when the first and the last did.
+    started: int
+    started_lately: int
+    first_started_at: datetime | None
+    last_started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WithStatus:
+    """The messages of a phase of which the carrier said the same."""
+
+    is_second: bool
+    outcome: Outcome
+    #: What its log says; null where it was not read yet.
+    status: str | None
+    code: str | None
+    count: int
+
+    @property
+    def state(self) -> MessageState:
+        """The state that such messages have."""
+        return MessageState.REFUSED if self.outcome is Outcome.REFUSED else MessageState.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """All messages of a broadcast, counted."""
+
+    messages: Sequence[InState]
+    statuses: Sequence[WithStatus]
+
+    def results(self, *, is_second: bool) -> list[tuple[Result, int]]:
+        """Return what there is on record of the messages of a phase, each combination once, with how many have it."""
+        statuses = [each for each in self.statuses if each.is_second is is_second]
+        with_status: Counter[MessageState] = Counter()
+        for each in statuses:
+            with_status[each.state] += each.count
+        found = [
+            (_result(each, each.skip_reason), each.count - with_status[each.state])
+            for each in self.messages
+            if each.is_second is is_second and each.count > with_status[each.state]
+        ]
+        return found + [(_result(each, None, each.outcome, each.status, each.code), each.count) for each in statuses]
+
+
+def _result(
+    of: InState | WithStatus,
+    reason: SkipReason | None,
+    outcome: Outcome | None = None,
+    status: str | None = None,
+    code: str | None = None,
+) -> Result:
+    return Result(is_second=of.is_second, state=of.state, skip_reason=reason, outcome=outcome, status=status, code=code)
+
+
+async def messages(connection: Connection, broadcast_id: int, now: datetime) -> list[InState]:
+    """Return the messages of a broadcast by their states, as they are at `now`."""
+    await database.plan_anew(connection)
+    return all_rows(await connection.execute(MESSAGES, {"id": broadcast_id, "since": now - LATELY}), InState)
+
+
+async def read(connection: Connection, broadcast_id: int, now: datetime) -> Counted:
+    """Return all messages of a broadcast, counted at `now` in a transaction that sees one moment."""
+    by_state = await messages(connection, broadcast_id, now)
+    return Counted(by_state, all_rows(await connection.execute(STATUSES, {"id": broadcast_id}), WithStatus))
