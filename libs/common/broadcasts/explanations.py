@@ -49,6 +49,8 @@ class Result:
     outcome: str | None
     status: str | None
     code: str | None
+    #: Whether its phase still runs, so that it may yet be sent again; None where nobody has asked.
+    phase_runs: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,12 @@ FAILED: dict[str, tuple[str, str]] = {
     "21614": (n_("The number cannot get texts"), n_("Ask them for a mobile number.")),
     "21635": (n_("Landline: cannot get texts"), n_("Ask them for a mobile number.")),
 }
+#: What to do about a message of which nothing is known, by whether its phase still runs.
+UNCERTAIN: dict[bool | None, str] = {
+    None: n_("We look it up and do not send it twice."),
+    True: n_("We look it up and do not send it twice. Send it again to those who tell you that they have nothing."),
+    False: n_("We look it up. It is too late to send it again: ask them another way whether they have it."),
+}
 UNLISTED = n_("Refused, and we do not know why")
 NO_CODE = (
     n_("Not delivered, and the phone company does not say why"),
@@ -190,7 +198,7 @@ def explain(result: Result) -> Explanation:
                 key="uncertain",
                 kind=Kind.UNKNOWN,
                 sentence=n_("We do not know yet: the carrier did not answer"),
-                advice=n_("We look it up and do not send twice. If it stays so, you can decide to send it again."),
+                advice=UNCERTAIN[result.phase_runs],
             )
         case MessageState.SKIPPED:
             return _skipped(SkipReason(result.skip_reason or ""), is_second=result.is_second)

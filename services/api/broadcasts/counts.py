@@ -6,7 +6,7 @@ several times as much. A message has a status as soon as the carrier has taken o
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from libs.common import database
 from libs.common.broadcasts.explanations import Result
 from libs.common.database import Connection, EnumText, all_rows
-from libs.common.domain.states import MessageState, Outcome, SkipReason
+from libs.common.domain.states import BroadcastState, MessageState, Outcome, SkipReason
 
 LATELY = timedelta(minutes=1)
 
@@ -32,6 +32,11 @@ STATUSES = text("""
 SELECT is_second, outcome, twilio_sent_status AS status, twilio_error_code AS code, count(*) AS count
 FROM broadcast_sent_message_status WHERE broadcast_id = :id GROUP BY 1, 2, 3, 4
 """).columns(outcome=EnumText(Outcome))
+
+#: In which state a broadcast is, or goes on once it is paused no more.
+GOES_ON = text("SELECT coalesce(paused_from, state) AS state FROM broadcasts WHERE id = :id").columns(
+    state=EnumText(BroadcastState)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +77,19 @@ class Counted:
 
     messages: Sequence[InState]
     statuses: Sequence[WithStatus]
+    #: In which state the broadcast is, or goes on; None where nobody has asked.
+    goes_on: BroadcastState | None = None
 
     def results(self, *, is_second: bool) -> list[tuple[Result, int]]:
         """Return what there is on record of the messages of a phase, each combination once, with how many have it."""
+        phase = BroadcastState.SENDING_SECOND if is_second else BroadcastState.SENDING_FIRST
+        runs = None if self.goes_on is None else self.goes_on is phase
         statuses = [each for each in self.statuses if each.is_second is is_second]
         with_status: Counter[MessageState] = Counter()
         for each in statuses:
             with_status[each.state] += each.count
         found = [
-            (_result(each, each.skip_reason), each.count - with_status[each.state])
+            (replace(_result(each, each.skip_reason), phase_runs=runs), each.count - with_status[each.state])
             for each in self.messages
             if each.is_second is is_second and each.count > with_status[each.state]
         ]
@@ -106,4 +115,6 @@ async def messages(connection: Connection, broadcast_id: int, now: datetime) -> 
 async def read(connection: Connection, broadcast_id: int, now: datetime) -> Counted:
     """Return all messages of a broadcast, counted at `now` in a transaction that sees one moment."""
     by_state = await messages(connection, broadcast_id, now)
-    return Counted(by_state, all_rows(await connection.execute(STATUSES, {"id": broadcast_id}), WithStatus))
+    statuses = all_rows(await connection.execute(STATUSES, {"id": broadcast_id}), WithStatus)
+    goes_on: BroadcastState | None = (await connection.execute(GOES_ON, {"id": broadcast_id})).scalar()
+    return Counted(by_state, statuses, goes_on)

@@ -9,6 +9,7 @@ from sqlalchemy import TextClause, text
 
 from libs.common.broadcasts.explanations import KINDS, NOT_GOT, Explanation, Kind, Result, explain
 from libs.common.database import Connection, folded
+from libs.common.domain.states import MessageState
 from services.api import search_patterns
 from services.api.broadcasts import counts
 from services.api.broadcasts.counts import Counted
@@ -94,6 +95,11 @@ class Group:
     messages: int
     #: The combinations on record that have it.
     results: tuple[Result, ...] = ()
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """Whether a person may have these sent again: nobody knows whether they went out, and their phase runs."""
+        return any(result.state == MessageState.UNCERTAIN and result.phase_runs for result in self.results)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,9 +67,9 @@ ORDER BY b.run_at, b.id LIMIT :limit
 
 #: Messages nobody knows the fate of, whose attempt began before a time.
 UNCERTAIN = text(f"""
-SELECT broadcast_id, count(*) AS messages FROM outgoing_messages
+SELECT broadcast_id, is_second, count(*) AS messages FROM outgoing_messages
 WHERE state = '{MessageState.UNCERTAIN}' AND state IN {literals(OPEN)} AND attempt_started_at < :before
-GROUP BY broadcast_id ORDER BY broadcast_id
+GROUP BY broadcast_id, is_second ORDER BY broadcast_id, is_second
 """)
 
 #: How many messages of some broadcasts have not left.
@@ -173,9 +173,18 @@ async def in_states(
     return [_in_zone(broadcast, zone) for broadcast in all_rows(cursor, Broadcast)]
 
 
-async def uncertain(connection: Connection, before: datetime) -> dict[int, int]:
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """How many messages of a broadcast's phase are uncertain."""
+
+    broadcast_id: int
+    is_second: bool
+    messages: int
+
+
+async def uncertain(connection: Connection, before: datetime) -> Sequence[Uncertain]:
     """Return how many messages of each broadcast are uncertain whose attempt began before a time."""
-    return {row.broadcast_id: row.messages for row in await connection.execute(UNCERTAIN, {"before": before})}
+    return all_rows(await connection.execute(UNCERTAIN, {"before": before}), Uncertain)
 
 
 async def unsent(connection: Connection, ids: Sequence[int]) -> dict[int, int]:

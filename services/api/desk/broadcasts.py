@@ -1,26 +1,30 @@
 """Broadcasts: the list of all, and one while it runs and after."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath
 from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
+from libs.common.broadcasts import sending_again
 from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
 from libs.common.errors import AlreadySent
+from services.api.accounts.users import User
 from services.api.broadcasts import outcomes, queries, reports, snapshot, staff_actions
 from services.api.context import Context
-from services.api.desk import broadcast_people, broadcast_view, live, rendering, sentences
+from services.api.desk import broadcast_people, broadcast_view, live, reasons, rendering, sentences
 from services.api.desk.reply_filters import Query
 from services.api.http import pagination, transactions
 from services.api.http.fields import BIGGEST, Cursor, PathId
 
 AnyRequest = Request[Any, Any, Any]
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = 25  # broadcasts, or people, on a page
 
@@ -138,6 +142,25 @@ async def call_back(api: NamedDependency[Context], cause: NamedDependency[Cause]
         return await _do(api.engine, cause, broadcast_id, staff_actions.pause, api.clock())
 
 
+@post("/{broadcast_id:int}/messages/{message_id:int}/send-again")
+async def send_again(
+    api: NamedDependency[Context],
+    cause: NamedDependency[Cause],
+    user: NamedDependency[User],
+    broadcast_id: PathId,
+    message_id: PathId,
+    data: Form,
+) -> Redirect:
+    """Send a message again of which nobody knows whether it was sent."""
+    now, reason = api.clock(), reasons.read(data)
+
+    async def work(connection: Connection) -> None:
+        await sending_again.send_again(connection, broadcast_id, message_id, by=user.name, reason=reason, now=now)
+
+    await transactions.retrying(api.engine, cause, work)
+    return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
+
+
 async def _do(
     engine: Engine, cause: Cause, broadcast_id: int, action: Callable[..., Awaitable[None]], *arguments: object
 ) -> Redirect:
@@ -151,7 +174,7 @@ async def _do(
 
 
 #: What can be done to a broadcast.
-LEVERS = (approve, pause, resume, cancel, skip, stop_repeating, send_now, call_back)
+LEVERS = (approve, pause, resume, cancel, skip, stop_repeating, send_now, call_back, send_again)
 
 ROUTER = Router(
     "/broadcasts", route_handlers=[index, show, live.live, report_csv, people, broadcast_people.people_csv, *LEVERS]

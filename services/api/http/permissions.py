@@ -109,6 +109,7 @@ NEEDED: Mapping[str, Permission] = {
     "POST /desk/broadcasts/{broadcast_id}/skip": _SEND,
     "POST /desk/broadcasts/{broadcast_id}/stop-repeating": _WRITE,
     "POST /desk/broadcasts/{broadcast_id}/call-back": _SEND,
+    "POST /desk/broadcasts/{broadcast_id}/messages/{message_id}/send-again": _SEND,
     "GET /desk/compose": _WRITE,
     "POST /desk/compose": _WRITE,
     "POST /desk/compose/words": _WRITE,
