@@ -145,6 +145,7 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
             database.disposing(context.webhooks),
             database.disposing(context.imports),
         ):
+            context.background.start(context.webhook_sources.keep_writing(context.engine))
             try:
                 yield
             finally:

@@ -14,6 +14,7 @@ from services.api.accounts.passwords import Passwords
 from services.api.background import Background
 from services.api.broadcasts.hub import Hub
 from services.api.contacts.import_lane import Lane
+from services.api.webhooks.sources import Noted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +42,6 @@ class Context:
     #: Where people sign in by OpenID Connect; None where they do not.
     provider: Provider | None = None
     background: Background = field(default_factory=Background)
+    #: When the carriers' webhooks came.
+    webhook_sources: Noted = field(default_factory=Noted)
     passwords: Passwords = field(default_factory=Passwords)

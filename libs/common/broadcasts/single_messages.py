@@ -63,6 +63,11 @@ OF_REPLY = text(f"{_SELECT} WHERE s.reply_id = :reply_id ORDER BY s.id DESC").co
 OF_BROADCAST = text(f"""
 {_SELECT} WHERE s.broadcast_id = :broadcast_id AND s.purpose = :purpose ORDER BY s.id DESC LIMIT :limit
 """).columns(**_ENUMS)
+#: Answers of which nobody knows whether they were sent, whose attempt began at some time.
+UNCERTAIN_ANSWERS = text(f"""
+{_SELECT} WHERE s.state = '{MessageState.UNCERTAIN}' AND s.purpose = '{SinglePurpose.ANSWER}'
+  AND s.attempt_started_at >= :since AND s.attempt_started_at < :before ORDER BY s.attempt_started_at LIMIT :limit
+""").columns(**_ENUMS)
 #: The tests that somebody has asked for since a time.
 OF_ASKER = text(f"""
 {_SELECT} WHERE s.asked_by = :asked_by AND s.purpose = '{SinglePurpose.TEST}' AND s.asked_at > :since
@@ -213,6 +218,14 @@ async def tests_of(connection: Connection, asked_by: str, since: datetime, limit
     return all_rows(
         await connection.execute(OF_ASKER, {"asked_by": asked_by, "since": since, "limit": limit}), SingleMessage
     )
+
+
+async def uncertain_answers(
+    connection: Connection, since: datetime, before: datetime, limit: int
+) -> list[SingleMessage]:
+    """Return the answers of which nobody knows whether they were sent, begun from `since` on and before a time."""
+    wanted = {"since": since, "before": before, "limit": limit}
+    return all_rows(await connection.execute(UNCERTAIN_ANSWERS, wanted), SingleMessage)
 
 
 def stream(single_id: int) -> str:

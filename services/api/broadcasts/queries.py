@@ -65,10 +65,11 @@ WHERE b.state = ANY(:states) AND b.run_at >= :since AND b.run_at < :before
 ORDER BY b.run_at, b.id LIMIT :limit
 """).columns(**_TYPES)
 
-#: Messages nobody knows the fate of, whose attempt began before a time.
+#: Messages nobody knows the fate of, whose attempt began at some time.
 UNCERTAIN = text(f"""
 SELECT broadcast_id, is_second, count(*) AS messages FROM outgoing_messages
-WHERE state = '{MessageState.UNCERTAIN}' AND state IN {literals(OPEN)} AND attempt_started_at < :before
+WHERE state = '{MessageState.UNCERTAIN}' AND state IN {literals(OPEN)}
+  AND attempt_started_at >= :since AND attempt_started_at < :before
 GROUP BY broadcast_id, is_second ORDER BY broadcast_id, is_second
 """)
 
@@ -182,9 +183,9 @@ class Uncertain:
     messages: int
 
 
-async def uncertain(connection: Connection, before: datetime) -> Sequence[Uncertain]:
-    """Return how many messages of each broadcast are uncertain whose attempt began before a time."""
-    return all_rows(await connection.execute(UNCERTAIN, {"before": before}), Uncertain)
+async def uncertain(connection: Connection, since: datetime, before: datetime) -> Sequence[Uncertain]:
+    """Return how many messages of each broadcast are uncertain whose attempt began in a stretch of time."""
+    return all_rows(await connection.execute(UNCERTAIN, {"since": since, "before": before}), Uncertain)
 
 
 async def unsent(connection: Connection, ids: Sequence[int]) -> dict[int, int]:

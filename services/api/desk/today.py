@@ -10,24 +10,27 @@ from litestar.di import NamedDependency
 from litestar.response import Template
 
 from libs.common import database
+from libs.common.broadcasts import single_messages
 from libs.common.domain import calendar
 from libs.common.domain.states import BroadcastState
 from libs.common.settings import Settings
 from services.api.broadcasts import queries
 from services.api.context import Context
-from services.api.desk import first_steps, rendering, schedules, sentences
+from services.api.desk import first_steps, own_numbers, rendering, schedules, sentences
 from services.api.desk.broadcast_view import settled, view
 from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.replies import queries as replies
 from services.api.replies.queries import Filters
 from services.api.schemas import Broadcast
+from services.api.webhooks import sources
 
 AnyRequest = Request[Any, Any, Any]
 
 DAYS = 7
 MOST = 5  # broadcasts that are shown of each kind
 MANY = 50  # scheduled broadcasts, or drafts, that a week may have
+NEWS = timedelta(days=1)  # how long it is news that webhooks were refused
 RECENT = timedelta(days=7)  # how long one that did not go out is news
 FAR = timedelta(days=366)
 LONG_UNKNOWN = timedelta(minutes=15)  # after which a message that nobody knows about is a person's to decide
@@ -82,7 +85,9 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         drafts = await queries.in_states(
             connection, zone, SCHEDULED, since=now - FAR, before=now + FAR, limit=MANY, drafts=True
         )
-        uncertain = await queries.uncertain(connection, now - LONG_UNKNOWN)
+        uncertain = await queries.uncertain(connection, now - RECENT, now - LONG_UNKNOWN)
+        answers = await single_messages.uncertain_answers(connection, now - RECENT, now - LONG_UNKNOWN, MOST)
+        heard = await sources.everything(connection)
         steps = None if going or coming else await first_steps.read(connection)
         likely = (await replies.page(connection, Filters(waiting=True), before=BIGGEST, limit=MOST + 1)).items
     views = []
@@ -103,6 +108,9 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         missed=missed,
         unapproved=[each for each in coming if api.settings.approval_required and not each.approved_by][:MOST],
         uncertain=uncertain,
+        answers=answers,
+        refused=[each for each in heard if each.refused_since and each.refused_at > now - NEWS],
+        sources=own_numbers.SOURCES,
         likely=likely,
         most=MOST,
         tags=sentences.TAGS,

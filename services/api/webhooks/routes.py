@@ -77,7 +77,7 @@ def begin_at_zero() -> None:
 @post("/webhooks/missive", opt=PUBLIC | ANY_QUERY | MISSIVE, status_code=200)
 async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[str, bool]:
     """Take an incoming SMS from Missive."""
-    with _counted("missive") as count:
+    with _counted(api, "missive") as count:
         raw = await request.body()
         if not signatures.missive_signature_ok(
             api.settings.missive_webhook_secret.get_secret_value(), raw, request.headers.get("x-hook-signature")
@@ -97,7 +97,7 @@ async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[st
 @post("/webhooks/twilio/sms", opt=PUBLIC | ANY_QUERY | TWILIO, status_code=200, media_type="text/xml")
 async def twilio_sms(request: AnyRequest, api: NamedDependency[Context]) -> Response[str]:
     """Take an incoming SMS from Twilio."""
-    with _counted("twilio_sms") as count:
+    with _counted(api, "twilio_sms") as count:
         form = await _signed_form(request, api)
         inbound = incoming.twilio(form, api.settings.twilio_account_sid, api.clock())
         recorded = await _receive(api, _cause(request, TWILIO_ACTOR), inbound)
@@ -108,7 +108,7 @@ async def twilio_sms(request: AnyRequest, api: NamedDependency[Context]) -> Resp
 @post("/webhooks/twilio/status", opt=PUBLIC | ANY_QUERY | TWILIO, status_code=204)
 async def twilio_status(request: AnyRequest, api: NamedDependency[Context]) -> None:
     """Take a delivery report from Twilio. One that comes before we know the message's id is left to the status sync."""
-    with _counted("twilio_status") as count:
+    with _counted(api, "twilio_status") as count:
         form = await _signed_form(request, api)
         checked = incoming.checked(form, incoming.STATUS_FIELDS, api.settings.twilio_account_sid)
         if await _report(checked, api, _cause(request, TWILIO_ACTOR)):
@@ -157,13 +157,14 @@ def _cause(request: AnyRequest, carrier: Actor) -> Cause:
 
 
 @contextmanager
-def _counted(source: str) -> Iterator[Callable[[str], None]]:
-    """Count a webhook by what became of it: `ignored` unless the block says otherwise, or raises."""
+def _counted(api: Context, source: str) -> Iterator[Callable[[str], None]]:
+    """Count a webhook by what became of it: `ignored` unless the block says otherwise, or raises. Note when it came."""
     results = ["ignored"]
     try:
         yield results.append
     except BadSignature:
         results.append("refused")
+        api.webhook_sources.refused(source, api.clock())
         raise
     except BodyCutShort:
         results.append("aborted")
@@ -174,6 +175,8 @@ def _counted(source: str) -> Iterator[Callable[[str], None]]:
     except Exception:
         results.append("failed")
         raise
+    else:
+        api.webhook_sources.took(source, api.clock())
     finally:
         telemetry.WEBHOOKS.labels(source, results[-1]).inc()
 

@@ -19,7 +19,7 @@ from libs.common.database.tables.audience import (
 )
 from libs.common.database.tables.base import Base
 from libs.common.database.tables.broadcasts import BROADCAST_IDS, Batch, Broadcast, BroadcastSegment, Settling, Sync
-from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored
+from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored, WebhookSource
 from libs.common.database.tables.history import BY_PEOPLE, IS_TOLD, Event, Inbox, Outbox, Stream, Trace
 from libs.common.database.tables.imports import ContactImport, ContactImportChange, ContactImportChunk
 from libs.common.database.tables.messages import MESSAGE_IDS, MessageStatus, OutgoingMessage
@@ -69,6 +69,7 @@ __all__ = [
     "Trace",
     "UnreachableNumber",
     "User",
+    "WebhookSource",
 ]
 
 ddl.add_to(Base.metadata)

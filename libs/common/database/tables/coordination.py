@@ -1,4 +1,4 @@
-"""What keeps services in step: pace, permits, keys of requests, clocks, a restore."""
+"""What keeps services in step: pace, permits, keys of requests, clocks, webhooks, a restore."""
 
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,23 @@ class CarrierClock(Base):
     __table_args__ = (
         PrimaryKeyConstraint("carrier", "minute"),
         check("low <= high", "carrier_clocks_an_interval_has_an_order"),
+    )
+
+
+class WebhookSource(Base):
+    """When each source of webhooks was last heard, and since when it is refused; written at most once a minute."""
+
+    __tablename__ = "webhook_sources"
+    source: Mapped[str] = mapped_column(primary_key=True)
+    #: When one was last taken: its signature was right.
+    taken_at: Mapped[datetime | None]
+    #: When one was last refused: it had no signature, or a wrong one.
+    refused_at: Mapped[datetime | None]
+    #: When the first one was refused after the last that was taken; null if none was.
+    refused_since: Mapped[datetime | None]
+    __table_args__ = (
+        check("taken_at IS NOT NULL OR refused_at IS NOT NULL", "webhook_sources_was_heard"),
+        check("refused_since <= refused_at", "webhook_sources_refusals_have_an_order"),
     )
 
 

@@ -81,6 +81,12 @@ class SingleMessage(Base):
         Index(
             "single_messages_started", "attempt_started_at", postgresql_where=text(f"state = '{MessageState.STARTED}'")
         ),
+        # What a person is told of: a few rows.
+        Index(
+            "single_messages_uncertain",
+            "attempt_started_at",
+            postgresql_where=text(f"state = '{MessageState.UNCERTAIN}'"),
+        ),
         Index("single_messages_look", "look_at", postgresql_where=text("look_at IS NOT NULL")),
         Index("single_messages_number", "phone_number", "id"),
         Index("single_messages_reply", "reply_id", "id"),

@@ -27,10 +27,7 @@ async def test_once_its_message_is_over_there_is_no_button_and_other_advice(
     api: Api, editor: Browser, paused: bool
 ) -> None:
     broadcast, _, _ = await uncertain(api)
-    if paused:
-        state = "state = 'paused', pause_reason = 'staff', paused_from = 'waiting'"
-    else:
-        state = "state = 'waiting'"
+    state = "state = 'paused', pause_reason = 'staff', paused_from = 'waiting'" if paused else "state = 'waiting'"
     await api.query(f"UPDATE broadcasts SET {state} WHERE id = %s", broadcast)
     text = (await editor.get(f"/desk/broadcasts/{broadcast}/first/uncertain")).text
     assert "/send-again" not in text

@@ -442,6 +442,7 @@ CREATE INDEX single_messages_number ON single_messages (phone_number, id);
 CREATE INDEX single_messages_pending ON single_messages (not_before, id) WHERE state = 'pending';
 CREATE INDEX single_messages_reply ON single_messages (reply_id, id);
 CREATE INDEX single_messages_started ON single_messages (attempt_started_at) WHERE state = 'started';
+CREATE INDEX single_messages_uncertain ON single_messages (attempt_started_at) WHERE state = 'uncertain';
 CREATE INDEX single_messages_tests ON single_messages (asked_at) WHERE purpose = 'test';
 """
 
@@ -684,6 +685,18 @@ CREATE TABLE carrier_clocks (
 );
 COMMENT ON TABLE carrier_clocks IS 'How far a carrier''s clock was ahead of ours, a row a minute';
 
+CREATE TABLE webhook_sources (
+    source text NOT NULL,
+    taken_at timestamptz,
+    refused_at timestamptz,
+    refused_since timestamptz,
+    CONSTRAINT webhook_sources_pkey PRIMARY KEY (source),
+    CONSTRAINT webhook_sources_was_heard CHECK (taken_at IS NOT NULL OR refused_at IS NOT NULL),
+    CONSTRAINT webhook_sources_refusals_have_an_order CHECK (refused_since <= refused_at)
+);
+COMMENT ON TABLE webhook_sources IS
+    'When each source of webhooks was last heard, and since when it is refused; written at most once a minute';
+
 CREATE TABLE restored (
     one boolean DEFAULT true NOT NULL,
     since timestamptz NOT NULL,
@@ -711,8 +724,8 @@ CREATE TRIGGER outbox_wakes_relay AFTER INSERT ON outbox FOR EACH STATEMENT EXEC
 
 #: Whatever refers to another table comes before it.
 TABLES = (
-    "restored carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces inbox outbox "
-    "events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
+    "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
+    "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
     "broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_segments broadcasts "
     "contact_import_changes contact_import_chunks contact_imports "
     "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
