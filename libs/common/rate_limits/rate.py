@@ -42,6 +42,10 @@ FIRST_HOLD = 1.0  # seconds after the first failure that was the provider's
 LONGEST_HOLD = 60.0  # seconds; how late a provider's recovery may be noticed
 
 
+#: What the keys of sending numbers begin with; their ids follow.
+NUMBER = "number:"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """A rate that messages must keep."""
@@ -59,7 +63,7 @@ class Limit:
 
 def number_key(sending_number_id: int) -> str:
     """Return the key of a sending number."""
-    return f"number:{sending_number_id}"
+    return f"{NUMBER}{sending_number_id}"
 
 
 def number_limit(sending_number_id: int, rate: float) -> Limit:

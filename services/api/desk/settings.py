@@ -21,7 +21,7 @@ from services.api.accounts.routes import link
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
 from services.api.context import Context
-from services.api.desk import audit, faults, notices, rendering
+from services.api.desk import audit, faults, notices, own_numbers, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import said
 from services.api.desk.sign_in import too_many
@@ -53,12 +53,15 @@ SCOPES = {
 async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Template:
     """Show how Broadsheet is set. The settings themselves are the operator's, in the environment."""
     today = api.clock().astimezone(api.settings.zone).date()
+    async with database.transaction(api.engine) as connection:
+        known = await own_numbers.values(connection, api)
     return rendering.page(
         request,
         api,
         "settings.html",
         section="settings",
         settings=api.settings,
+        **known,
         holidays=calendar.holidays_between(today, today + SHOWN_DAYS, api.settings.calendar),
     )
 

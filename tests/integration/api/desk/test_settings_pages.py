@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.common.domain.roles import Role
+from services.api.desk import own_numbers
 from tests.integration.api.desk.browser import Browser, signed_in
-from tests.integration.api.support import Api, running, settings
+from tests.integration.api.support import Api, incoming, running, settings
 
 ADMIN_PAGES = ("/desk/settings/users", "/desk/settings/keys")
 
@@ -28,6 +29,38 @@ async def test_all_holidays_of_the_coming_year_have_their_names(editor: Browser)
     page = (await editor.get("/desk/settings")).text
     for name in ("Memorial Day", "Thanksgiving", "Christmas Day", "New Year"):
         assert name in page
+
+
+async def test_each_of_our_numbers_is_there_with_how_it_is(api: Api, editor: Browser) -> None:
+    broadcast = await api.made(2)
+    await api.sent(broadcast)
+    page = (await editor.get("/desk/settings")).text
+    numbers = page[page.index("What goes out") : page.index("What comes in")]
+    rows = {each: numbers.split(each)[1].split("</tr>")[0] for each in api.settings.own_numbers}
+    first, *others = rows.values()
+    assert "Works" in first
+    assert "today 10:0" in first
+    assert all("Nothing was sent from it yet" in other for other in others)
+    await api.query(
+        "INSERT INTO pace (key, failures, failing_since) SELECT 'number:' || id, 1, now() FROM sending_numbers"
+    )
+    assert "The carrier answers with errors" in (await editor.get("/desk/settings")).text
+
+
+async def test_what_comes_in_is_there_with_when_it_came(api: Api, editor: Browser) -> None:
+    page = (await editor.get("/desk/settings")).text
+    assert page.count("Nothing has come yet") == 3
+    assert "Nobody has written to us yet." in page
+    await api.missive(incoming(await api.contact("made"), "Hello", api.clock.now))
+    await api.twilio("/webhooks/twilio/status", {}, token="wrong")
+    await api.context.webhook_sources.write(api.engine)
+    page = (await editor.get("/desk/settings")).text
+    rows = page[page.index("What comes in") :].split("</tr>")
+    missive, replies, reports = (next(row for row in rows if source in row) for source in own_numbers.SOURCES.values())
+    assert "Works" in missive
+    assert "Nothing has come yet" in replies
+    assert "Not signed as agreed, since" in reports
+    assert "The last reply was written" in page
 
 
 @pytest.mark.parametrize("page", ADMIN_PAGES)
