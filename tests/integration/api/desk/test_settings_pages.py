@@ -23,6 +23,7 @@ async def test_the_settings_are_said_in_words(editor: Browser) -> None:
     page = (await editor.get("/desk/settings")).text
     assert "1 from each number" in page
     assert "10 minutes after the last first message" in page
+    assert "is answered by Twilio at once, not by Broadsheet" in page
 
 
 async def test_all_holidays_of_the_coming_year_have_their_names(editor: Browser) -> None:
