@@ -93,6 +93,13 @@ class Outcome(StrEnum):
     NOT_HANDED_OVER = "not_handed_over"  # Missive took it, and Twilio never got it
 
 
+class TooFast(StrEnum):
+    """Twilio's codes of a text that came too fast for its number, or for the campaign of the number."""
+
+    QUEUE = "30001"
+    CAMPAIGN = "30022"
+
+
 class DeliveryStatus(StrEnum):
     """What Twilio says of a message; a word that is not here is kept as it is.
 

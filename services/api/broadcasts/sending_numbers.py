@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.database import Connection, all_rows
-from libs.common.domain.states import MessageState
+from libs.common.database import Connection, all_rows, literals
+from libs.common.domain.states import MessageState, TooFast
 from libs.common.rate_limits import rate
 
 #: Some numbers in their order. A number that never sent has no row of its own. What holds the carrier back holds all of
@@ -36,6 +36,14 @@ ORDER BY ours.place
 #: When the newest replies were written. They come in nearly in that order.
 LAST_REPLY = text("SELECT max(received_at) FROM (SELECT received_at FROM replies ORDER BY id DESC LIMIT 100) AS newest")
 
+#: How many texts of a number's broadcasts since a time came too fast for it, or for its campaign.
+TOO_FAST = text(f"""
+SELECT count(*) FROM broadcasts b
+JOIN sending_numbers n ON n.id = b.sending_number_id
+JOIN broadcast_sent_message_status s ON s.broadcast_id = b.id
+WHERE n.phone_number = :number AND b.made_at >= :since AND s.twilio_error_code IN {literals(TooFast)}
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class OwnNumber:
@@ -60,3 +68,8 @@ async def last_reply_at(connection: Connection) -> datetime | None:
     """Return when the last reply was written; None if there is none."""
     at: datetime | None = (await connection.execute(LAST_REPLY)).scalar_one()
     return at
+
+
+async def too_fast(connection: Connection, number: str, since: datetime) -> int:
+    """Return how many texts from a number came too fast for it, of broadcasts that began at a time or later."""
+    return int((await connection.execute(TOO_FAST, {"number": number, "since": since})).scalar_one())

@@ -9,6 +9,8 @@ from libs.common.settings import Settings
 from services.api.broadcasts import pace
 from services.api.desk import times
 from services.api.desk.catalogue import gettext as _
+from services.api.desk.catalogue import ngettext
+from services.api.desk.numbers import count
 
 DAYS = 14
 LONGEST = timedelta(days=30)  # of sending; nobody is told an end that is further off
@@ -93,6 +95,20 @@ def on_pace(run_at: datetime, people: int, spacing: float, settings: Settings, n
         for begin, end in breaks
     ]
     return Sending(ends=ends if work < LONGEST else None, advice=advice)
+
+
+def on_number(lost: int) -> list[str]:
+    """Return what is wrong with a number from which so many texts came too fast lately."""
+    if not lost:
+        return []
+    said = ngettext(
+        "In the last week %(num)s text from this number was lost: it came faster than the phone companies allow the"
+        " number. Choose another number, or ask whoever runs Broadsheet to lower the rate.",
+        "In the last week %(num)s texts from this number were lost: they came faster than the phone companies allow the"
+        " number. Choose another number, or ask whoever runs Broadsheet to lower the rate.",
+        lost,
+    )
+    return [said % {"num": count(lost)}]
 
 
 def week(run_at: datetime, settings: Settings, weekly: calendar.Week | None = None, *, recurring: bool) -> list[Day]:

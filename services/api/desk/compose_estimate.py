@@ -1,13 +1,14 @@
 """What a form of a broadcast comes to: parts, cost, who gets it and when."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from libs.common.database import Connection
 from libs.common.domain import calendar, message_parts
 from libs.common.domain.message_parts import Measure
 from libs.common.rate_limits import rate
-from services.api.broadcasts import recipients_preview, wishes
+from services.api.broadcasts import recipients_preview, sending_numbers, wishes
 from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
 from services.api.desk import compose_advice, compose_form, numbers
@@ -15,6 +16,7 @@ from services.api.desk.compose_form import Given
 from services.api.segments import queries as segments
 from services.api.segments.schemas import Segment
 
+LATELY = timedelta(days=7)  # in which texts that came too fast are held against a number
 MOST_SEGMENTS = 500  # that are offered
 ANY_NUMBER = 0  # all our numbers have the same rate
 
@@ -54,7 +56,11 @@ async def audience(connection: Connection, api: Context, given: Given, *, is_cou
     if run_at is not None and recipients.gets_it.most:
         spacing = max(limit.interval for limit in rate.limits(api.settings, ANY_NUMBER))
         sending = compose_advice.on_pace(run_at, recipients.gets_it.most, spacing, api.settings, api.clock())
+    lost = await sending_numbers.too_fast(
+        connection, given.from_number or api.settings.from_number, api.clock() - LATELY
+    )
     return {
+        "number_advice": compose_advice.on_number(lost),
         "segments": offered,
         "names": names,
         "recipients": recipients,

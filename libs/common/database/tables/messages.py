@@ -18,6 +18,7 @@ from libs.common.domain.states import (
     MessageState,
     Outcome,
     SkipReason,
+    TooFast,
 )
 
 MESSAGE_IDS = Sequence("message_ids", metadata=Base.metadata)
@@ -130,6 +131,8 @@ class MessageStatus(Base):
         Index("status_unsettled", "broadcast_id", postgresql_where=text("NOT settled")),
         # A broadcast's messages by what became of them: counted, and found, in the index alone.
         Index("status_broadcast", "broadcast_id", "is_second", "outcome", "twilio_sent_status", "twilio_error_code"),
+        # Texts that came too fast: hardly any.
+        Index("status_too_fast", "broadcast_id", postgresql_where=text(f"twilio_error_code IN {literals(TooFast)}")),
         # Which messages Missive is asked about: whether Twilio has them. A message leaves it when its sid is known.
         Index(
             "status_without_sid",

@@ -10,7 +10,7 @@ import pytest
 
 from libs.common.domain.roles import OF_ROLE, Permission, Role
 from tests.integration.api.desk.browser import Browser, signed_in
-from tests.integration.api.support import NOW, Api, incoming, running, settings
+from tests.integration.api.support import FROM, NOW, OTHER_FROM, Api, incoming, running, settings
 
 COMPOSE = "/desk/compose"
 
@@ -431,3 +431,21 @@ async def test_a_test_needs_leave_to_send_as_it_does_over_http(
         answer = await editor.submit(page, COMPOSE, **form(do="test", test_to="+13135550177"))
         assert (answer.status_code, "may not" in answer.text) == (403, True)
     assert await api.value("SELECT count(*) FROM single_messages") == 0
+
+
+async def test_a_number_whose_texts_came_too_fast_in_the_last_week_has_a_warning(api: Api, editor: Browser) -> None:
+    broadcast = await api.made(3)
+    await api.sent(broadcast)
+
+    async def warned(number: str) -> bool:
+        answer = await editor.submit(f"{COMPOSE}/audience", COMPOSE, **form(from_number=number))
+        return "3 texts from this number were lost" in shown(answer)
+
+    assert not await warned(FROM)
+    await api.query("UPDATE broadcast_sent_message_status SET twilio_error_code = '30003'")
+    assert not await warned(FROM)
+    await api.query("UPDATE broadcast_sent_message_status SET twilio_error_code = '30022'")
+    assert await warned(FROM)
+    assert not await warned(OTHER_FROM)
+    await api.query("UPDATE broadcasts SET made_at = %s", NOW - timedelta(days=8))
+    assert not await warned(FROM)

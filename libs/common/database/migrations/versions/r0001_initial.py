@@ -326,6 +326,8 @@ CREATE TABLE broadcast_sent_message_status (
 COMMENT ON TABLE broadcast_sent_message_status IS 'What the carrier said of a message; one row a message at most';
 CREATE INDEX status_broadcast ON broadcast_sent_message_status (broadcast_id, is_second, outcome, twilio_sent_status,
     twilio_error_code);
+CREATE INDEX status_too_fast ON broadcast_sent_message_status (broadcast_id)
+    WHERE twilio_error_code IN ('30001', '30022');
 CREATE INDEX status_unsettled ON broadcast_sent_message_status (broadcast_id) WHERE NOT settled;
 CREATE INDEX status_without_sid ON broadcast_sent_message_status (broadcast_id, outgoing_message_id) WHERE twilio_id
         IS NULL AND missive_id IS NOT NULL;
