@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from libs.common.domain import events as e
 from libs.common.domain.actors import ActorKind
 from libs.common.domain.states import PauseReason
-from services.api.broadcasts.history import Step
+from services.api.broadcasts.history import Step, Tried
 from services.api.desk import sentences, times
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import ngettext
@@ -80,6 +80,16 @@ def words(step: Step, now: datetime, zone: ZoneInfo) -> str:
             return _("%(who)s called it back. Nobody got it.") % did
         case e.BroadcastMissed(reason=reason):
             return _("It did not go out: %(why)s.") % {"why": sentences.missed_reason(reason)}
+        case e.MessageSentAgain(by=by, reason=why):
+            again = (
+                _("%(who)s sent a text again of which nobody knew whether it went out: “%(why)s”.")
+                if why
+                else _("%(who)s sent a text again of which nobody knew whether it went out.")
+            )
+            return again % {"who": by, "why": why}
+        case Tried(messages=texts):
+            said = ngettext("%(who)s asked for %(num)s test of it.", "%(who)s asked for %(num)s tests of it.", texts)
+            return said % {**did, "num": count(texts)}
         case e.BroadcastPaused(reason=PauseReason.STAFF):
             return _("%(who)s paused it.") % did
         case e.BroadcastPaused(reason=reason):

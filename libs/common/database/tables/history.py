@@ -9,7 +9,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
 from libs.common.database.tables.base import NOW, Base, TransactionId, check
-from libs.common.domain.events import BroadcastCompleted, BroadcastMissed, BroadcastPaused, OptOutSuspected
+from libs.common.domain.events import (
+    BroadcastCompleted,
+    BroadcastMissed,
+    BroadcastPaused,
+    MessageSentAgain,
+    OptOutSuspected,
+)
 from libs.common.domain.states import MessageKind
 
 #: What tells events of people and programs from those of services and carriers.
@@ -17,6 +23,8 @@ BY_PEOPLE = "actor NOT LIKE 'service:%' AND actor NOT LIKE 'carrier:%'"
 #: The events that people may want to be told of outside the desk.
 TOLD = [each.__name__ for each in (BroadcastPaused, BroadcastMissed, BroadcastCompleted, OptOutSuspected)]
 IS_TOLD = f"type IN ({', '.join(map(repr, TOLD))})"
+#: The event of a message that a person has sent again.
+IS_SENT_AGAIN = f"type = '{MessageSentAgain.__name__}'"
 
 
 class Stream(Base):
@@ -55,6 +63,8 @@ class Event(Base):
         # What people and programs did, for the audit. Services and carriers, which do nearly everything, are not in it.
         Index("events_by_people", "position", postgresql_where=text(BY_PEOPLE)),
         Index("events_by_actor", "actor", "position", postgresql_where=text(BY_PEOPLE)),
+        # What people had sent again: hardly any, among all that happens to messages.
+        Index("events_sent_again", "broadcast_id", "position", postgresql_where=text(IS_SENT_AGAIN)),
         Index("events_told", "position", postgresql_where=text(IS_TOLD)),
         check("actor LIKE '_%:%_'", "events_actor_check"),
     )

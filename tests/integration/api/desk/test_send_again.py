@@ -27,7 +27,11 @@ async def test_once_its_message_is_over_there_is_no_button_and_other_advice(
     api: Api, editor: Browser, paused: bool
 ) -> None:
     broadcast, _, _ = await uncertain(api)
-    state = "state = 'paused', pause_reason = 'staff', paused_from = 'waiting'" if paused else "state = 'waiting'"
+    state = (
+        "state = 'paused', pause_reason = 'staff', paused_from = 'waiting'"
+        if paused
+        else "state = 'waiting', second_due_at = now()"
+    )
     await api.query(f"UPDATE broadcasts SET {state} WHERE id = %s", broadcast)
     text = (await editor.get(f"/desk/broadcasts/{broadcast}/first/uncertain")).text
     assert "/send-again" not in text
@@ -50,3 +54,18 @@ async def test_today_leads_to_the_people_themselves(api: Api, editor: Browser) -
     broadcast, _, _ = await uncertain(api)
     api.clock.forward(minutes=20)
     assert f'href="/desk/broadcasts/{broadcast}/first/uncertain"' in (await editor.get("/desk")).text
+
+
+async def test_the_history_says_who_had_it_sent_again_and_who_asked_for_tests(api: Api, editor: Browser) -> None:
+    broadcast, message, _ = await uncertain(api)
+    api.clock.forward(minutes=1)
+    await api.post(f"/broadcasts/{broadcast}/test", {"to": ["+13135550177"]})
+    api.clock.forward(minutes=1)
+    address = f"/desk/broadcasts/{broadcast}"
+    again = f"{address}/messages/{message}/send-again"
+    await editor.submit(again, f"{address}/first/uncertain", reason="She has nothing")
+    page = (await editor.get(address)).text
+    history = page[page.index('class="timeline"') :]
+    sent = history.index("Ana Diaz sent a text again of which nobody knew whether it went out: “She has nothing”.")
+    tried = history.index("asked for 2 tests of it.")
+    assert sent < tried < history.index("scheduled it for")

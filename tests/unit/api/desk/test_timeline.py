@@ -46,6 +46,14 @@ def test_a_pause_by_hand_names_who_and_one_by_itself_says_why() -> None:
     )
 
 
+@pytest.mark.parametrize(("why", "ends"), [("She has nothing", "went out: “She has nothing”."), ("", "went out.")])
+def test_a_text_that_was_sent_again_names_who_said_so_and_why(why: str, ends: str) -> None:
+    again = e.MessageSentAgain(broadcast_id=1, message_id=5, by="Ann Arbor", reason=why, not_before=NOW)
+    words = said(again, actors.key("website"))
+    assert words.startswith("Ann Arbor sent a text again of which nobody knew whether it ")
+    assert words.endswith(ends)
+
+
 @pytest.mark.parametrize("reason", ["day_over", "empty_draw", "not_approved"])
 def test_one_that_did_not_go_out_says_why(reason: str) -> None:
     words = said(e.BroadcastMissed(broadcast_id=1, reason=reason, next_broadcast_id=None), PLANNER)

@@ -552,6 +552,7 @@ CREATE INDEX events_by_people ON events (position) WHERE actor NOT LIKE 'service
 CREATE INDEX events_broadcast ON events (broadcast_id, position);
 CREATE INDEX events_told ON events (position) WHERE type IN ('BroadcastPaused', 'BroadcastMissed',
         'BroadcastCompleted', 'OptOutSuspected');
+CREATE INDEX events_sent_again ON events (broadcast_id, position) WHERE type = 'MessageSentAgain';
 CREATE INDEX events_opt_outs ON events (broadcast_id) WHERE type = 'OptedOut';
 
 CREATE TABLE outbox (
