@@ -118,16 +118,19 @@ async def record(
     """
     who = {"phone_number": said.phone_number}
     await lock_number(connection, said.phone_number)
-    at = said.at
+    at, key = said.at, said.message or f"{said.source}:{said.wish}"
     if said.source == ConsentSource.STAFF:
-        # What staff do comes after all that they can have known of, however close.
+        # What staff do comes after all that they can have known of, however close. What they have said before stays on
+        # record, with its reason, unless they say the same again.
         latest = first_row(await connection.execute(LATEST, who), Latest)
         at = max(at, latest.at + NEXT) if latest is not None else at
+        said_again = latest is not None and (latest.source, latest.wish) == (said.source, said.wish) and latest.record
+        key = said_again or f"{key}:{at.isoformat()}"
     await connection.execute(
         RECORD,
         {
             **who,
-            "record": said.message or f"{said.source}:{said.wish}",
+            "record": key,
             "wish": said.wish,
             "source": said.source,
             "at": at,

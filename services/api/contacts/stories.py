@@ -69,6 +69,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What was written to and from a number, the oldest first."""
+
+    entries: Sequence[Entry] = ()
+    #: Whether there was more before.
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """A yes or a no, with who said so."""
 
@@ -79,9 +88,10 @@ class Consent:
     note: str
 
 
-async def of_number(connection: Connection, phone_number: str) -> list[Entry]:
-    """Return what was written to and from a number, the oldest first; of a long story the newest `LONGEST`."""
-    wanted = {"phone_number": phone_number, "limit": LONGEST}
+async def of_number(connection: Connection, phone_number: str) -> Story:
+    """Return what was written to and from a number; of a long story the newest `LONGEST` entries."""
+    enough = LONGEST + 1
+    wanted = {"phone_number": phone_number, "limit": enough}
     entries = [
         Entry(
             side=Side.OURS,
@@ -111,7 +121,7 @@ async def of_number(connection: Connection, phone_number: str) -> list[Entry]:
             written_by=each.asked_by_name or "",
             purpose=each.purpose,
         )
-        for each in await single_messages.of_number(connection, phone_number, LONGEST)
+        for each in await single_messages.of_number(connection, phone_number, enough)
     ]
     entries += [
         Entry(
@@ -125,7 +135,8 @@ async def of_number(connection: Connection, phone_number: str) -> list[Entry]:
         )
         for row in await connection.execute(WRITTEN, wanted)
     ]
-    return sorted(entries, key=lambda entry: (entry.at, entry.reply_id or 0))[-LONGEST:]
+    entries.sort(key=lambda entry: (entry.at, entry.reply_id or 0))
+    return Story(entries=entries[-LONGEST:], is_cut=len(entries) > LONGEST)
 
 
 async def consent_of(connection: Connection, phone_number: str) -> Sequence[Consent]:

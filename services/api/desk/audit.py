@@ -106,13 +106,18 @@ class Line:
     address: str
 
 
+def who(entry: Entry) -> str:
+    """Return who did it, by name."""
+    actor = actors.parse(entry.actor)
+    return entry.actor_name or _(ACTORS[actor.kind]) % {"name": actor.name}
+
+
 def line(entry: Entry, user_names: Mapping[int, str], key_names: Mapping[int, str]) -> Line:
     """Return an entry as it is read, with the names of users and keys by id."""
-    actor = actors.parse(entry.actor)
     what, address = _subject(entry.subject, {"user": user_names, "key": key_names})
     return Line(
         at=entry.occurred_at,
-        who=entry.actor_name or _(ACTORS[actor.kind]) % {"name": actor.name},
+        who=who(entry),
         did=DONE.get(entry.type, f"%(who)s: {entry.type}, %(what)s"),
         what=what,
         address=address,

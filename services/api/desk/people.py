@@ -13,13 +13,15 @@ from libs.common import database, phone_numbers
 from libs.common.broadcasts import erasure
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
+from services.api.audit import queries as audit
 from services.api.contacts import changes, queries, stories
+from services.api.contacts.stories import Story
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
-from services.api.desk import faults, reasons, rendering
+from services.api.desk import faults, person_history, reasons, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions
-from services.api.http.fields import Cursor, PathId
+from services.api.http.fields import BIGGEST, Cursor, PathId
 from services.api.http.problems import InvalidFields
 from services.api.schemas import Contact
 
@@ -27,6 +29,7 @@ AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = 25  # people on a page
+DONE = 50  # things that were done to a person, the newest
 LONGEST_NAME = 200  # characters
 
 
@@ -155,7 +158,10 @@ async def _page(
         status=status,
         section="people",
         contact=contact,
-        story=await stories.of_number(connection, number) if number else [],
+        story=await stories.of_number(connection, number) if number else Story(),
+        done=person_history.lines(
+            await audit.page(connection, actor=None, subject=f"contact-{contact.id}", before=BIGGEST, limit=DONE)
+        ),
         consent=await stories.consent_of(connection, number) if number else [],
         wrong=wrong or {},
         name=(given or {}).get("name", contact.name),

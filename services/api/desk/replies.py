@@ -18,6 +18,7 @@ from services.api.accounts import users
 from services.api.accounts.users import User
 from services.api.broadcasts import queries as broadcasts
 from services.api.contacts import stories
+from services.api.contacts.stories import Story
 from services.api.context import Context
 from services.api.desk import faults, reasons, rendering
 from services.api.desk.catalogue import gettext as _
@@ -275,7 +276,7 @@ async def _conversation(
 ) -> Template:
     async with database.transaction(api.engine) as connection:
         reply = await queries.one(connection, reply_id)
-        story = await stories.of_number(connection, reply.phone_number) if reply.phone_number else []
+        story = await stories.of_number(connection, reply.phone_number) if reply.phone_number else Story()
         everybody = await users.everybody(connection)
     return rendering.page(
         request,

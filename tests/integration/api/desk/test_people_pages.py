@@ -95,3 +95,38 @@ async def test_opting_out_in_again_and_erasing(api: Api, editor: Browser) -> Non
     assert "Erased on request" in erased
     assert number not in erased
     assert "Ana" not in erased.replace("Ana Diaz", "")
+
+
+async def test_the_page_says_who_did_what_to_them_and_keeps_every_reason(api: Api, editor: Browser) -> None:
+    contact = await api.contact_id(await api.contact("east", name="Ana"))
+    page = f"/desk/people/{contact}"
+    await editor.submit(page, page, name="Ana Diaz", tags="west")
+    for what, reason in (("opt-out", "Called us"), ("opt-in", "Wrote a letter"), ("opt-out", "Moved away")):
+        api.clock.forward(minutes=1)
+        await editor.submit(f"{page}/{what}", page, reason=reason)
+    text = (await editor.get(page)).text
+    assert text.index("“Moved away”") < text.index("“Wrote a letter”") < text.index("“Called us”")
+    assert text.count("Ana Diaz noted that they want no more texts.") == 2
+    assert text.count("Ana Diaz noted that they want texts again.") == 1
+    assert "Ana Diaz changed name and tags." in text
+
+
+async def test_what_staff_say_twice_is_one_entry(api: Api, editor: Browser) -> None:
+    contact = await api.contact_id(await api.contact("east", name="Ana"))
+    page = f"/desk/people/{contact}"
+    for _ in range(2):
+        await editor.submit(f"{page}/opt-out", page, reason="Called us")
+    assert await api.value("SELECT count(*) FROM consent_records") == 1
+
+
+async def test_a_story_that_is_cut_says_so(api: Api, editor: Browser) -> None:
+    number = await api.contact(name="Ana")
+    page = f"/desk/people/{await api.contact_id(number)}"
+    add = (
+        "INSERT INTO replies (provider_id, phone_number, body, received_at) SELECT 'SM' || n, %s, 'Hello ' || n, %s"
+        " FROM generate_series(%s::int, %s::int) n"
+    )
+    await api.query(add, number, api.clock.now, 1, 100)
+    assert "there were more before" not in (await editor.get(page)).text
+    await api.query(add, number, api.clock.now, 101, 101)
+    assert "The newest 100 texts and replies; there were more before." in (await editor.get(page)).text
