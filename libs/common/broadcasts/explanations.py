@@ -70,6 +70,10 @@ class Explanation:
 NOTHING_TO_DO = ""
 ASK = n_("Ask whoever runs Broadsheet: something about our account or number has to be put right.")
 
+#: A number is who somebody is here: another number is another entry.
+NEW_NUMBER = n_("Ask them for their number, and add it by import.")
+MOBILE_NUMBER = n_("Ask them for a mobile number, and add it by import.")
+
 #: Why a message was not sent, by reason: sentence of a first message, of a follow-up, advice.
 SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
     SkipReason.REPLIED: (n_("Not sent: they replied"), n_("No follow-up: they replied"), NOTHING_TO_DO),
@@ -99,7 +103,7 @@ SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
     ),
     SkipReason.NUMBER_UNREACHABLE: (
         n_("Not sent: the number takes no texts"), n_("No follow-up: the number takes no texts"),
-        n_("Ask them for another number."),
+        n_("Ask them for another number, and add it by import. Does it take texts again, say so on their page."),
     ),
 }  # fmt: skip
 
@@ -111,8 +115,8 @@ FAILED: dict[str, tuple[str, str]] = {
         n_("They, or their phone company, block our texts"),
         n_("Ask them another way whether they want our texts."),
     ),
-    "30005": (n_("Number does not exist any more"), n_("Ask them for their new number.")),
-    "30006": (n_("Landline: cannot get texts"), n_("Ask them for a mobile number.")),
+    "30005": (n_("Number does not exist any more"), NEW_NUMBER),
+    "30006": (n_("Landline: cannot get texts"), MOBILE_NUMBER),
     "30007": (
         n_("Blocked by the phone companies: the text looks like spam to them"),
         n_("Write without link shorteners and capitals, and ask whoever runs Broadsheet."),
@@ -129,7 +133,7 @@ FAILED: dict[str, tuple[str, str]] = {
     "30032": (n_("Our number is not verified with the phone companies"), ASK),
     "30034": (n_("Blocked by the phone companies: our number is not registered"), ASK),
     "30410": (n_("Their phone company did not answer"), n_("Nothing to do: the next broadcast may reach them.")),
-    "21211": (n_("Not a phone number"), n_("Correct the number, or ask them for it.")),
+    "21211": (n_("Not a phone number"), NEW_NUMBER),
     "21265": (n_("A short number of a company, not a person's phone"), n_("Take it off the list.")),
     "21266": (n_("Our own number"), n_("Take it off the list.")),
     "21408": (
@@ -140,9 +144,9 @@ FAILED: dict[str, tuple[str, str]] = {
         n_("They told the phone company to stop our texts"),
         n_("They can write START to our number to get texts again."),
     ),
-    "21612": (n_("There is no way from our number to theirs"), n_("Ask them for another number.")),
-    "21614": (n_("The number cannot get texts"), n_("Ask them for a mobile number.")),
-    "21635": (n_("Landline: cannot get texts"), n_("Ask them for a mobile number.")),
+    "21612": (n_("There is no way from our number to theirs"), NEW_NUMBER),
+    "21614": (n_("The number cannot get texts"), MOBILE_NUMBER),
+    "21635": (n_("Landline: cannot get texts"), MOBILE_NUMBER),
 }
 #: What to do about a message of which nothing is known, by whether its phase still runs.
 UNCERTAIN: dict[bool | None, str] = {

@@ -10,9 +10,11 @@ from litestar.params import Body, QueryParameter
 from litestar.response import Redirect, Template
 
 from libs.common import database, phone_numbers
-from libs.common.broadcasts import erasure
+from libs.common.broadcasts import erasure, unreachable
+from libs.common.broadcasts.explanations import failure
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
+from services.api.accounts.users import User
 from services.api.audit import queries as audit
 from services.api.contacts import changes, queries, stories
 from services.api.contacts.stories import Story
@@ -120,6 +122,20 @@ async def opt_in(
     return _back_to(contact_id)
 
 
+@post("/{contact_id:int}/reachable")
+async def reachable(
+    api: NamedDependency[Context], cause: NamedDependency[Cause], user: NamedDependency[User], contact_id: PathId
+) -> Redirect:
+    """Let somebody be chosen again whose number took no texts."""
+
+    async def work(connection: Connection) -> None:
+        await queries.one(connection, contact_id)
+        await unreachable.clear(connection, contact_id, user.name, api.clock())
+
+    await transactions.retrying(api.engine, cause, work)
+    return _back_to(contact_id)
+
+
 @post("/{contact_id:int}/erase")
 async def erase(api: NamedDependency[Context], cause: NamedDependency[Cause], contact_id: PathId) -> Redirect:
     """Erase somebody; only an opt-out stays on record."""
@@ -163,6 +179,7 @@ async def _page(
             await audit.page(connection, actor=None, subject=f"contact-{contact.id}", before=BIGGEST, limit=DONE)
         ),
         consent=await stories.consent_of(connection, number) if number else [],
+        why_unreachable=_(failure(contact.unreachable.code)[0]) if contact.unreachable else "",
         wrong=wrong or {},
         name=(given or {}).get("name", contact.name),
         tags=(given or {}).get("tags", ", ".join(contact.tags)),
@@ -180,4 +197,4 @@ def _back_to(contact_id: int) -> Redirect:
     return Redirect(f"/desk/people/{contact_id}", status_code=303)
 
 
-ROUTER = Router("/people", route_handlers=[index, show, change, opt_out, opt_in, erase])
+ROUTER = Router("/people", route_handlers=[index, show, change, opt_out, opt_in, reachable, erase])

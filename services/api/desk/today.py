@@ -109,7 +109,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         unapproved=[each for each in coming if api.settings.approval_required and not each.approved_by][:MOST],
         uncertain=uncertain,
         answers=answers,
-        refused=[each for each in heard if each.refused_since and each.refused_at > now - NEWS],
+        refused=[each for each in heard if each.refused_at and each.refused_since and each.refused_at > now - NEWS],
         sources=own_numbers.SOURCES,
         likely=likely,
         most=MOST,

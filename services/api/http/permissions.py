@@ -153,6 +153,7 @@ NEEDED: Mapping[str, Permission] = {
     "POST /desk/people/{contact_id}": _WRITE,
     "POST /desk/people/{contact_id}/opt-out": _WRITE,
     "POST /desk/people/{contact_id}/opt-in": _WRITE,
+    "POST /desk/people/{contact_id}/reachable": _WRITE,
     "POST /desk/people/{contact_id}/erase": _WRITE,
 }
 

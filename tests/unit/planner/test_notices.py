@@ -43,7 +43,8 @@ def said(kind: NoticeKind, **facts: object) -> str:
         (
             NoticeKind.MANY_FAILURES, {"code": "30006"},
             ("Many texts fail: the broadcast of Mon 30 Nov, 14:30 | 420 of 2,080 texts whose end is known did not"
-            " arrive. Most of them: Landline: cannot get texts. Ask them for a mobile number. | /desk/broadcasts/7"),
+            " arrive. Most of them: Landline: cannot get texts. Ask them for a mobile number, and add it by import."
+            " | /desk/broadcasts/7"),
         ),
         (
             NoticeKind.LIKELY_OPT_OUTS, {"likely": 3},

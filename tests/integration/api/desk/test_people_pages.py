@@ -130,3 +130,22 @@ async def test_a_story_that_is_cut_says_so(api: Api, editor: Browser) -> None:
     assert "there were more before" not in (await editor.get(page)).text
     await api.query(add, number, api.clock.now, 101, 101)
     assert "The newest 100 texts and replies; there were more before." in (await editor.get(page)).text
+
+
+async def test_a_number_that_is_left_out_is_brought_back_with_one_button(api: Api, editor: Browser) -> None:
+    number = await api.contact(name="Ana")
+    contact = await api.contact_id(number)
+    page = f"/desk/people/{contact}"
+    await api.query(
+        "INSERT INTO unreachable_numbers (phone_number, contact_id, code, since) VALUES (%s, %s, '30005', %s)",
+        number, contact, api.clock.now,
+    )  # fmt: skip
+    text = (await editor.get(page)).text
+    assert "Gets no texts: the number takes none." in text
+    assert "Number does not exist any more, since" in text
+    answer = await editor.submit(f"{page}/reachable", page)
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    text = (await editor.get(page)).text
+    assert "Gets texts." in text
+    assert "Ana Diaz had texts go to their number again." in text
+    assert await api.value("SELECT cleared_by FROM unreachable_numbers") == "Ana Diaz"

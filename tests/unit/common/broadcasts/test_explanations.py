@@ -1,6 +1,8 @@
 """Every outcome there can be has words of its own, and the words are an editor's."""
 
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from libs.common.domain.states import MessageState, Outcome, SkipReason
 
 
 def result(state: MessageState, **known: str | None) -> Result:
-    given = {"skip_reason": None, "outcome": None, "status": None, "code": None, **known}
+    given: dict[str, Any] = {"skip_reason": None, "outcome": None, "status": None, "code": None, **known}
     return Result(is_second=False, state=state, **given)
 
 
@@ -67,3 +69,10 @@ def test_an_explanation_s_key_is_an_address_and_each_key_has_one_sentence() -> N
         assert found.key.replace("-", "").replace("_", "").isalnum()
         said.setdefault(found.key, set()).add(found.sentence)
     assert all(len(sentences) == 1 for sentences in said.values()), said
+
+
+@pytest.mark.parametrize("runs", [True, False, None])
+def test_sending_again_is_advised_where_it_can_be_done_alone(runs: bool | None) -> None:
+    advice = explain(replace(result(MessageState.UNCERTAIN), phase_runs=runs)).advice
+    assert ("Send it again to those" in advice) == (runs is True)
+    assert ("too late to send it again" in advice) == (runs is False)
