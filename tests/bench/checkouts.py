@@ -33,8 +33,11 @@ SETTINGS = {
     "MISSIVE_WEBHOOK_SECRET": SECRET,
     "TWILIO_ACCOUNT_SID": ACCOUNT,
     "TWILIO_AUTH_TOKEN": "a token of Twilio's account",
-    "QUIET_HOURS": "off",
+    # Earlier releases do not know `off`: a minute of the night is as good.
+    "QUIET_HOURS": "00:00-00:01",
     "SEND_HOLD": "0",
+    # Earlier releases want one everywhere; who needs none connects to nothing.
+    "AMQP_URL": "amqp://127.0.0.1:9/",
     "LOG_LEVEL": "warning",
 }
 
