@@ -16,6 +16,7 @@ NO_PAGES = {
     "/desk/broadcasts/{broadcast_id}/live",
     "/desk/compose/tests",
     "/desk/broadcasts/{broadcast_id}/report.csv",
+    "/desk/broadcasts/{broadcast_id}/{message}/{key}/people.csv",
     "/desk/replies/export.csv",
     "/desk/replies/export-with-numbers.csv",
     "/desk/sign-in/provider",

@@ -19,6 +19,7 @@ from services.api.audit.queries import Entry
 from services.api.context import Context
 from services.api.desk import rendering
 from services.api.desk.catalogue import gettext as _
+from services.api.desk.waits import CARRIERS
 from services.api.http import pagination
 from services.api.http.fields import BIGGEST, Cursor
 
@@ -109,7 +110,8 @@ class Line:
 def who(entry: Entry) -> str:
     """Return who did it, by name."""
     actor = actors.parse(entry.actor)
-    return entry.actor_name or _(ACTORS[actor.kind]) % {"name": actor.name}
+    name = CARRIERS.get(actor.name, actor.name) if actor.kind is ActorKind.CARRIER else actor.name
+    return entry.actor_name or _(ACTORS[actor.kind]) % {"name": name}
 
 
 def line(entry: Entry, user_names: Mapping[int, str], key_names: Mapping[int, str]) -> Line:

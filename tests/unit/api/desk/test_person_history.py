@@ -33,7 +33,7 @@ def test_what_broadsheet_and_the_carriers_did_is_told_as_well() -> None:
     assert said("NumberUnreachable", "service:planner", None) == [
         "Broadsheet left their number out: it takes no texts."
     ]
-    assert said("OptedOut", "carrier:twilio", None) == ["twilio (carrier) noted that they want no more texts."]
+    assert said("OptedOut", "carrier:twilio", None) == ["Twilio (carrier) noted that they want no more texts."]
 
 
 def test_what_a_reader_need_not_know_is_left_out() -> None:
