@@ -3,7 +3,8 @@
 A task looks at each broadcast that is watched. A look is cheap: it asks for the last event. Everything is counted when
 that has changed, and now and then in any case, since an event with a lower position may be committed later. A look has
 its connection for itself; nobody who waits holds one. Counting a large broadcast takes its time, so the pause grows
-with it: all who watch it together cost the database a tenth of its time at most.
+with it: all who watch it together cost the database a tenth of its time at most. Why nobody is notified instead:
+docs/decisions/0012-live-pages-look.md.
 """
 
 import asyncio
