@@ -230,12 +230,7 @@ async def spreadsheet(api: Context, broadcast_id: int) -> Stream:
     """Return an answer with one line a message, as CSV. Raise NotFound."""
     async with database.transaction(api.engine) as connection:
         await queries.check_exists(connection, broadcast_id)
-    name = f"broadcast-{broadcast_id}.csv"
-    return Stream(
-        _lines(api, broadcast_id),
-        media_type="text/csv; charset=utf-8; header=present",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_export.answer(_lines(api, broadcast_id), f"broadcast-{broadcast_id}.csv")
 
 
 async def _lines(api: Context, broadcast_id: int) -> AsyncIterator[str]:

@@ -43,11 +43,7 @@ async def people_csv(
     """Return the people of a list, as they were searched for, as CSV."""
     async with database.transaction(api.engine) as connection:
         those = await group(connection, broadcast_id, message, key, api.clock())
-    return Stream(
-        _lines(api, broadcast_id, those, find),
-        media_type="text/csv; charset=utf-8; header=present",
-        headers={"Content-Disposition": f'attachment; filename="broadcast-{broadcast_id}-people.csv"'},
-    )
+    return csv_export.answer(_lines(api, broadcast_id, those, find), f"broadcast-{broadcast_id}-people.csv")
 
 
 async def _lines(api: Context, broadcast_id: int, those: Group, find: str) -> AsyncIterator[str]:

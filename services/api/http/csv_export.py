@@ -6,9 +6,11 @@ not: what follows one of those counts as the beginning of a cell, too. An apostr
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
+
+from litestar.response import Stream
 
 LINES = 1000  # read and sent at once
 
@@ -20,6 +22,15 @@ NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(?![\s\S])")
 DIVIDED = re.compile(rf"([;\t\r\n\v\f\x85\u2028\u2029])(?=(?:[^\S\t\r\n]|[\"'])*[{_SIGNS}])")
 #: What has a cell put into quotes.
 QUOTED = re.compile(r"[\",;|\t\r\n\v\f\x85\u2028\u2029]|^\s|\s(?![\s\S])")
+
+
+def answer(lines: AsyncIterator[str], name: str) -> Stream:
+    """Return an answer with these lines, the first of which is the header, as a file to save (RFC 4180, UTF-8)."""
+    return Stream(
+        lines,
+        media_type="text/csv; charset=utf-8; header=present",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def line(values: Iterable[Any]) -> str:

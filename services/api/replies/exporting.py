@@ -22,11 +22,7 @@ WITH_NUMBERS = (*COLUMNS, *OF_PEOPLE)
 def spreadsheet(api: Context, filters: Filters, *, with_numbers: bool) -> Stream:
     """Return an answer with one line a reply, the newest first."""
     name = "replies-with-numbers.csv" if with_numbers else "replies.csv"
-    return Stream(
-        _lines(api, filters, WITH_NUMBERS if with_numbers else COLUMNS),
-        media_type="text/csv; charset=utf-8; header=present",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_export.answer(_lines(api, filters, WITH_NUMBERS if with_numbers else COLUMNS), name)
 
 
 async def _lines(api: Context, filters: Filters, columns: tuple[str, ...]) -> AsyncIterator[str]:
