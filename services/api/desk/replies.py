@@ -1,5 +1,6 @@
 """Replies: the list and the conversation beside it, and what is decided, done and answered."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -122,8 +123,7 @@ async def read(
     async def work(connection: Connection) -> None:
         await reviews.mark_read(connection, reply_id, user.name, api.clock())
 
-    await transactions.retrying(api.engine, cause, work)
-    return _back(request)
+    return await _done(request, api, cause, work)
 
 
 @post("/{reply_id:int}/opt-out", opt=LIST)
@@ -166,8 +166,7 @@ async def opt_in(
     async def work(connection: Connection) -> None:
         await reviews.opt_in(connection, reply_id, api.clock(), why=reasons.read(data))
 
-    await transactions.retrying(api.engine, cause, work)
-    return _back(request, reply_id)
+    return await _done(request, api, cause, work, reply_id)
 
 
 @post("/{reply_id:int}/take", opt=LIST)
@@ -213,8 +212,7 @@ async def finish(
     async def work(connection: Connection) -> None:
         await reply_work.finish(connection, reply_id, user.name, api.clock())
 
-    await transactions.retrying(api.engine, cause, work)
-    return _back(request)
+    return await _done(request, api, cause, work)
 
 
 @post("/{reply_id:int}/reopen", opt=LIST)
@@ -226,8 +224,7 @@ async def reopen(
     async def work(connection: Connection) -> None:
         await reply_work.reopen(connection, reply_id, api.clock())
 
-    await transactions.retrying(api.engine, cause, work)
-    return _back(request, reply_id)
+    return await _done(request, api, cause, work, reply_id)
 
 
 @post("/{reply_id:int}/answer", opt=LIST)
@@ -307,6 +304,17 @@ async def _assign(api: Context, cause: Cause, user: User, reply_id: int, to: int
         await reply_work.assign(connection, reply_id, to, user.name, api.clock())
 
     await transactions.retrying(api.engine, cause, work)
+
+
+async def _done(
+    request: AnyRequest,
+    api: Context,
+    cause: Cause,
+    work: Callable[[Connection], Awaitable[None]],
+    reply_id: int | None = None,
+) -> Redirect:
+    await transactions.retrying(api.engine, cause, work)
+    return _back(request, reply_id)
 
 
 def _back(request: AnyRequest, reply_id: int | None = None) -> Redirect:
