@@ -8,6 +8,7 @@ compared with another one; `--pages` measures the pages of the desk alone.
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("--replies", type=float, default=60, help="seconds for which 500 replies a second come")
     parser.add_argument("--against", type=Path, help="another checkout, set up, to be compared with; nothing else then")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each in a comparison")
+    parser.add_argument(
+        "--only", action="append", choices=comparison.PARTS, help="a part of the comparison; may be repeated"
+    )
     parser.add_argument("--pages", action="store_true", help="only how long each page of the desk takes")
     parser.add_argument("--people", type=int, default=1_000_000, help="contacts in the desk's database")
     parser.add_argument("--broadcasts", type=int, default=1_000, help="past broadcasts in it")
@@ -38,7 +42,7 @@ def main() -> None:
         parser.error(f"at least {steps.FEWEST} recipients are needed to measure both ends of a broadcast")
     try:
         if given.against is not None:
-            against(given.against, given.large, given.rounds)
+            against(given.against, given.large, given.rounds, given.only or comparison.PARTS)
             return
         if not given.pages:
             report(given.small, given.large, given.replies)
@@ -47,9 +51,9 @@ def main() -> None:
         servers.close()
 
 
-def against(root: Path, large: int, rounds: int) -> None:
+def against(root: Path, large: int, rounds: int, parts: Sequence[str]) -> None:
     """Measure this checkout beside another one and print both."""
-    figures = comparison.compare(checkouts.other(root), checkouts.THIS, people=large, rounds=rounds)
+    figures = comparison.compare(checkouts.other(root), checkouts.THIS, people=large, rounds=rounds, parts=parts)
     Console().print(comparison.table(figures))
 
 

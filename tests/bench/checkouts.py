@@ -5,10 +5,11 @@ command line, and the names of the tables.
 """
 
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,14 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """What a command took, in seconds."""
+
+    seconds: float
+    processor_time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Checkout:
     """A checkout with its environment."""
 
@@ -79,9 +88,15 @@ class Checkout:
     def database(self) -> Iterator[str]:
         """Yield the URL of an empty database with the checkout's schema, for the time of the block."""
         with servers.database(migrated=False) as url:
-            command = "from libs.console.main import main; main()"
-            self._run("-c", command, "db", "upgrade", DATABASE_URL=url)
+            self._broadsheet("db", "upgrade", environment=self._environment(DATABASE_URL=url))
             yield url
+
+    def command(self, *arguments: str, **environment: str) -> Took:
+        """Run the command line once; nothing else may end meanwhile. The environment's names are whole."""
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        self._broadsheet(*arguments, environment={**self._environment(), **environment})
+        seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        return Took(seconds, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
     @contextmanager
     def service(self, name: str, folder: Path, **settings: str) -> Iterator[Service]:
@@ -107,10 +122,11 @@ class Checkout:
             cwd=self.root, env=self._environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def _run(self, *arguments: str, **settings: str) -> None:
+    def _broadsheet(self, *arguments: str, environment: Mapping[str, str]) -> None:
         subprocess.run(
-            [self.python, *arguments], cwd=self.root, env=self._environment(**settings), check=True, capture_output=True
-        )
+            [self.python.with_name("broadsheet"), *arguments],
+            cwd=self.root, env=environment, check=True, capture_output=True,
+        )  # fmt: skip
 
     def _environment(self, **settings: str) -> dict[str, str]:
         given = {f"BROADSHEET_{name}": value for name, value in (SETTINGS | settings).items()}

@@ -7,14 +7,14 @@ import asyncio
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.table import Table
 
-from tests.bench import carrier, large, replies, sending
+from tests.bench import carrier, large, replies, sending, starting
 from tests.bench.checkouts import Checkout
 
 #: What a ratio may be: at most, or for what should be large at least.
@@ -25,6 +25,9 @@ RATE_MARKS = {"messages a second": 0.95, "webhooks a second": 1 / MARK}
 BATCHES = 4  # a round
 REPLIES = 500  # a round
 MESSAGES = 2000  # a round
+
+#: What is measured, in this order.
+PARTS = ("starting", "sending", "replies", "large")
 
 Round = Callable[[], Mapping[str, float]]
 
@@ -61,13 +64,19 @@ def keeps(name: str, ratio: float) -> bool:
     return ratio >= mark(name) if name in RATE_MARKS else ratio <= mark(name)
 
 
-def compare(before: Checkout, after: Checkout, *, people: int, rounds: int) -> Figures:
-    """Measure both."""
+def compare(before: Checkout, after: Checkout, *, people: int, rounds: int, parts: Sequence[str] = PARTS) -> Figures:
+    """Measure both, or some parts alone."""
     figures = Figures()
     with _folders() as (one, two):
-        _sending(figures, (before, one), (after, two), rounds)
-        _replies(figures, (before, one), (after, two), rounds)
-        _large(figures, (before, one), (after, two), people, rounds)
+        sides = (before, one), (after, two)
+        if "starting" in parts:
+            _starting(figures, *sides, rounds)
+        if "sending" in parts:
+            _sending(figures, *sides, rounds)
+        if "replies" in parts:
+            _replies(figures, *sides, rounds)
+        if "large" in parts:
+            _large(figures, *sides, people, rounds)
     return figures
 
 
@@ -88,6 +97,13 @@ def table(figures: Figures) -> Table:
 
 
 Side = tuple[Checkout, Path]
+
+
+def _starting(figures: Figures, before: Side, after: Side, rounds: int) -> None:
+    with starting.started(*before) as one, starting.started(*after) as two:
+        for work in (one, two):  # modules are compiled
+            work()
+        figures.add(one, two, rounds)
 
 
 def _sending(figures: Figures, before: Side, after: Side, rounds: int) -> None:
