@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from libs.console.bars import Upload, bar
-from libs.console.client import LONG, ApiError, connect
+from libs.console.client import LONG, connect
+from libs.console.failures import ApiError
 from libs.console.inputs import Json, Key, content_of, key_header
 from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
 

@@ -11,16 +11,16 @@ from rich.live import Live
 
 from libs.common.domain.states import BroadcastState
 from libs.console.client import LONG, PATIENCE, connect
-from libs.console.inputs import Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
+from libs.console.inputs import BroadcastId, Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
 from libs.console.printing import Yes, after, agree, console, one_line, show, show_all, write_json
 from libs.console.report import going, outcomes, progress
+from libs.console.trying import list_tried, try_out
 
 broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and what staff do to them.")
 FINAL = (BroadcastState.COMPLETED, BroadcastState.CANCELLED, BroadcastState.MISSED)
 PAUSE = 0.7  # seconds between two looks at a broadcast, at least
 SHOWN = 60  # characters of a message, in a question
 SHARE = 10  # times as long as a look takes, a watcher waits
-Id = Annotated[int, typer.Argument(help="The broadcast's id.")]
 
 
 @broadcasts.command()
@@ -73,13 +73,13 @@ def list_broadcasts(
 
 
 @broadcasts.command("show")
-def show_broadcast(broadcast_id: Id, as_json: Json = False) -> None:
+def show_broadcast(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     """Show a broadcast."""
     show(connect().call("GET", f"/broadcasts/{broadcast_id}"), as_json=as_json)
 
 
 @broadcasts.command()
-def report(broadcast_id: Id, as_json: Json = False) -> None:
+def report(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     """Show what became of a broadcast's messages."""
     found = connect().call("GET", f"/broadcasts/{broadcast_id}/report")
     if as_json:
@@ -92,7 +92,7 @@ def report(broadcast_id: Id, as_json: Json = False) -> None:
 
 
 @broadcasts.command()
-def explain(broadcast_id: Id, as_json: Json = False) -> None:
+def explain(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     """Say in words what became of a broadcast's messages, and what to do about it."""
     found = connect().call("GET", f"/broadcasts/{broadcast_id}/outcomes")
     if as_json:
@@ -114,7 +114,7 @@ def make(key: Key = None, as_json: Json = False) -> None:
 
 
 @broadcasts.command()
-def watch(broadcast_id: Id, as_json: Json = False) -> None:
+def watch(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     """Follow a broadcast until it is over; with --json its report is printed then."""
     with Live(console=console, refresh_per_second=4) if not as_json else nullcontext() as live:
         for found in _reports(broadcast_id):
@@ -142,7 +142,7 @@ LEVERS = (("pause", PATIENCE), ("resume", PATIENCE), ("send-now", LONG), ("call-
 
 
 def _lever(name: str, within: float) -> None:
-    def run(broadcast_id: Id, key: Key = None, as_json: Json = False) -> None:
+    def run(broadcast_id: BroadcastId, key: Key = None, as_json: Json = False) -> None:
         _act(name, broadcast_id, within, key, as_json=as_json)
 
     run.__doc__ = f"{name.capitalize().replace('-', ' ')} a broadcast; twice does no harm."
@@ -154,21 +154,21 @@ for lever, patience in LEVERS:
 
 
 @broadcasts.command()
-def skip(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+def skip(broadcast_id: BroadcastId, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
     """Leave out a scheduled broadcast for good, after asking; the one after it stays. Twice does no harm."""
     agree(f"Leave out broadcast {broadcast_id} for good?", yes=yes)
     _act("skip", broadcast_id, LONG, key, as_json=as_json)
 
 
 @broadcasts.command("stop-repeating")
-def stop_repeating(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+def stop_repeating(broadcast_id: BroadcastId, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
     """Let a broadcast go out once more and not again, after asking; twice does no harm."""
     agree(f"Have broadcast {broadcast_id} go out once more, and not again?", yes=yes)
     _act("stop-repeating", broadcast_id, PATIENCE, key, as_json=as_json)
 
 
 @broadcasts.command()
-def cancel(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
+def cancel(broadcast_id: BroadcastId, yes: Yes = False, key: Key = None, as_json: Json = False) -> None:
     """Cancel a broadcast for good, after asking; twice does no harm."""
     if not yes:
         found = connect().call("GET", f"/broadcasts/{broadcast_id}")
@@ -180,7 +180,7 @@ def cancel(broadcast_id: Id, yes: Yes = False, key: Key = None, as_json: Json = 
 
 @broadcasts.command("send-again")
 def send_again(
-    broadcast_id: Id,
+    broadcast_id: BroadcastId,
     message_id: Annotated[int, typer.Argument(help="The message's id; `messages?state=uncertain` lists them.")],
     by: Annotated[str, typer.Option(help="Who says so, by name; it is on record.")],
     reason: Annotated[str, typer.Option(help="Why.")] = "",
@@ -223,3 +223,7 @@ def stopped(found: Mapping[str, Any]) -> list[str]:
         begins = f"Begins at {each['run_at']}: broadcast {each['broadcast_id']}"
         lines.append(f"{begins} (broadsheet broadcast cancel {each['broadcast_id']})")
     return lines
+
+
+broadcasts.command("test")(try_out)
+broadcasts.command("tests")(list_tried)

@@ -5,7 +5,8 @@ from functools import partial
 
 from libs.common.errors import BroadsheetError
 from libs.common.messaging import broker_setup, declarations, delays, queue_repair
-from libs.common.messaging.connection import AWAY, addresses, close, connect, reason, translate_errors
+from libs.common.messaging.addresses import addresses
+from libs.common.messaging.connection import AWAY, close, connect, reason, translate_errors
 from libs.common.messaging.publisher import Publisher
 from libs.common.settings import WorkerSettings
 from libs.console.carrier_checks import Found

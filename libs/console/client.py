@@ -9,6 +9,7 @@ import httpx
 
 from libs.common.errors import SettingsError
 from libs.common.settings import http_url
+from libs.console.failures import ApiError, NoApi
 from libs.console.local_stack import RUN_FILE, named, recorded, somebody
 
 PATIENCE = 60.0  # seconds for which an answer is awaited
@@ -19,14 +20,6 @@ KEY_HEADER = "Idempotency-Key"
 USER_HEADER = "Broadsheet-User"
 #: How often a call with a key is made whose connection broke before the answer came: it has its effect once.
 TRIES = 3
-
-
-class ApiError(Exception):
-    """The API refused; the message is for a person."""
-
-
-class NoApi(Exception):
-    """No API is named, and none runs here."""
 
 
 def connect() -> "Client":

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+import typer
 from rich.table import Table
 from sqlalchemy import text
 
@@ -12,13 +13,21 @@ from libs.common import database
 from libs.common.broadcasts import restore_hold
 from libs.common.domain.calendar import next_holidays
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, CarrierSettings, Settings, load
+from libs.common.settings import CarrierSettings, Settings, load
+from libs.common.settings.api import ApiSettings
+from libs.common.settings.calendar import CalendarSettings
 from libs.console import broker_checks, carrier_checks, local_stack
 from libs.console.carrier_checks import Found
+from libs.console.inputs import Json
 from libs.console.printing import console, styled, write_json
 
 SKEW = 2.0  # seconds that this machine's clock and the database's may differ
 HOLIDAYS = 5  # that are printed
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look at settings, database, broker, delays and carriers, and say what to do about each."""
+    raise typer.Exit(0 if asyncio.run(examine(as_json=as_json)) else 1)
 
 
 async def examine(*, as_json: bool = False) -> bool:
@@ -38,7 +47,7 @@ async def examine(*, as_json: bool = False) -> bool:
     except SettingsError:
         settings = None
     if settings is not None:
-        found += calendar(settings, datetime.now(UTC))
+        found += calendar(local_stack.load(CalendarSettings), datetime.now(UTC))
         checks: list[tuple[str, Callable[[CarrierSettings], Awaitable[Found]]]] = [
             ("database", database_check), *broker_checks.checks(settings), ("Twilio", carrier_checks.twilio),
             ("Twilio's signatures", carrier_checks.twilio_signatures),
@@ -83,7 +92,7 @@ async def database_check(settings: Settings) -> Found:
     return "database", True, f"{version}, schema {revision.revision}"
 
 
-def calendar(settings: Settings, now: datetime) -> list[Found]:
+def calendar(settings: CalendarSettings, now: datetime) -> list[Found]:
     """Return when messages are sent: a wrong zone or calendar is otherwise noticed months later."""
     here = now.astimezone(settings.zone)
     hours = "quiet hours OFF: messages are sent at any hour"

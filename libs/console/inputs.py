@@ -15,6 +15,7 @@ from libs.console.client import KEY_HEADER
 from libs.console.local_stack import named
 from libs.console.printing import one_line
 
+BroadcastId = Annotated[int, typer.Argument(help="The broadcast's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[
     str | None,

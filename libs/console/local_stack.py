@@ -23,7 +23,7 @@ from libs.common import settings
 from libs.common.domain import actors
 from libs.common.domain.actors import Actor
 from libs.common.errors import SettingsError
-from libs.common.settings import PREFIX, ApiSettings, CarrierSettings, Settings
+from libs.common.settings import PREFIX, Settings
 
 FOLDER = Path(".broadsheet")
 RUN_FILE = FOLDER / "running.json"
@@ -72,12 +72,6 @@ def given(name: str) -> str | None:
 def named(name: str) -> str:
     """Return a setting as `given` does; empty if nothing has it."""
     return given(name) or ""
-
-
-def all_given() -> dict[str, str]:
-    """Return every setting of the services that is given."""
-    known = {name.upper(): given(name.upper()) for name in {**ApiSettings.model_fields, **CarrierSettings.model_fields}}
-    return {name: value for name, value in known.items() if value is not None}
 
 
 @contextmanager

@@ -15,9 +15,11 @@ from libs.common.broadcasts.restore_hold import Mark
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.log_evidence import arrives_within
 from libs.common.database import Engine
+from libs.common.domain.holiday_calendar import Calendar
 from libs.common.operations import reconcile
 from libs.common.operations.reconcile import Report
 from libs.common.settings import CarrierSettings
+from libs.common.settings.calendar import CalendarSettings
 from libs.console import local_stack
 from libs.console.bars import bar
 from libs.console.inputs import Json
@@ -61,8 +63,9 @@ def mark_restored(to: Time, as_json: Json = False) -> None:
 def settle_restored(since: Time, as_json: Json = False) -> None:
     """Settle everything since a time against the carrier's log, and let broadcasts go on; safe to run again."""
     settings = local_stack.load(CarrierSettings)
+    calendar = local_stack.load(CalendarSettings).calendar
     try:
-        report = asyncio.run(_settle(settings, since, clock.utc_now, as_json=as_json))
+        report = asyncio.run(_settle(settings, calendar, since, clock.utc_now, as_json=as_json))
     except CarrierUnreadable as error:
         errors.print(f"The log cannot be believed or read ({error.code}): {error}.")
         errors.print("Nothing is sent yet. Run this again.")
@@ -74,7 +77,12 @@ def settle_restored(since: Time, as_json: Json = False) -> None:
 
 
 async def _settle(
-    settings: CarrierSettings, since: datetime, now: Callable[[], datetime], *, as_json: bool = False
+    settings: CarrierSettings,
+    calendar: Calendar,
+    since: datetime,
+    now: Callable[[], datetime],
+    *,
+    as_json: bool = False,
 ) -> Report:
     twilio = carriers.create_twilio(settings)
     try:
@@ -90,7 +98,7 @@ async def _settle(
             mark = await _held(engine, since, now)
             if mark.reconciled_at is None:
                 await _let_the_log_catch_up(mark, settings.settle_after, now, as_json=as_json)
-            schedule = making.Schedule(zone=settings.zone, calendar=settings.calendar)
+            schedule = making.Schedule(zone=settings.zone, calendar=calendar)
             with bar("Settling what the log shows", as_json=as_json) as tell:
                 return await reconcile.reconcile(
                     engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings), tell=tell

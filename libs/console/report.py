@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from libs.common.broadcasts.explanations import NOT_GOT
+from libs.common.broadcasts.outcome_kinds import NOT_GOT
 
 COLUMNS = ("", "planned", "sent", "refused", "skipped", "uncertain", "remaining", "messages a second")
 PHASES = (("first", "First message"), ("second", "Follow-up"))

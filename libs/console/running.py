@@ -12,13 +12,24 @@ from urllib.parse import urlsplit
 from libs.common.database.engine import connect
 from libs.common.database.migrate import migrate
 from libs.common.errors import SettingsError
-from libs.common.settings import PREFIX
+from libs.common.settings import PREFIX, CarrierSettings
+from libs.common.settings.api import ApiSettings
 from libs.console import local_stack
+from libs.console.failures import DidNotStart
 from libs.console.local_stack import FOLDER, Running, named
-from libs.console.supervisor import DidNotStart, Supervisor, free_port
+from libs.console.supervisor import Supervisor, free_port
 
 SIMULATED_ACCOUNT = "AC" + "0" * 32
 USUAL_PORT = 8000
+
+
+def all_given() -> dict[str, str]:
+    """Return every setting of the services that is given."""
+    known = {
+        name.upper(): local_stack.given(name.upper())
+        for name in {**ApiSettings.model_fields, **CarrierSettings.model_fields}
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 @asynccontextmanager
@@ -81,7 +92,7 @@ async def everything(
             amqp_url=amqp_url,
             simulator_url=simulator_url,
             logs=str(logs),
-            settings=local_stack.all_given() | environment,
+            settings=all_given() | environment,
         )
         if not fresh:
             stack.enter_context(local_stack.record(running))

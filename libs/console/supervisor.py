@@ -11,14 +11,12 @@ from pathlib import Path
 
 import httpx
 
+from libs.console.failures import DidNotStart
+
 READY_WITHIN = 60.0  # seconds
 END_WITHIN = 40.0  # seconds; a sender waits for the answers to what it has started
 BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a process that died is started again
 STEADY = 30.0  # seconds after which a process has recovered
-
-
-class DidNotStart(Exception):
-    """A process did not become ready; the message has the last lines of its log."""
 
 
 @dataclass(slots=True)

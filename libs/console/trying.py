@@ -4,14 +4,13 @@ from typing import Annotated
 
 import typer
 
-from libs.console.broadcasts import Id
 from libs.console.client import connect
-from libs.console.inputs import Json, Key, key_header
+from libs.console.inputs import BroadcastId, Json, Key, key_header
 from libs.console.printing import after, show, show_all
 
 
 def try_out(
-    broadcast_id: Id,
+    broadcast_id: BroadcastId,
     to: Annotated[list[str], typer.Option(help="A phone of somebody who knows of it; may be repeated.")],
     key: Key = None,
     as_json: Json = False,
@@ -22,7 +21,7 @@ def try_out(
         show(found, as_json=as_json)
 
 
-def list_tried(broadcast_id: Id, as_json: Json = False) -> None:
+def list_tried(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     """List the test messages of a broadcast, with what became of each."""
     found = connect().call("GET", f"/broadcasts/{broadcast_id}/tests")["items"]
     show_all(found, ("id", "phone_number", "is_second", "state", "code", "asked_at", "asked_by"), as_json=as_json)

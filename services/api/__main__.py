@@ -2,13 +2,17 @@
 
 import sys
 
-from libs.common.errors import SettingsError
-from libs.common.observability import telemetry, tracing
-from libs.common.runtime.server import Server, serve
-from libs.common.settings import ApiSettings, load
-from services.api import server, workers
-from services.api.app import create_app
-from services.api.context import Context
+from libs.common.runtime import starting
+
+with starting.imports():
+    from libs.common.errors import SettingsError
+    from libs.common.observability import telemetry, tracing
+    from libs.common.runtime.server import Server, serve
+    from libs.common.settings import load
+    from libs.common.settings.api import ApiSettings
+    from services.api import server, workers
+    from services.api.app import create_app
+    from services.api.context import Context
 
 
 def main() -> None:
@@ -21,6 +25,7 @@ def main() -> None:
     telemetry.configure(settings.log_level, settings.log_format, "api")
     listening = workers.shared(settings)
     if settings.api_workers > 1 and listening is None:
+        starting.spare_what_stays()
         workers.supervise(settings)
     app = create_app(settings)
     context: Context = app.state.context

@@ -23,7 +23,7 @@ from libs.common.clock import Clock
 from libs.common.database.probe import Probe
 from libs.common.domain import actors
 from libs.common.observability import tracing
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api import health
 from services.api.accounts import routes as accounts
 from services.api.accounts import sessions

@@ -8,7 +8,7 @@ from libs.common.carriers.clock_records import Reader
 from libs.common.clock import Clock
 from libs.common.database import Engine
 from libs.common.database.probe import Probe
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.accounts.openid import Provider
 from services.api.accounts.passwords import Passwords
 from services.api.background import Background

@@ -3,7 +3,7 @@
 import uvicorn
 from litestar import Litestar
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 
 GRACEFUL_TIMEOUT = 20  # seconds for requests that are under way
 

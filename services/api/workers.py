@@ -20,7 +20,8 @@ import structlog
 from prometheus_client import multiprocess
 
 from libs.common.runtime.server import FAILED
-from libs.common.settings import PREFIX, ApiSettings
+from libs.common.settings import PREFIX
+from libs.common.settings.api import ApiSettings
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -11,22 +11,22 @@ import structlog
 
 from libs.common.broadcasts import ledger, making, messages, repository, restore_hold, scheduling, unwanted_messages
 from libs.common.database import Connection
-from libs.common.domain import calendar
 from libs.common.domain import events as e
+from libs.common.domain import wall_clock
 from libs.common.domain.broadcast import Broadcast, finish_phase, miss, start_second_phase
 from libs.common.domain.commands import StartSecondPhase
 from libs.common.domain.states import BroadcastState, SkipReason
 from libs.common.errors import EmptyDraw, NotApproved
 from libs.common.messaging import outbox
 from libs.common.observability import telemetry
-from libs.common.settings import WorkerSettings
+from libs.common.settings.planner import PlannerSettings
 from services.planner import queries
 from services.planner.phase import FinishPhase, PlanBatches, SkipForQuietHours, SkipHeldBack, Wait, next_step
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-async def advance(connection: Connection, broadcast_id: int, now: datetime, settings: WorkerSettings) -> None:
+async def advance(connection: Connection, broadcast_id: int, now: datetime, settings: PlannerSettings) -> None:
     """Take every step of a broadcast that is due; none while a restore is not settled. Raise NotFound."""
     if await restore_hold.held(connection):
         return  # the watchdog comes back once it is
@@ -36,7 +36,7 @@ async def advance(connection: Connection, broadcast_id: int, now: datetime, sett
 
 
 async def _step(
-    connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings
+    connection: Connection, broadcast: Broadcast, now: datetime, settings: PlannerSettings
 ) -> Broadcast | None:
     """Take the step of a broadcast that is due; return the broadcast as it is then, None where it has to wait."""
     match broadcast.state:
@@ -60,7 +60,7 @@ async def _step(
 
 
 async def _make_or_miss(
-    connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings
+    connection: Connection, broadcast: Broadcast, now: datetime, settings: PlannerSettings
 ) -> Broadcast:
     """Make a broadcast whose time has come, late if need be, but not on another day."""
     schedule = making.Schedule(
@@ -70,7 +70,7 @@ async def _make_or_miss(
         hold_at_its_time=settings.hold_at_its_time,
     )
     reason = "day_over"
-    if calendar.same_day(broadcast.run_at, now, settings.zone):
+    if wall_clock.same_day(broadcast.run_at, now, settings.zone):
         try:
             async with connection.begin_nested():
                 hold = schedule.hold_at_its_time
@@ -88,7 +88,7 @@ async def _make_or_miss(
 
 
 async def _send(
-    connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings
+    connection: Connection, broadcast: Broadcast, now: datetime, settings: PlannerSettings
 ) -> Broadcast | None:
     """Plan the next batches of a phase, or finish it; return the broadcast as it is then, None where it has to wait."""
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
@@ -120,13 +120,13 @@ async def _send(
             return None
 
 
-async def _listen(connection: Connection, broadcast_id: int, now: datetime, settings: WorkerSettings) -> None:
+async def _listen(connection: Connection, broadcast_id: int, now: datetime, settings: PlannerSettings) -> None:
     """Plan the next look at what the log says meanwhile: carriers that turn messages away are to be heard at once."""
     if (await queries.passes(connection, broadcast_id)).due_at is None:
         await scheduling.plan_sync(connection, broadcast_id, now + timedelta(seconds=settings.sync_interval), now)
 
 
-async def _sync(connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings) -> None:
+async def _sync(connection: Connection, broadcast: Broadcast, now: datetime, settings: PlannerSettings) -> None:
     """Plan the next pass over the carrier's log, or close the ledger."""
     if broadcast.sync_started_at is None or broadcast.completed_at is not None:
         return

@@ -9,8 +9,9 @@ from libs.common.messaging import topology
 from libs.common.messaging.consumer import Route
 from libs.common.runtime import worker
 from libs.common.runtime.worker import Worker
-from libs.common.settings import PlannerSettings
+from libs.common.settings.planner import PlannerSettings
 from services.planner import gauges, outbox_relay, watchdog
+from services.planner.context import Planner
 from services.planner.handlers import Handlers
 from services.planner.notices import delivery
 
@@ -25,7 +26,7 @@ def create_app(configuration: PlannerSettings | None = None) -> tuple[AsgiFastSt
     configuration = configuration or settings.load(PlannerSettings)
     counters.begin_at_zero()
     url, pooler = configuration.database_url.get_secret_value(), configuration.database_pooler
-    context = Worker(
+    context = Planner(
         settings=configuration,
         engine=database.create_engine(url, pooler=pooler, actor=ACTOR),
         long_work=database.create_engine(url, size=DRAWS + 1, pooler=pooler, longest=database.LONG_WORK, actor=ACTOR),

@@ -14,7 +14,7 @@ from libs.common import database
 from libs.common.broadcasts import restore_hold
 from libs.common.carriers import clock_records
 from libs.common.database import Connection
-from libs.common.domain import calendar
+from libs.common.domain import wall_clock
 from libs.common.domain.states import BroadcastState
 from libs.common.messaging import consumer, topology
 from libs.common.observability.collectors import ExpiringGauges, GaugeSpec, Value
@@ -130,7 +130,7 @@ async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | 
         "broadsheet_replies_to_review_age_seconds": to_review.age,
         "broadsheet_carrier_held_seconds": {settings.carrier: held},
         "broadsheet_carrier_failures": {settings.carrier: float(failures)},
-        "broadsheet_quiet_hours": float(calendar.quiet_until(now, settings.quiet, settings.zone) is not None),
+        "broadsheet_quiet_hours": float(wall_clock.quiet_until(now, settings.quiet, settings.zone) is not None),
         "broadsheet_restore_unsettled": float(unsettled),
         "broadsheet_schema_info": {revision: 1.0},
         **archived,

@@ -9,14 +9,14 @@ from libs.common.domain import events as e
 from libs.common.domain.commands import MakeBroadcast, StartSecondPhase
 from libs.common.messaging import inbox
 from libs.common.messaging.consumer import Delivered, Delivery
-from libs.common.runtime.worker import Worker
 from services.planner.advance import advance
+from services.planner.context import Planner
 
 
 class Handlers:
     """What the planner does with its messages."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Planner) -> None:
         self._worker = worker
 
     async def event(self, message: e.Published, delivery: Delivered) -> None:

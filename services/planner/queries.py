@@ -9,8 +9,8 @@ from libs.common.broadcasts import messages, scheduling
 from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, literals, one_row
 from libs.common.domain.broadcast import Broadcast
-from libs.common.domain.calendar import quiet_until
 from libs.common.domain.states import IN_BATCH, OPEN, BroadcastState, MessageState, Review
+from libs.common.domain.wall_clock import quiet_until
 from libs.common.rate_limits import rate
 from libs.common.settings import BATCHES_IN_FLIGHT, WorkerSettings
 from services.planner.phase import PhaseFacts

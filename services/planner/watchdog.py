@@ -21,9 +21,9 @@ from libs.common.errors import ConcurrencyError
 from libs.common.messaging import consumer, inbox, outbox, topology
 from libs.common.observability import telemetry, tracing
 from libs.common.runtime import queue_supervision
-from libs.common.runtime.worker import Worker
 from services.planner import watchdog_queries
 from services.planner.advance import advance
+from services.planner.context import Planner
 from services.planner.watchdog_queries import OverdueBatch, OverduePass
 
 log = structlog.stdlib.get_logger(__name__)
@@ -35,7 +35,7 @@ BROKER_PATIENCE = 2.0  # seconds for the broker to answer about its queues
 SETTLE_AGAIN = timedelta(seconds=30)  # least time between two looks for the same broadcast that the watchdog asks for
 
 
-async def run(worker: Worker) -> None:
+async def run(worker: Planner) -> None:
     """Look again and again until cancelled. A look that fails, the database being away, is made good by the next."""
     pruned = worker.clock()
     settled: dict[int, datetime] = {}
@@ -50,14 +50,14 @@ async def run(worker: Worker) -> None:
             log.warning("watchdog_waits", error=type(error).__name__)
 
 
-async def look(worker: Worker, now: datetime, settled: dict[int, datetime]) -> None:
+async def look(worker: Planner, now: datetime, settled: dict[int, datetime]) -> None:
     """Emit what is overdue and take each broadcast as far as it can go."""
     cause = Cause()
     with structlog.contextvars.bound_contextvars(correlation_id=str(cause.correlation_id)):
         await _look(worker, now, settled, cause)
 
 
-async def _look(worker: Worker, now: datetime, settled: dict[int, datetime], cause: Cause) -> None:
+async def _look(worker: Planner, now: datetime, settled: dict[int, datetime], cause: Cause) -> None:
     settings = worker.settings
     grace = timedelta(seconds=2 * settings.watchdog_interval)
     async with database.transaction(worker.engine, cause) as connection:
@@ -74,7 +74,7 @@ async def _look(worker: Worker, now: datetime, settled: dict[int, datetime], cau
         await _advance(worker, broadcast.id, now, engine, cause)
 
 
-async def _advance(worker: Worker, broadcast_id: int, now: datetime, engine: Engine, cause: Cause) -> None:
+async def _advance(worker: Planner, broadcast_id: int, now: datetime, engine: Engine, cause: Cause) -> None:
     """Take one broadcast as far as it can go; what is wrong with it must not keep the others.
 
     One that somebody else holds, for a draw of minutes perhaps, is left for the next look.
@@ -92,7 +92,7 @@ async def _advance(worker: Worker, broadcast_id: int, now: datetime, engine: Eng
 
 
 async def _emit_overdue(
-    worker: Worker, now: datetime, grace: timedelta, settled: dict[int, datetime], cause: Cause
+    worker: Planner, now: datetime, grace: timedelta, settled: dict[int, datetime], cause: Cause
 ) -> None:
     ready = await _ready(worker)
     async with database.transaction(worker.engine, cause) as connection:
@@ -118,7 +118,7 @@ async def _emit_overdue(
                 database.on_commit(connection, telemetry.REEMITTED.labels("SettleUncertain").inc)
 
 
-async def _ready(worker: Worker) -> Counter[str]:
+async def _ready(worker: Planner) -> Counter[str]:
     """Return how many steps of each type wait in the broker's queues for a worker that is free.
 
     If as many wait as are overdue, none is lost. Where the broker cannot be asked, what it has counts as lost; emitted
@@ -143,7 +143,7 @@ async def _emit_again(connection: Connection, step: OverdueBatch | OverduePass, 
     database.on_commit(connection, telemetry.REEMITTED.labels(name).inc)
 
 
-async def _prune(worker: Worker) -> None:
+async def _prune(worker: Planner) -> None:
     """Remove what is too old, each kind in a transaction of its own: what is done stays done if the next one fails."""
     now = worker.clock()
     prunings: tuple[Callable[[Connection], Awaitable[object]], ...] = (

@@ -15,7 +15,7 @@ import structlog
 from libs.common import database
 from libs.common.carriers import Carrier
 from libs.common.carriers.clock_records import Sharer
-from libs.common.domain import calendar
+from libs.common.domain import wall_clock
 from libs.common.domain.cause import Cause
 from libs.common.domain.commands import SendBatch
 from libs.common.messaging import consumer
@@ -204,7 +204,7 @@ class Sender:
 
     async def _start(self, run: _Run, count: int) -> list[StartedAttempt]:
         now = self._worker.clock()
-        quiet = calendar.quiet_until(now, self._settings.quiet, self._settings.zone) is not None
+        quiet = wall_clock.quiet_until(now, self._settings.quiet, self._settings.zone) is not None
         starting = await batches.start_alone(
             self._worker.engine, run.cause, run.batch, count=count, quiet=quiet, now=now
         )

@@ -16,7 +16,7 @@ from libs.common.broadcasts import single_attempts
 from libs.common.broadcasts.single_attempts import Due, Started
 from libs.common.carriers import Carrier
 from libs.common.carriers.outcomes import Outcome
-from libs.common.domain import calendar
+from libs.common.domain import wall_clock
 from libs.common.domain.states import MessageState
 from libs.common.messaging import consumer
 from libs.common.rate_limits import concurrency, rate, slots
@@ -100,7 +100,7 @@ class SingleSender:
             return False
         until = time.monotonic() + self._settings.lease
         now = worker.clock()
-        quiet_until = calendar.quiet_until(now, self._settings.quiet, self._settings.zone)
+        quiet_until = wall_clock.quiet_until(now, self._settings.quiet, self._settings.zone)
         async with database.transaction(worker.engine) as connection:
             started = await single_attempts.start(connection, message, quiet_until=quiet_until, now=now)
         if started is None:

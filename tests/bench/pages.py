@@ -22,7 +22,7 @@ import psycopg
 from rich.table import Table
 
 from libs.common import settings
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.app import create_app
 from tests.bench import newsroom
 from tests.bench.checkouts import KEY, SETTINGS, THIS, Service

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.console.client import ApiError, Client
+from libs.console.client import Client
+from libs.console.failures import ApiError
 from tests.containers import support
 from tests.containers.support import SERVICES, SIMULATED, Stack
 

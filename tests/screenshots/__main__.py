@@ -18,7 +18,7 @@ from rich.console import Console
 
 from libs.common import settings
 from libs.common.domain.states import BroadcastState
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from libs.console import demo
 from libs.console.client import Client
 from libs.console.local_stack import Running

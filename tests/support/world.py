@@ -19,9 +19,10 @@ from libs.common.database.tables import Base
 from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast
 from libs.common.eventstore import store
-from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
+from libs.common.settings.planner import PlannerSettings
 from services.planner.advance import advance
+from services.planner.context import Planner
 from services.sender import batches, outcomes
 from services.sender.batches import Batch, StartedAttempt
 from tests.support import witness
@@ -59,11 +60,15 @@ class Clock:
         return self.now
 
 
+class WorkersSettings(CarrierSettings, PlannerSettings):
+    """What all workers need together."""
+
+
 def make_settings(
     database_url: str | SecretStr = "postgresql://nobody@127.0.0.1:1/none", **fields: Any
-) -> CarrierSettings:
+) -> WorkersSettings:
     """Return settings that no environment changes: no quiet hours, no windows, Missive."""
-    return CarrierSettings(
+    return WorkersSettings(
         **{
             "_env_file": None,
             "database_url": database_url,
@@ -106,14 +111,14 @@ class World:
     """What a service has to work with, and what tests need to say in one line."""
 
     engine: Engine
-    settings: CarrierSettings
+    settings: WorkersSettings
     clock: Clock = field(default_factory=Clock)
     numbers: int = 0
 
     @property
-    def worker(self) -> Worker:
+    def worker(self) -> Planner:
         """A service's connections, with this clock."""
-        return Worker(settings=self.settings, engine=self.engine, long_work=self.engine, clock=self.clock)
+        return Planner(settings=self.settings, engine=self.engine, long_work=self.engine, clock=self.clock)
 
     @property
     def schedule(self) -> making.Schedule:

@@ -4,10 +4,11 @@ All arithmetic is on local dates and wall-clock times; UTC comes in at the end.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from libs.common.domain.holiday_calendar import Calendar
+from libs.common.domain.wall_clock import at_wall_clock
 
 SATURDAY = 5
 #: The time on the wall of each weekday, from Monday on; None where there is none.
@@ -33,15 +34,6 @@ def holidays_between(first: date, last: date, calendar: Calendar) -> list[tuple[
     """Return the holidays of `calendar` from `first` to `last`, with their names."""
     known = calendar.of(range(first.year, last.year + 1))
     return sorted((each, name) for each, name in known.items() if first <= each <= last)
-
-
-def at_wall_clock(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """Return the UTC time at which the clocks of `zone` show `wall` on `day`.
-
-    A time that the change to summer time leaves out is taken as if the clocks had not changed (2:30 becomes 3:30);
-    one that comes twice is its first occurrence (PEP 495, `fold=0`).
-    """
-    return datetime.combine(day, wall, tzinfo=zone).replace(fold=0).astimezone(UTC)
 
 
 def parse_week(times: Sequence[str]) -> Week | None:
@@ -77,39 +69,3 @@ def wall_on(day: date, wall: time, week: Week | None) -> time | None:
     if week is not None:
         return week[day.weekday()]
     return wall if day.weekday() < SATURDAY else None
-
-
-def same_day(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
-    """Return whether two times fall on the same local date."""
-    return one.astimezone(zone).date() == other.astimezone(zone).date()
-
-
-def parse_quiet_hours(text: str) -> tuple[time, time] | None:
-    """Read `21:00-08:00` (local, may span midnight); None for an empty text. Raise ValueError."""
-    if not text:
-        return None
-    start, dash, end = text.partition("-")
-    if not dash:
-        raise ValueError("give start and end as HH:MM-HH:MM")
-    span = time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
-    if span[0] == span[1]:
-        raise ValueError("start and end are the same")
-    if span[0].tzinfo or span[1].tzinfo:
-        raise ValueError("give local times, without an offset")
-    return span
-
-
-def quiet_until(now: datetime, quiet: tuple[time, time] | None, zone: ZoneInfo) -> datetime | None:
-    """Return the UTC time at which the quiet hours that hold at `now` end; None outside them."""
-    if quiet is None:
-        return None
-    start, end = quiet
-    local = now.astimezone(zone)
-    wall = local.time().replace(fold=0)
-    inside = start <= wall < end if start < end else wall >= start or wall < end
-    if not inside:
-        return None
-    day = local.date() if wall < end else local.date() + timedelta(days=1)
-    until = at_wall_clock(day, end, zone)
-    # Within the hour that comes twice the end's first occurrence may be over; then it is the second one.
-    return until if until > now else datetime.combine(day, end.replace(fold=1), tzinfo=zone).astimezone(UTC)

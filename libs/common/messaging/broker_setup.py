@@ -12,7 +12,8 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from libs.common.messaging import declarations, delays, queue_repair, topology
-from libs.common.messaging.connection import PREPARE_TIMEOUT, addresses, close, connect, open_channel, translate_errors
+from libs.common.messaging.addresses import addresses
+from libs.common.messaging.connection import PREPARE_TIMEOUT, close, connect, open_channel, translate_errors
 
 log = structlog.stdlib.get_logger(__name__)
 

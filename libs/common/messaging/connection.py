@@ -19,13 +19,10 @@ from faststream.rabbit import RabbitBroker
 from yarl import URL
 
 from libs.common.errors import BroadsheetError, BrokerUnfit
+from libs.common.messaging.addresses import addresses
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Seconds between two signs of life, unless a URL says otherwise. aiormq gives a silent connection up after
-#: 3 * (HEARTBEAT + 1) seconds; RabbitMQ's own figure of 60 would leave a service with a node that is cut off for
-#: minutes. Less than 5 s gives false alarms (https://www.rabbitmq.com/docs/heartbeats#false-positives).
-HEARTBEAT = 5
 CONNECT_TIMEOUT = 5.0  # seconds for one node to take a connection
 CLOSE_TIMEOUT = 5.0  # seconds for a node to answer the close
 PREPARE_TIMEOUT = 60.0  # seconds to declare everything; an empty broker makes two dozen replicated queues
@@ -56,17 +53,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, BroadsheetError):
         return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-def addresses(amqp_url: str) -> tuple[URL, ...]:
-    """Return the URL of each node, in the order in which they are tried. Raise ValueError if one is none."""
-    found: dict[URL, None] = {}
-    for part in amqp_url.split(","):
-        url = URL(part.strip())
-        if url.scheme not in ("amqp", "amqps") or not url.host:
-            raise ValueError("not an AMQP URL, such as amqp://user:password@host/, or several with commas between them")
-        found[url if "heartbeat" in url.query else url.update_query(heartbeat=str(HEARTBEAT))] = None
-    return tuple(found)
 
 
 async def connect(amqp_url: str) -> AbstractConnection:

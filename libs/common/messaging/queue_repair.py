@@ -13,7 +13,8 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ConnectionInternalError
 
-from libs.common.messaging.connection import addresses, close, connect, open_channel
+from libs.common.messaging.addresses import addresses
+from libs.common.messaging.connection import close, connect, open_channel
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -22,9 +22,9 @@ from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.twilio import LogEntry, Twilio
 from libs.common.database import Connection, Engine, all_rows
 from libs.common.domain import events as e
-from libs.common.domain.calendar import same_day
 from libs.common.domain.states import UNANSWERED, MessageState, PauseReason
 from libs.common.domain.text_normalization import normalise
+from libs.common.domain.wall_clock import same_day
 from libs.common.errors import EmptyDraw, NoSegments
 from libs.common.eventstore import store
 from libs.common.operations import reconcile_queries as queries

@@ -1,7 +1,6 @@
 """Running a uvicorn server as a whole process: SIGTERM and SIGINT end it in order, with status 0."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -11,10 +10,9 @@ from typing import NoReturn
 
 import uvicorn
 
+from libs.common.runtime import starting
+
 FAILED = 3
-#: Objects made beyond those let go before the collector looks at the young ones. It is Python's own number times ten: a
-#: request makes some hundreds, nearly all of which are let go by counting.
-YOUNG_OBJECTS = 7_000
 
 
 class Server(uvicorn.Server):
@@ -62,17 +60,6 @@ def serve(server: Server, listening: socket.socket | None = None) -> NoReturn:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    _spare_what_stays()
+    starting.spare_what_stays()
     server.run(sockets=[listening] if listening else None)
     sys.exit(0 if server.started and not server.failed else FAILED)
-
-
-def _spare_what_stays() -> None:
-    """Take modules, routes and schemas out of the garbage collector's sight.
-
-    They stay until the process ends, and a full collection that walks over them makes everybody wait: about a tenth of
-    a second, every few seconds under load.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -62,15 +63,16 @@ class Worker:
         self.probe = Probe(self.settings.database_url.get_secret_value(), pooler=self.settings.database_pooler)
 
 
-Task = Callable[[Worker], Awaitable[None]]
+W = TypeVar("W", bound=Worker)
+Task: TypeAlias = Callable[[W], Awaitable[None]]
 
 
 def create(
     service: str,
-    worker: Worker,
+    worker: W,
     routes: Sequence[consumer.Route],
     *,
-    tasks: Sequence[Task] = (),
+    tasks: Sequence[Task[W]] = (),
     sends: Sequence[topology.Work] = (),
     prefetch: int,
     graceful_timeout: float,

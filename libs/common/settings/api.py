@@ -10,12 +10,12 @@ from pydantic_settings import NoDecode
 from libs.common.domain import message_parts
 from libs.common.domain.message_parts import Price
 from libs.common.settings import checks
-from libs.common.settings.base import Settings
+from libs.common.settings.calendar import CalendarSettings
 from libs.common.settings.fields import Form, HttpUrl, Port, Unit
 from libs.common.settings.names import DEVELOPMENT_ONLY, PREFIX
 
 
-class ApiSettings(Settings):
+class ApiSettings(CalendarSettings):
     """What the API needs besides."""
 
     api_host: Annotated[str, AfterValidator(checks.host)] = "127.0.0.1"

@@ -8,9 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from libs.common.domain import holiday_calendar
-from libs.common.domain.calendar import parse_quiet_hours
-from libs.common.domain.holiday_calendar import Calendar
+from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.settings import checks
 from libs.common.settings.fields import SECONDS, Form, PhoneNumber, Unit
 from libs.common.settings.names import DEVELOPMENT_ONLY, PREFIX
@@ -25,7 +23,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # a service loads one of the classes
     )
 
     database_url: Annotated[SecretStr, checks.secret(checks.postgres_url)]
@@ -37,15 +35,6 @@ class Settings(BaseSettings):
 
     timezone: Annotated[str, AfterValidator(checks.known_zone), Form("name of a time zone")] = "America/Detroit"
     """The organisation's time zone: what "today", `14:30` and the quiet hours mean."""
-
-    holidays: Annotated[str, AfterValidator(checks.known_calendar), Form("country, or country-part")] = "US"
-    """The calendar of public holidays, which a broadcast that recurs leaves out: a country, or a country and a part of
-    it, such as `US-MI` (with Election Day); `none` (or empty) if there are none. `broadsheet doctor` prints the next
-    five."""
-
-    holidays_also: Annotated[str, AfterValidator(checks.extra_days), Form("days, comma-separated")] = ""
-    """Days of your own that are left out as well: a date such as `2027-08-02`, or a day of every year such as `08-02`,
-    with a name or without (`08-02=Founders' Day`)."""
 
     quiet_hours: Annotated[str, AfterValidator(checks.quiet_hours_or_none), Form("HH:MM-HH:MM")] = "21:00-08:00"
     """Local time in which nothing is sent; `off` (or empty) if there are none. `broadsheet doctor` prints them."""
@@ -119,11 +108,6 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The organisation's time zone."""
         return ZoneInfo(self.timezone)
-
-    @cached_property
-    def calendar(self) -> Calendar:
-        """The days on which a broadcast that recurs does not go out, beside weekends."""
-        return Calendar(self.holidays, holiday_calendar.parse_extra_days(self.holidays_also))
 
     @cached_property
     def quiet(self) -> tuple[time, time] | None:

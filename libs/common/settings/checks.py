@@ -12,9 +12,9 @@ import httpx
 from pydantic import AfterValidator, SecretStr
 
 from libs.common import phone_numbers
-from libs.common.domain import holiday_calendar, message_parts, rate_windows
-from libs.common.domain.calendar import parse_quiet_hours
-from libs.common.messaging import connection
+from libs.common.domain import message_parts, rate_windows
+from libs.common.domain.wall_clock import parse_quiet_hours
+from libs.common.messaging.addresses import addresses
 from libs.common.settings.names import PREFIX
 
 NO_POSTGRES_URL = (
@@ -30,23 +30,6 @@ def known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("not a time zone of the IANA database, such as America/Detroit")
     return name
-
-
-def known_calendar(name: str) -> str:
-    """Return the name of a calendar of holidays, or nothing for `none`."""
-    if name.strip().lower() == "none":
-        return ""
-    try:
-        holiday_calendar.check(name)
-    except NotImplementedError as error:
-        raise ValueError("not a holiday calendar, such as US-MI") from error
-    return name
-
-
-def extra_days(text: str) -> str:
-    """Return the list of days. Raise ValueError if one cannot be read."""
-    holiday_calendar.parse_extra_days(text)
-    return text
 
 
 def quiet_hours_or_none(text: str) -> str:
@@ -119,7 +102,7 @@ def amqp_url(url: str) -> str:
     try:
         if not url.isprintable() or any(" " in each.strip() for each in url.split(",")):
             raise ValueError(NO_AMQP_URL)
-        connection.addresses(url)
+        addresses(url)
     except ValueError:  # what could not be read may be a password, and the parser quotes it
         raise ValueError(NO_AMQP_URL) from None
     return url

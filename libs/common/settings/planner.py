@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from libs.common.settings import checks
+from libs.common.settings.calendar import CalendarSettings
 from libs.common.settings.fields import Form, HttpUrl
 from libs.common.settings.names import PREFIX
 from libs.common.settings.workers import WorkerSettings
 
 
-class PlannerSettings(WorkerSettings):
+class PlannerSettings(CalendarSettings, WorkerSettings):
     """What the planner needs besides: it tells people of what happened."""
 
     public_url: HttpUrl = "http://127.0.0.1:8000"

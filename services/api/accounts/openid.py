@@ -24,7 +24,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from libs.common.errors import BroadsheetError
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 
 SCOPE = "openid email profile"
 CALLBACK = "/desk/sign-in/provider/callback"

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.database import Connection, all_rows
-from libs.common.database.tables import BY_PEOPLE
+from libs.common.database.event_predicates import BY_PEOPLE
 from libs.common.eventstore.store import ACTOR_NAME
 from services.api.http.fields import Moment
 

@@ -17,9 +17,9 @@ from libs.common.broadcasts.single_messages import Draft
 from libs.common.broadcasts.suppression import held, opted_out
 from libs.common.database import Connection, all_rows
 from libs.common.domain import message_bodies
-from libs.common.domain.calendar import quiet_until
 from libs.common.domain.states import SinglePurpose
-from libs.common.settings import ApiSettings
+from libs.common.domain.wall_clock import quiet_until
+from libs.common.settings.api import ApiSettings
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import wishes

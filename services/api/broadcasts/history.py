@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.database import Connection
-from libs.common.database.tables import IS_SENT_AGAIN
+from libs.common.database.event_predicates import IS_SENT_AGAIN
 from libs.common.domain.actors import Actor, parse
 from libs.common.domain.events import Event
 from libs.common.domain.states import SinglePurpose

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import TextClause, text
 
-from libs.common.broadcasts.explanations import KINDS, NOT_GOT, Explanation, Kind, Result, explain
+from libs.common.broadcasts.explanations import Explanation, Result, explain
+from libs.common.broadcasts.outcome_kinds import KINDS, NOT_GOT, Kind
 from libs.common.database import Connection, folded
 from libs.common.domain.states import MessageState
 from services.api import search_patterns

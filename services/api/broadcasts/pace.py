@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from libs.common.domain.calendar import at_wall_clock
+from libs.common.domain.wall_clock import at_wall_clock
 
 Span = tuple[datetime, datetime]
 

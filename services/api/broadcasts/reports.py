@@ -12,7 +12,8 @@ from msgspec.structs import astuple
 
 from libs.common import database
 from libs.common.broadcasts import ledger
-from libs.common.broadcasts.explanations import Kind, Result, explain
+from libs.common.broadcasts.explanations import Result, explain
+from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.domain import events as e
 from libs.common.domain.states import BroadcastState, MessageState
 from services.api.broadcasts import counts, outcomes, progress, queries

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from libs.common.broadcasts import messages, restore_hold
 from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, all_rows, first_row, literals
-from libs.common.domain.calendar import quiet_until
 from libs.common.domain.states import BroadcastState, MessageState
+from libs.common.domain.wall_clock import quiet_until
 from libs.common.eventstore import store
 from libs.common.rate_limits import rate
 from libs.common.rate_limits.rate import Limit

@@ -1,6 +1,7 @@
 """What the sentence about a broadcast needs to know, from what was read. Pure."""
 
-from libs.common.broadcasts.explanations import STARTING, Kind
+from libs.common.broadcasts.explanations import STARTING
+from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.domain.states import BroadcastState
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.waiting import Going

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from libs.common.domain import calendar
-from libs.common.settings import Settings
+from libs.common.domain import calendar, wall_clock
+from libs.common.settings.api import ApiSettings
 from services.api.broadcasts import pace
 from services.api.desk import times
 from services.api.desk.catalogue import gettext as _
@@ -50,7 +50,7 @@ def on_words(first: str, second: str) -> list[str]:
     return found
 
 
-def on_time(run_at: datetime, settings: Settings, now: datetime) -> list[str]:
+def on_time(run_at: datetime, settings: ApiSettings, now: datetime) -> list[str]:
     """Return what is special about the day and time of a broadcast."""
     local = run_at.astimezone(settings.zone)
     found = []
@@ -61,7 +61,7 @@ def on_time(run_at: datetime, settings: Settings, now: datetime) -> list[str]:
         found.append(_("This day is a holiday (%(name)s). It goes out all the same.") % {"name": holiday})
     elif local.weekday() >= calendar.SATURDAY:
         found.append(_("This day is on a weekend. It goes out all the same."))
-    until = calendar.quiet_until(run_at, settings.quiet, settings.zone)
+    until = wall_clock.quiet_until(run_at, settings.quiet, settings.zone)
     if until is not None:
         when = times.short(until, now, settings.zone)
         found.append(_("This is within the quiet hours: nothing is sent until %(when)s.") % {"when": when})
@@ -77,7 +77,7 @@ class Sending:
     advice: list[str]
 
 
-def on_pace(run_at: datetime, people: int, spacing: float, settings: Settings, now: datetime) -> Sending:
+def on_pace(run_at: datetime, people: int, spacing: float, settings: ApiSettings, now: datetime) -> Sending:
     """Return when the last of so many messages leaves, `spacing` seconds apart, and what comes between."""
     begins = max(run_at, now)
     work = min(timedelta(seconds=people * spacing), LONGEST)
@@ -111,7 +111,7 @@ def on_number(lost: int) -> list[str]:
     return [said % {"num": count(lost)}]
 
 
-def week(run_at: datetime, settings: Settings, weekly: calendar.Week | None = None, *, recurring: bool) -> list[Day]:
+def week(run_at: datetime, settings: ApiSettings, weekly: calendar.Week | None = None, *, recurring: bool) -> list[Day]:
     """Return the day of a broadcast and the days after it, with why each is left out when it repeats."""
     local = run_at.astimezone(settings.zone)
     dates = [local.date() + timedelta(days=n) for n in range(DAYS)]

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, structs
 
-from libs.common.domain import calendar, message_parts
-from libs.common.settings import Settings
+from libs.common.domain import calendar, message_parts, wall_clock
+from libs.common.settings.api import ApiSettings
 from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.schemas import Broadcast, NewBroadcast, Share, Week
@@ -52,10 +52,10 @@ class Given:
         return self.second_message if self.has_follow_up else ""
 
 
-def blank(settings: Settings, now: datetime) -> Given:
+def blank(settings: ApiSettings, now: datetime) -> Given:
     """Return the form as it is at first: for the morning of the next working day."""
     yesterday = now - timedelta(days=1)
-    at = calendar.at_wall_clock(yesterday.astimezone(settings.zone).date(), MORNING, settings.zone)
+    at = wall_clock.at_wall_clock(yesterday.astimezone(settings.zone).date(), MORNING, settings.zone)
     day, clock = _wall(calendar.next_run(at, now, settings.zone, settings.calendar), settings.zone)
     return Given(
         delay=minutes(settings.second_delay),
@@ -215,7 +215,7 @@ def most(given: Given) -> int | None:
 def moment(given: Given, zone: ZoneInfo) -> datetime | None:
     """Return when it goes out; None if that is no day and time."""
     try:
-        return calendar.at_wall_clock(date.fromisoformat(given.day), time.fromisoformat(given.clock), zone)
+        return wall_clock.at_wall_clock(date.fromisoformat(given.day), time.fromisoformat(given.clock), zone)
     except (ValueError, OverflowError):
         return None
 

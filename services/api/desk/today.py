@@ -13,7 +13,7 @@ from libs.common import database
 from libs.common.broadcasts import single_messages
 from libs.common.domain import calendar
 from libs.common.domain.states import BroadcastState
-from libs.common.settings import Settings
+from libs.common.settings.api import ApiSettings
 from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import first_steps, own_numbers, rendering, schedules, sentences
@@ -120,7 +120,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
     )
 
 
-def week(scheduled: Sequence[Broadcast], settings: Settings, now: datetime) -> list[Day]:
+def week(scheduled: Sequence[Broadcast], settings: ApiSettings, now: datetime) -> list[Day]:
     """Return seven days from today on, with why each is off and what runs on it, what repeats included."""
     zone = settings.zone
     first = now.astimezone(zone).date()

@@ -10,7 +10,7 @@ from litestar.response import Template
 
 from libs.common import database
 from libs.common.broadcasts import single_messages
-from libs.common.broadcasts.explanations import Kind
+from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.database import Connection
 from services.api.accounts import users
 from services.api.accounts.users import User

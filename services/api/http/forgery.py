@@ -16,7 +16,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.types import ASGIApp, HTTPSendMessage, Receive, Scope, Send
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.http import framing
 
 

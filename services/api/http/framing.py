@@ -8,7 +8,7 @@ token (`forgery.py`).
 
 from litestar.datastructures import Cookie, Headers
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 
 SIDEBAR = "/desk/sidebar"
 SIGN_IN, SIGN_OUT = "/desk/sign-in", "/desk/sign-out"

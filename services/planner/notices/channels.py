@@ -21,7 +21,8 @@ import httpx
 
 from libs.common.domain.notices import NoticeChannel
 from libs.common.errors import BroadsheetError
-from libs.common.settings import PlannerSettings, is_loopback
+from libs.common.settings import is_loopback
+from libs.common.settings.planner import PlannerSettings
 
 WITHIN = 15.0  # seconds for one request, or for one answer of the mail server
 SMTP_PORT, SMTPS_PORT = 587, 465

@@ -16,7 +16,7 @@ from libs.common.domain.notices import NoticeKind, NoticeOutcome
 from libs.common.messaging import consumer
 from libs.common.observability import redaction, telemetry
 from libs.common.runtime.worker import Task, Worker
-from libs.common.settings import PlannerSettings
+from libs.common.settings.planner import PlannerSettings
 from services.planner.notices import planning, queries, words
 from services.planner.notices.channels import Channels, Dispatch, NotDelivered
 from services.planner.notices.queries import Taken
@@ -33,7 +33,7 @@ TRIED_FOR = timedelta(days=1)  # before a notice is given up
 KEPT = timedelta(days=30)  # after its end
 
 
-def task(settings: PlannerSettings) -> Task:
+def task(settings: PlannerSettings) -> Task[Worker]:
     """Return the planner's task that tells people of what happened."""
 
     async def run(worker: Worker) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from libs.common.database import Connection, EnumText, all_rows, literals, one_row
-from libs.common.database.tables import IS_TOLD
+from libs.common.database.event_predicates import IS_TOLD
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
 from libs.common.domain.states import DELIVERED, SENDING, UNANSWERED, UNDELIVERED, BroadcastState, Outcome, Review
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api import server
 from services.api.app import create_app
 from tests.integration.api import support

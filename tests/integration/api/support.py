@@ -20,7 +20,7 @@ from twilio.request_validator import RequestValidator
 from libs.common import database
 from libs.common.database import Engine
 from libs.common.database.tables import Base
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.app import create_app
 from services.api.context import Context
 from tests.support import described, witness

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.console.client import Client, NoApi
+from libs.console.client import Client
+from libs.console.failures import NoApi
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, CarrierSettings
+from libs.common.settings import CarrierSettings
+from libs.common.settings.api import ApiSettings
 from libs.console import local_stack, running
+from libs.console.failures import DidNotStart
 from libs.console.local_stack import Running
-from libs.console.supervisor import DidNotStart
 from tests.support.ports import free_port
 
 SETTINGS = {

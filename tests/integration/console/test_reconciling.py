@@ -43,11 +43,15 @@ async def test_replies_whose_webhooks_were_lost_are_read_from_the_log_and_the_br
     # A clock that goes on by itself: nobody waits for the log to catch up. It shows nothing newer, and is not believed.
     since = away - timedelta(seconds=10)
     with pytest.raises(CarrierUnreadable, match="Write any SMS"):
-        await reconciling._settle(world.settings, since, lambda: world.clock.forward(minutes=3))
+        await reconciling._settle(
+            world.settings, world.settings.calendar, since, lambda: world.clock.forward(minutes=3)
+        )
     async with database.transaction(world.engine) as connection:
         assert await restore_hold.held(connection)
     log.stranger()
-    report = await reconciling._settle(world.settings, since, lambda: world.clock.forward(minutes=3))
+    report = await reconciling._settle(
+        world.settings, world.settings.calendar, since, lambda: world.clock.forward(minutes=3)
+    )
 
     assert (report.replies, report.opted_out, report.strangers, report.made) == (3, 1, 0, {}), "nothing is made again"
     told = json.loads(to_json(reconciling._described(report)))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.console.supervisor import DidNotStart, Supervisor, free_port
+from libs.console.failures import DidNotStart
+from libs.console.supervisor import Supervisor, free_port
 from tests.support.processes import until
 
 

@@ -21,7 +21,8 @@ from libs.common.domain.keywords import Reason
 from libs.common.domain.notices import NoticeChannel, NoticeKind
 from libs.common.eventstore import store
 from libs.common.runtime.tasks import cancel_and_wait
-from libs.common.settings import PlannerSettings, WorkerSettings
+from libs.common.settings import WorkerSettings
+from libs.common.settings.planner import PlannerSettings
 from services.planner.notices import delivery, planning
 from services.planner.notices.channels import Channels, signature
 from tests.integration.simulator.running import TOKEN, application, simulator

@@ -29,7 +29,6 @@ from libs.common.domain import events as e
 from libs.common.domain.commands import SendBatch, SettleUncertain, SyncStatuses
 from libs.common.messaging import outbox
 from libs.common.operations import rebuild
-from libs.common.settings import CarrierSettings
 from services.planner import watchdog
 from services.planner.handlers import Handlers
 from services.sender import batches, outcomes
@@ -43,7 +42,7 @@ from tests.support.protocol.checks import Violation
 from tests.support.protocol.people import People
 from tests.support.protocol.sender import Sender
 from tests.support.protocol.stage import Actor, Stage
-from tests.support.world import NOW, Clock, World, make_settings
+from tests.support.world import NOW, Clock, WorkersSettings, World, make_settings
 
 SECOND_DELAY = 30  # seconds
 SYNC_INTERVAL = 15.0  # seconds
@@ -60,7 +59,7 @@ class Message:
 
 
 @cache
-def settings_for(url: str, *, missive: bool, batch_size: int) -> CarrierSettings:
+def settings_for(url: str, *, missive: bool, batch_size: int) -> WorkersSettings:
     return make_settings(
         url,
         carrier="missive" if missive else "twilio",

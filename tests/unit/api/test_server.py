@@ -4,7 +4,8 @@ import pytest
 from litestar import Litestar
 
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, load
+from libs.common.settings import load
+from libs.common.settings.api import ApiSettings
 from services.api import server
 
 GIVEN: dict[str, Any] = {

@@ -9,7 +9,10 @@ from pydantic import ValidationError
 
 from libs.common import settings
 from libs.common.errors import SettingsError
-from libs.common.settings import ApiSettings, CarrierSettings, PlannerSettings, Settings, WorkerSettings
+from libs.common.settings import CarrierSettings, Settings, WorkerSettings
+from libs.common.settings.api import ApiSettings
+from libs.common.settings.calendar import CalendarSettings
+from libs.common.settings.planner import PlannerSettings
 
 GOOD = {
     "DATABASE_URL": "postgresql://u:p@host/broadsheet",
@@ -37,13 +40,13 @@ def test_what_is_not_said_has_the_published_default() -> None:
     carrier = settings.load(CarrierSettings)
     found = {name: getattr(carrier, name) for name in (
         "carrier", "batch_size", "batch_seconds", "send_rate", "send_concurrency", "second_delay", "sync_interval",
-        "sync_page_size", "sync_deadline", "settle_after", "max_attempts", "timezone", "holidays", "quiet_hours",
+        "sync_page_size", "sync_deadline", "settle_after", "max_attempts", "timezone", "quiet_hours",
         "delays", "log_level", "log_format",
     )}  # fmt: skip
     assert found == {
         "carrier": "missive", "batch_size": 50, "batch_seconds": 60, "send_rate": 1, "send_concurrency": 5,
         "second_delay": 600, "sync_interval": 60, "sync_page_size": 100, "sync_deadline": 86400, "settle_after": 120,
-        "max_attempts": 3, "timezone": "America/Detroit", "holidays": "US", "quiet_hours": "21:00-08:00",
+        "max_attempts": 3, "timezone": "America/Detroit", "quiet_hours": "21:00-08:00",
         "delays": "auto", "log_level": "info", "log_format": "console",
     }  # fmt: skip
 
@@ -93,7 +96,7 @@ BAD = {
 def test_a_bad_setting_is_one_line_that_names_it(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(f"BROADSHEET_{name}", value)
     with pytest.raises(SettingsError) as caught:
-        settings.load(CarrierSettings)
+        settings.load(CalendarSettings if name.startswith("HOLIDAYS") else CarrierSettings)
     assert f"BROADSHEET_{name}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -236,18 +239,22 @@ def test_quiet_hours_may_be_none(environment: pytest.MonkeyPatch, quiet: str, no
 @pytest.mark.parametrize(("calendar", "read"), [("", ""), ("none", ""), ("US-MI", "US-MI")])
 def test_holidays_may_be_none(environment: pytest.MonkeyPatch, calendar: str, read: str) -> None:
     environment.setenv("BROADSHEET_HOLIDAYS", calendar)
-    assert settings.load(Settings).holidays == read
+    assert settings.load(CalendarSettings).holidays == read
+
+
+def test_the_calendar_is_that_of_the_country_unless_another_is_named() -> None:
+    assert settings.load(CalendarSettings).holidays == "US"
 
 
 def test_days_of_ones_own_are_holidays_too(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BROADSHEET_HOLIDAYS_ALSO", "2026-03-05,08-02=Founders' Day")
-    assert settings.load(Settings).calendar.of([2026])[date(2026, 8, 2)] == "Founders' Day"
+    assert settings.load(CalendarSettings).calendar.of([2026])[date(2026, 8, 2)] == "Founders' Day"
 
 
 def test_a_day_that_is_none_is_told_by_the_name_of_its_setting(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BROADSHEET_HOLIDAYS_ALSO", "2026-02-30")
     with pytest.raises(SettingsError, match="BROADSHEET_HOLIDAYS_ALSO: not a day such as 2027-12-30"):
-        settings.load(Settings)
+        settings.load(CalendarSettings)
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEYS", "TWILIO_AUTH_TOKEN"])

@@ -17,10 +17,11 @@ import typer
 from typer.testing import CliRunner, Result
 
 from libs.common.errors import SettingsError
-from libs.console import audience, broadcasts, main, printing
+from libs.console import audience, broadcasts, local_commands, main, printing
 from libs.console.broadcasts import stopped
-from libs.console.client import LONG, PATIENCE, ApiError, Client, connect, explain
+from libs.console.client import LONG, PATIENCE, Client, connect, explain
 from libs.console.demo import ZONES, people, zone_of_today
+from libs.console.failures import ApiError
 from libs.console.inputs import share_of, text_of, time_of
 from libs.console.local_stack import database_url
 
@@ -267,7 +268,7 @@ def test_up_asks_for_no_setting_that_it_brings_along_itself(monkeypatch: pytest.
     for name in [name for name in os.environ if name.startswith("BROADSHEET_")]:
         monkeypatch.delenv(name)
     with pytest.raises(SettingsError) as caught:
-        main._check_settings()
+        local_commands._check_settings()
     assert "BROADSHEET_FROM_NUMBER" in str(caught.value)
     assert "AMQP_URL" not in str(caught.value)
     assert "DATABASE_URL" not in str(caught.value)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from libs.console import accounts, audience, broadcasts, main, printing, replies
@@ -87,7 +86,13 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[st
         yield from walk(each, (*path, name))
 
 
-COMMANDS = dict(walk(typer.main.get_command(main.app)))
+COMMANDS = dict(each for name in main.COMMANDS for each in walk(main.load(name), (name,)))
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_a_command_says_the_same_of_itself_before_it_is_imported(name: str) -> None:
+    known = main.load(name)
+    assert main.COMMANDS[name].help == " ".join(known.help.split("\n\n")[0].split())
 
 
 def named(invocation: str) -> str:

@@ -20,7 +20,7 @@ from libs.common.database.tables.audience import (
 from libs.common.database.tables.base import Base
 from libs.common.database.tables.broadcasts import BROADCAST_IDS, Batch, Broadcast, BroadcastSegment, Settling, Sync
 from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored, WebhookSource
-from libs.common.database.tables.history import BY_PEOPLE, IS_SENT_AGAIN, IS_TOLD, Event, Inbox, Outbox, Stream, Trace
+from libs.common.database.tables.history import Event, Inbox, Outbox, Stream, Trace
 from libs.common.database.tables.imports import ContactImport, ContactImportChange, ContactImportChunk
 from libs.common.database.tables.messages import MESSAGE_IDS, MessageStatus, OutgoingMessage
 from libs.common.database.tables.notices import Notice, NoticesRead, NoticeTarget
@@ -29,9 +29,6 @@ from libs.common.database.tables.single_messages import SingleMessage
 
 __all__ = [
     "BROADCAST_IDS",
-    "BY_PEOPLE",
-    "IS_SENT_AGAIN",
-    "IS_TOLD",
     "MESSAGE_IDS",
     "ApiKey",
     "AudienceSegment",

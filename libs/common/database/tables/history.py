@@ -8,23 +8,9 @@ from sqlalchemy import Identity, Index, Integer, PrimaryKeyConstraint, SmallInte
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
+from libs.common.database.event_predicates import BY_PEOPLE, IS_SENT_AGAIN, IS_TOLD
 from libs.common.database.tables.base import NOW, Base, TransactionId, check
-from libs.common.domain.events import (
-    BroadcastCompleted,
-    BroadcastMissed,
-    BroadcastPaused,
-    MessageSentAgain,
-    OptOutSuspected,
-)
 from libs.common.domain.states import MessageKind
-
-#: What tells events of people and programs from those of services and carriers.
-BY_PEOPLE = "actor NOT LIKE 'service:%' AND actor NOT LIKE 'carrier:%'"
-#: The events that people may want to be told of outside the desk.
-TOLD = [each.__name__ for each in (BroadcastPaused, BroadcastMissed, BroadcastCompleted, OptOutSuspected)]
-IS_TOLD = f"type IN ({', '.join(map(repr, TOLD))})"
-#: The event of a message that a person has sent again.
-IS_SENT_AGAIN = f"type = '{MessageSentAgain.__name__}'"
 
 
 class Stream(Base):

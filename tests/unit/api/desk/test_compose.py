@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.desk import compose_advice, compose_form
 from services.api.desk.compose_form import Given
 

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.app import create_app
 
 

@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from libs.common.domain.roles import Permission
-from libs.common.settings import ApiSettings
+from libs.common.settings.api import ApiSettings
 from services.api.app import create_app
 from services.api.http import permissions
 

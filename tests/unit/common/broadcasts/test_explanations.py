@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from libs.common.broadcasts import explanations
-from libs.common.broadcasts.explanations import Kind, Result, explain
+from libs.common.broadcasts.explanations import Result, explain
+from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.carriers import error_codes
 from libs.common.domain.states import MessageState, Outcome, SkipReason
 

@@ -8,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.domain import holiday_calendar
-from libs.common.domain.calendar import (
-    at_wall_clock,
-    is_working_day,
-    next_run,
-    parse_quiet_hours,
-    parse_week,
-    quiet_until,
-)
+from libs.common.domain.calendar import is_working_day, next_run, parse_week
 from libs.common.domain.holiday_calendar import Calendar
+from libs.common.domain.wall_clock import at_wall_clock, parse_quiet_hours, quiet_until
 
 DETROIT = ZoneInfo("America/Detroit")
 

@@ -9,15 +9,8 @@ from aio_pika import RobustConnection
 from aiormq.base import FutureStore
 from yarl import URL
 
-from libs.common.messaging.connection import (
-    AWAY,
-    HEARTBEAT,
-    Failover,
-    SetUp,
-    addresses,
-    open_channel,
-    translate_errors,
-)
+from libs.common.messaging.addresses import HEARTBEAT, addresses
+from libs.common.messaging.connection import AWAY, Failover, SetUp, open_channel, translate_errors
 
 
 def test_nodes_keep_their_order_and_are_tried_once_each() -> None:
