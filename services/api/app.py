@@ -27,7 +27,7 @@ from libs.common.settings.api import ApiSettings
 from services.api import health
 from services.api.accounts import routes as accounts
 from services.api.accounts import sessions
-from services.api.accounts.openid import Provider
+from services.api.accounts.provider import Provider
 from services.api.audit import routes as audit
 from services.api.broadcasts import actions, answered, reports, stop, stream, trying, uncertain_messages
 from services.api.broadcasts import routes as broadcasts
@@ -102,6 +102,16 @@ async def _check(request: Request[Any, Any, Any]) -> None:
     await body_validation.check(request)
 
 
+def _provider(configuration: ApiSettings) -> Provider | None:
+    """Return where people may sign in, if the settings name somewhere."""
+    if not configuration.oidc_issuer:
+        return None
+    # Its libraries take 10 MB and a part of the start: who names no provider does not pay for them.
+    from services.api.accounts.openid import OpenIdProvider
+
+    return OpenIdProvider(configuration)
+
+
 def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
     """Build the API. Raise SettingsError. `app.state.context` is what its handlers work with."""
     configuration = configuration or settings.load(ApiSettings)
@@ -134,7 +144,7 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
             hold_at_its_time=configuration.hold_at_its_time,
         ),
         missive_clock=Reader(webhooks_pool, "missive", now),
-        provider=Provider(configuration) if configuration.oidc_issuer else None,
+        provider=_provider(configuration),
     )
 
     @asynccontextmanager

@@ -9,8 +9,8 @@ from libs.common.clock import Clock
 from libs.common.database import Engine
 from libs.common.database.probe import Probe
 from libs.common.settings.api import ApiSettings
-from services.api.accounts.openid import Provider
 from services.api.accounts.passwords import Passwords
+from services.api.accounts.provider import Provider
 from services.api.background import Background
 from services.api.broadcasts.hub import Hub
 from services.api.contacts.import_lane import Lane

@@ -8,7 +8,6 @@ is, is an address that the provider has verified.
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -23,8 +22,8 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from libs.common.errors import BroadsheetError
 from libs.common.settings.api import ApiSettings
+from services.api.accounts.provider import NotProven, Pending, ProviderAway
 
 SCOPE = "openid email profile"
 CALLBACK = "/desk/sign-in/provider/callback"
@@ -38,24 +37,7 @@ ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 log = structlog.stdlib.get_logger(__name__)
 
 
-class ProviderAway(BroadsheetError):
-    """The provider does not answer, or not as OpenID Connect says."""
-
-
-class NotProven(BroadsheetError):
-    """What the provider sent back does not prove who it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """What is kept in a browser's session while its user is at the provider."""
-
-    state: str
-    nonce: str
-    verifier: str
-
-
-class Provider:
+class OpenIdProvider:
     """The provider that the settings name."""
 
     def __init__(self, settings: ApiSettings) -> None:

@@ -21,7 +21,7 @@ from libs.common.domain import actors
 from libs.common.domain.cause import Cause
 from libs.common.errors import Invalid, NotFound
 from services.api.accounts import invitations, sessions, signing_in
-from services.api.accounts.openid import NotProven, Pending, ProviderAway
+from services.api.accounts.provider import NotProven, Pending, ProviderAway
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.context import Context
 from services.api.desk import faults, rendering

@@ -37,6 +37,10 @@ def test_a_service_loads_nothing_that_is_for_command_lines(name: str) -> None:
     assert loaded(service(name), *NOBODY) == []
 
 
+def test_the_api_loads_what_signing_in_at_a_provider_needs_only_where_one_is_named() -> None:
+    assert loaded(service("api"), "authlib", "cryptography", "joserfc") == []
+
+
 @pytest.mark.parametrize("name", ["sender", "twilio_sync"])
 def test_who_sends_and_who_reads_the_log_load_no_calendar_and_no_pages(name: str) -> None:
     assert loaded(service(name), *OTHERS) == []
