@@ -112,18 +112,14 @@ def _provider(configuration: ApiSettings) -> Provider | None:
     return OpenIdProvider(configuration)
 
 
-def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
-    """Build the API. Raise SettingsError. `app.state.context` is what its handlers work with."""
-    configuration = configuration or settings.load(ApiSettings)
-    catalogue.speak(configuration.language)
-    counters.begin_at_zero()
-    webhooks.begin_at_zero()
+def create_context(configuration: ApiSettings, *, now: Clock = clock.utc_now) -> Context:
+    """Return what the handlers of an API work with. Nothing is connected yet."""
     url = configuration.database_url.get_secret_value()
     pooler = configuration.database_pooler
     webhooks_pool = database.create_engine(url, size=WEBHOOK_CONNECTIONS, pooler=pooler, actor=ACTOR)
     engine = database.create_engine(url, size=CONNECTIONS, pooler=pooler, actor=ACTOR)
     stopping = asyncio.Event()
-    context = Context(
+    return Context(
         settings=configuration,
         engine=engine,
         hub=Hub(engine, configuration, now, stopping),
@@ -147,22 +143,32 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
         provider=_provider(configuration),
     )
 
-    @asynccontextmanager
-    async def connections(_app: Litestar) -> AsyncIterator[None]:
-        async with (
-            database.disposing(context.engine),
-            database.disposing(context.long_work),
-            database.disposing(context.webhooks),
-            database.disposing(context.imports),
-        ):
-            context.background.start(context.webhook_sources.keep_writing(context.engine))
-            try:
-                yield
-            finally:
-                await context.hub.close()
-                await context.background.close()
-        await context.probe.close()
-        tracing.shutdown()
+
+@asynccontextmanager
+async def _connections(app: Litestar) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    async with (
+        database.disposing(context.engine),
+        database.disposing(context.long_work),
+        database.disposing(context.webhooks),
+        database.disposing(context.imports),
+    ):
+        context.background.start(context.webhook_sources.keep_writing(context.engine))
+        try:
+            yield
+        finally:
+            await context.hub.close()
+            await context.background.close()
+    await context.probe.close()
+    tracing.shutdown()
+
+
+def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.utc_now) -> Litestar:
+    """Build the API. Raise SettingsError. `app.state.context` is what its handlers work with."""
+    configuration = configuration or settings.load(ApiSettings)
+    catalogue.speak(configuration.language)
+    counters.begin_at_zero()
+    webhooks.begin_at_zero()
 
     # People's sessions, and what guards them, are the desk's alone.
     pages = Router(
@@ -171,16 +177,16 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
         middleware=[sessions.middleware(secure=configuration.is_public), forgery.middleware(configuration)],
         dependencies={"user": Provide(current_user)},
     )
-    return Front(
+    app = Front(
         route_handlers=[*HANDLERS, *openapi.handlers(description), api_page.show, pages, assets.ROUTER],
         plugins=[HTMXPlugin()],
         template_config=rendering.configuration(),
-        lifespan=[connections],
+        lifespan=[_connections],
         dependencies={
-            "api": Provide(lambda: context, sync_to_thread=False),
+            "api": Provide(lambda: app.state.context, sync_to_thread=False),
             "cause": Provide(cause, sync_to_thread=False),
         },
-        guards=[Access(context)],
+        guards=[Access(configuration.api_keys)],
         request_class=Incoming,
         before_request=_check,
         middleware=[METRICS.middleware, Correlation()],
@@ -188,6 +194,7 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
         exception_handlers=failures.HANDLERS,
         request_max_body_size=LARGEST_BODY,
         openapi_config=None,  # `openapi.py` has the description
-        state=State({"context": context}),
+        state=State({"context": create_context(configuration, now=now)}),
         logging_config=None,
     )
+    return app

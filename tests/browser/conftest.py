@@ -74,7 +74,7 @@ def shared_database() -> Iterator[str]:
 @pytest.fixture
 async def api(shared_database: str) -> AsyncIterator[Api]:
     """An API by which a test makes what the browser is to show, on a database without any rows."""
-    support.empty(shared_database)
+    servers.empty(shared_database)
     # Without TLS, so that cookies go over plain HTTP.
     async with support.running(support.settings(shared_database, public_url="http://127.0.0.1")) as running:
         yield running

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from libs.common import database
-from tests.support import servers
-from tests.support.world import World, empty, make_settings
+from tests.support import servers, witness
+from tests.support.world import World, make_settings
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,7 @@ def emptied_database() -> Iterator[str]:
 @pytest.fixture
 async def world(emptied_database: str) -> AsyncIterator[World]:
     """An empty world. A test that changes more than rows builds one on `database_url` instead."""
-    empty(emptied_database)
-    async with database.disposing(database.create_engine(emptied_database, size=20)) as engine:
+    servers.empty(emptied_database)
+    opened = database.disposing(database.create_engine(emptied_database, size=20))
+    async with witness.keeping(emptied_database), opened as engine:
         yield World(engine=engine, settings=make_settings(emptied_database))

@@ -7,16 +7,16 @@ import pytest
 
 from libs.common import database
 from libs.common.operations import rebuild
-from tests.support import lossy
+from tests.support import lossy, servers
 from tests.support.lossy import Commits
-from tests.support.world import FIRST, SECOND, Clock, World, empty, make_settings
+from tests.support.world import FIRST, SECOND, Clock, World, make_settings
 
 PEOPLE = 3
 
 
 async def lived(world: World, commits: Commits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Live through a broadcast and check how it ended."""
-    empty(world.settings.database_url.get_secret_value())
+    servers.empty(world.settings.database_url.get_secret_value())
     world = replace(
         world,
         clock=Clock(),

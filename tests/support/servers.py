@@ -18,11 +18,19 @@ import psycopg
 from psycopg import sql
 
 from libs.common.database.migrate import migrate
+from libs.common.database.tables import Base
 from libs.common.messaging import delays, topology
 from libs.local import stack
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "broadsheet_template"
+TABLES = tuple(table.name for table in Base.metadata.sorted_tables)
+
+#: A table beyond a mebibyte, if there is one: by rows, or by what was deleted before.
+_HAS_GROWN = "SELECT 1 FROM pg_class WHERE relname = ANY(%s) AND relkind = 'r' AND pg_relation_size(oid) > 1048576"
+_TRUNCATE = sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, TABLES)))
+_DELETE = sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in TABLES)
+_RESTART = "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
 
 _open = ExitStack()
 
@@ -66,11 +74,25 @@ def database(*, migrated: bool = True) -> Iterator[str]:
     """Yield the URL of a new database, migrated or empty, for the time of the block."""
     name = f"test_{uuid4().hex[:12]}"
     like = sql.Identifier(template()) if migrated else sql.Identifier("template0")
-    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), like))
+    # A server that does not wait for its disk copies files in a third of the time that a log of all pages takes.
+    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(name), like))
     try:
         yield database_url(name)
     finally:
         _administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def empty(url: str) -> None:
+    """Remove all rows of a database, and begin its sequences anew.
+
+    A test leaves few rows. To delete those takes a tenth of the time that TRUNCATE takes, which makes new files for
+    each table and index: 26 ms of the server's for 281. Where a table has grown, it is the other way round.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Without triggers: history refuses to be deleted, and keys want their rows deleted in order.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(_TRUNCATE if connection.execute(_HAS_GROWN, [list(TABLES)]).fetchone() else _DELETE)
+        connection.execute(_RESTART)
 
 
 @contextmanager

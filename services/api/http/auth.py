@@ -6,6 +6,7 @@ somebody else's has nothing to gain from the cookie of a browser that comes by.
 """
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
+from pydantic import SecretStr
 
 from libs.common import database
 from libs.common.domain import actors, roles
@@ -49,9 +51,9 @@ class Caller:
 class Access:
     """The guard of all routes."""
 
-    def __init__(self, api: Context) -> None:
-        self._api = api
-        self._keys = [key.get_secret_value().encode() for key in api.settings.api_keys]
+    def __init__(self, keys: Iterable[SecretStr]) -> None:
+        """`keys` are those of the settings."""
+        self._keys = [key.get_secret_value().encode() for key in keys]
 
     async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
         """Let a request pass whose caller has the route's permission, and put the caller into its scope.
@@ -84,7 +86,8 @@ class Access:
             return None
         if connection.session.get(framing.FRAMED) and not framing.opens(connection.scope["path"]):
             return None
-        async with database.transaction(self._api.engine) as transaction:
+        api: Context = connection.app.state.context
+        async with database.transaction(api.engine) as transaction:
             return await users.who_may_sign_in(transaction, user_id)
 
     async def _program(self, connection: AnyConnection) -> Caller:
@@ -100,8 +103,9 @@ class Access:
             return Caller(actor=actor, permissions=roles.EVERYTHING - {Permission.APPROVE})
         if not api_keys.FORM.fullmatch(given):
             raise Unauthorized
-        async with database.transaction(self._api.engine) as transaction:
-            found = await api_keys.find(transaction, given, self._api.clock())
+        api: Context = connection.app.state.context
+        async with database.transaction(api.engine) as transaction:
+            found = await api_keys.find(transaction, given, api.clock())
         if found is None:
             raise Unauthorized
         return Caller(actor=actors.key(found.name), permissions=roles.of_scopes(found.scopes))

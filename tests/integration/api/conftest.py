@@ -16,7 +16,7 @@ def shared_database() -> Iterator[str]:
 @pytest.fixture
 def emptied(shared_database: str) -> str:
     """A database without any rows."""
-    support.empty(shared_database)
+    servers.empty(shared_database)
     return shared_database
 
 

@@ -8,7 +8,6 @@ import uvicorn
 
 from libs.common.settings.api import ApiSettings
 from services.api import server
-from services.api.app import create_app
 from tests.integration.api import support
 
 PATIENCE = 90.0  # seconds for an answer
@@ -17,19 +16,19 @@ PATIENCE = 90.0  # seconds for an answer
 @asynccontextmanager
 async def serving(configuration: ApiSettings, clock: support.Clock | None = None) -> AsyncIterator[int]:
     """Serve an API for the time of the block; return its port."""
-    app = create_app(configuration, now=clock or support.Clock())
-    running = uvicorn.Server(server.config(app, configuration.model_copy(update={"api_port": 0})))
-    running.capture_signals = suppress  # type: ignore[method-assign, assignment] # signals are pytest's
-    task = asyncio.create_task(running.serve())
-    while not running.started:
-        assert not task.done()
-        await asyncio.sleep(0.01)
-    try:
-        yield running.servers[0].sockets[0].getsockname()[1]
-    finally:
-        app.state.context.stopping.set()  # else streams would go on until they are broken off
-        running.should_exit = True
-        await asyncio.wait_for(task, PATIENCE)
+    with support.built(configuration, now=clock or support.Clock()) as app:
+        running = uvicorn.Server(server.config(app, configuration.model_copy(update={"api_port": 0})))
+        running.capture_signals = suppress  # type: ignore[method-assign, assignment] # signals are pytest's
+        task = asyncio.create_task(running.serve())
+        while not running.started:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        try:
+            yield running.servers[0].sockets[0].getsockname()[1]
+        finally:
+            app.state.context.stopping.set()  # else streams would go on until they are broken off
+            running.should_exit = True
+            await asyncio.wait_for(task, PATIENCE)
 
 
 async def exchange(port: int, raw: bytes, *, waits: float = PATIENCE) -> bytes:

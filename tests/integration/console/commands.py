@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 import psycopg
 import uvicorn
 
-from services.api.app import create_app
 from tests.integration.api import support
 
 #: Runs `broadsheet` with its arguments; gives its exit status and what it said.
@@ -23,14 +22,14 @@ async def serving(database_url: str) -> AsyncIterator[str]:
     """Serve an API for the time of the block; yield its address."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    app = create_app(support.settings(database_url))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
+    with support.built(support.settings(database_url)) as app:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
 
 
 async def run(url: str, *arguments: str) -> tuple[int, str]:

@@ -104,7 +104,7 @@ class Protocol(People):
         self.other: int | None = None
         self.other_reached: dict[str, datetime] = {}
         self.words = ("Hello?", "Hello?" if same_words else "Hello again?")
-        stage.run(stage.empty())
+        stage.empty()
         self.id = stage.run(self._make(contacts))
         self.numbers: list[str] = [
             row["phone_number"] for row in stage.run(stage.rows("SELECT phone_number FROM contacts ORDER BY id"))

@@ -20,8 +20,8 @@ from libs.common import database
 from libs.common.broadcasts import scheduling
 from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
-from tests.support import witness
-from tests.support.world import NOW, SEQUENCES, TABLES, Clock
+from tests.support import servers, witness
+from tests.support.world import NOW, Clock
 
 if TYPE_CHECKING:
     from tests.support.protocol.sender import Sender
@@ -105,11 +105,8 @@ class Stage:
         self.run(self.engine.dispose())
         self._runner.close()
 
-    async def empty(self) -> None:
-        async with transact(self.monitor) as connection:
-            await connection.execute(text(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE"))
-            for sequence in SEQUENCES:
-                await connection.execute(text(f"ALTER SEQUENCE {sequence} RESTART"))
+    def empty(self) -> None:
+        servers.empty(self.url)
 
     async def rows(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         return await witness.query(self.url, statement, *parameters)
