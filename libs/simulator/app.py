@@ -12,6 +12,7 @@ Configuration (all optional; `plan`, `limits` and `clocks` merge key by key, `nu
     {"missive_token": "",                   empty: any token is let in
      "missive_webhook_url": "", "missive_webhook_secret": "",
      "missive_rule_type": "incoming_sms_message", "missive_preview": 100,
+     "missive_labels": {},                  shared labels: {"id": "name"}
      "twilio_account_sid": "AC00000000000000000000000000000000",
      "twilio_auth_token": "",               empty: anyone is let in, as any account; it signs the webhooks, too
      "twilio_api_key": "", "twilio_api_key_secret": "",      let in as well; they sign nothing
@@ -46,6 +47,7 @@ Control, under `/_simulator`, JSON, without authentication:
                                              "violation"}…], "totals": {"requests", "violations", "kinds": {kind: n},
                                              "statuses": {status: n}, "peak": {"concurrent", "1s", "60s", "900s"}}}
                                              kinds: missive_send missive_message twilio_send twilio_log twilio_message
+                                             missive_post missive_organizations missive_labels missive_conversations
                                              other abandoned (the client left before the body was whole); `at` is
                                              epoch seconds that never go backwards; `peak` counts sends, but for
                                              concurrent; list=false: totals
@@ -53,6 +55,8 @@ Control, under `/_simulator`, JSON, without authentication:
                                              "sid", "at", "done_at"}…]
     POST   /inbound                          {"from": "+1…", "to": "+1…", "body": "STOP"}: a handset texts now; 201
     POST   /outbound                         {"from", "to", "body"}: staff texts by hand; in the log, never a duplicate
+    PUT    /labels                           {"from": "+1…" (a handset), "to": "+1…" (ours), "labels": ["id"…],
+                                             "tell": true}: staff label a conversation; the rule's webhook tells of it
     POST   /reset                            forgets messages, requests and faults; the configuration stays
 
 A fault: `{"kind": …, "on": "send" | "message" | "log" | "webhook", "carrier": null | "missive" | "twilio", "to": null,

@@ -68,6 +68,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     missive_webhook_url: str = ""
     missive_webhook_secret: str = ""
     missive_rule_type: str = "incoming_sms_message"
+    missive_labels: dict[str, str] = {}  # shared labels: their names by their ids
     missive_preview: int = 100  # characters of a reply that the rule's webhook holds
     twilio_account_sid: str = "AC" + "0" * 32
     twilio_auth_token: str = ""

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from libs.simulator import ledger
+from libs.simulator import ledger, missive_labels
 from libs.simulator.config import Config, is_phone_number, merged
 from libs.simulator.faults import Fault
 from libs.simulator.network import Network
@@ -26,6 +26,17 @@ class Note(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if not is_phone_number(self.from_number) or not is_phone_number(self.to):
             raise ValueError("from and to are phone numbers like +13135550100")
+
+
+class Labels(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The labels of the conversation of a handset with a number of ours."""
+
+    from_number: str = msgspec.field(name="from")
+    to: str
+    #: Ids.
+    labels: list[str]
+    #: Whether the rule's webhook tells of it.
+    tell: bool = True
 
 
 @get(["/health/live", PATH + "/health/live"])
@@ -103,6 +114,13 @@ async def text_by_hand(network: NamedDependency[Network], data: JSONBody[Note]) 
     return ledger.outbound(network.accept(carrier="staff", from_number=data.from_number, to=data.to, body=data.body))
 
 
+@put(PATH + "/labels")
+async def label(network: NamedDependency[Network], data: JSONBody[Labels]) -> dict[str, Any]:
+    """Let somebody of staff put labels on a conversation, in place of those that it has."""
+    changed = missive_labels.put(network, data.to, data.from_number, data.labels, tell=data.tell)
+    return missive_labels.told(network, changed)
+
+
 @post(PATH + "/reset")
 async def reset(network: NamedDependency[Network]) -> dict[str, str]:
     """Forget all that happened."""
@@ -122,5 +140,6 @@ HANDLERS = (
     read_webhooks,
     text_from_handset,
     text_by_hand,
+    label,
     reset,
 )

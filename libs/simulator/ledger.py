@@ -69,6 +69,18 @@ class Message:
         return True
 
 
+@dataclass(slots=True)
+class Conversation:
+    """A conversation that has, or had, a label."""
+
+    id: str
+    our_number: str
+    handset: str
+    #: Ids of labels.
+    labels: list[str] = field(default_factory=list)
+    active_at: float = 0.0
+
+
 class Ledger:
     """All messages, and what may be asked about them."""
 

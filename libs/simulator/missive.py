@@ -1,7 +1,7 @@
 """Missive's REST API as far as messages go through it.
 
-`POST /v1/drafts` with `send: true`, `GET /v1/messages/:id` (several ids with commas between them), `POST /v1/posts` and
-`GET /v1/organizations`, by which a token is tried:
+`POST /v1/drafts` with `send: true`, `GET /v1/messages/:id` (several ids with commas between them), `POST /v1/posts`,
+`GET /v1/organizations`, by which a token is tried, and labels (`missive_labels`):
 https://missiveapp.com/docs/developers/rest-api/endpoints. Limits:
 https://missiveapp.com/docs/developers/rest-api/rate-limits. What the documentation leaves open is decided here: an
 error's body is `{"error": {"message": …}}`; a number that is none (the plan's `invalid`) is refused at once with 400.
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from libs.simulator import handsets
+from libs.simulator import handsets, missive_labels
 from libs.simulator.clock import CarrierClock
 from libs.simulator.config import is_phone_number
 from libs.simulator.ledger import Message
@@ -24,6 +24,12 @@ DRAFTS = "/v1/drafts"
 MESSAGES = "/v1/messages/"
 POSTS = "/v1/posts"
 ORGANIZATIONS = "/v1/organizations"
+#: What is listed, as it is named in the record.
+_LISTS = {
+    ORGANIZATIONS: "missive_organizations",
+    missive_labels.LABELS: "missive_labels",
+    missive_labels.CONVERSATIONS: "missive_conversations",
+}
 
 
 def kind_of(method: str, path: str) -> str:
@@ -32,8 +38,8 @@ def kind_of(method: str, path: str) -> str:
         return "missive_send"
     if path == POSTS and method == "POST":
         return "missive_post"
-    if path == ORGANIZATIONS and method == "GET":
-        return "missive_organizations"
+    if method == "GET" and path in _LISTS:
+        return _LISTS[path]
     return "missive_message" if path.startswith(MESSAGES) and method == "GET" else "other"
 
 
@@ -67,6 +73,10 @@ def _route(network: Network, call: Call) -> Answer:
             return _post(network, call)
         case "missive_organizations":
             return Answer(status=200, content={"organizations": [{"id": "simulated", "name": "Simulated"}]})
+        case "missive_labels":
+            return missive_labels.answer_labels(network, call)
+        case "missive_conversations":
+            return missive_labels.answer_conversations(network, call)
         case _:
             return Answer(status=404, content=error("Not found"))
 
@@ -98,6 +108,7 @@ def _send(network: Network, draft: "_Draft") -> Answer:
         return _created(str(network.identity("draft", draft.body, to)), conversation, draft)
     is_lost = network.faults.find("send", ("never_handed_over",), carrier="missive", to=to) is not None
     message = network.accept(carrier="missive", to=to, from_number=from_number, body=draft.body, is_lost=is_lost)
+    missive_labels.add(network, from_number, to, draft.add_shared_labels)
     assert message.missive_id is not None
     assert message.conversation is not None
     return _created(message.missive_id, message.conversation, draft)
@@ -111,6 +122,10 @@ def _problem(network: Network, draft: "_Draft") -> str | None:
         return "drafts.from_field.phone_number must be a number of your account"
     if not is_phone_number(to) or handsets.behaviour(network.config.plan, to) == "invalid":
         return "drafts.to_fields.phone_number is invalid"
+    if draft.add_shared_labels and not draft.organization:
+        return "drafts.organization is needed with add_shared_labels"
+    if not set(draft.add_shared_labels) <= set(network.config.missive_labels):
+        return "drafts.add_shared_labels has a label that is none of the organization's"
     return None if draft.body.strip() else "drafts.body is missing"
 
 
@@ -179,6 +194,8 @@ class _Draft(msgspec.Struct):
     from_field: _Number
     to_fields: list[_Number]
     send: bool = False
+    organization: str | None = None
+    add_shared_labels: list[str] = []
 
 
 class _Envelope(msgspec.Struct):

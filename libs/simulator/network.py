@@ -16,7 +16,7 @@ from libs.simulator import handsets
 from libs.simulator.clock import CarrierClock, Clock
 from libs.simulator.config import Clocks, Config
 from libs.simulator.faults import Faults
-from libs.simulator.ledger import Ledger, Message
+from libs.simulator.ledger import Conversation, Ledger, Message
 from libs.simulator.limits import Limiter
 from libs.simulator.request_log import RequestLog
 from libs.simulator.webhooks import Webhooks
@@ -50,6 +50,8 @@ class Network:
         self.opted_out: set[tuple[str, str]] = set()
         #: When a handset last got a message from a number of ours.
         self._last_text: dict[tuple[str, str], float] = {}
+        #: Missive's conversations that have labels, by their ids.
+        self.labelled: dict[str, Conversation] = {}
         self._count = 0
 
     def configure(self, config: Config) -> None:

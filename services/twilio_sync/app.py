@@ -11,6 +11,7 @@ from libs.common.messaging.consumer import Route
 from libs.common.runtime import worker
 from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
+from services.twilio_sync.labels import LabelPass
 from services.twilio_sync.settling import Settle
 from services.twilio_sync.single_settling import SettleSingles
 from services.twilio_sync.status_sync import Sync
@@ -32,11 +33,15 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
     twilio = carriers.create_twilio(configuration)
     missive = carriers.create(configuration)
     sync = Sync(context, configuration, twilio, missive if isinstance(missive, Missive) else None)
-    words = FullWords(
-        configuration, missive if isinstance(missive, Missive) else carriers.create_missive(configuration)
-    )
-    settle = Settle(context, configuration, twilio)
+    asked = missive if isinstance(missive, Missive) else carriers.create_missive(configuration)
+    words = FullWords(configuration, asked)
     singles = SettleSingles(configuration, twilio)
+    tasks = [singles.run]
+    if configuration.missive_token.get_secret_value():
+        tasks.append(words.run)
+    if configuration.missive_labels_as_tags:
+        tasks.append(LabelPass(configuration, asked).run)
+    settle = Settle(context, configuration, twilio)
     routes = (
         Route(work=topology.SYNC_STATUSES, handler=sync.sync_statuses, description="Read a page of the log"),
         Route(work=topology.SETTLE_UNCERTAIN, handler=settle.settle_uncertain, description="Settle lost answers"),
@@ -45,7 +50,7 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
         "twilio_sync",
         context,
         routes,
-        tasks=(singles.run, words.run) if configuration.missive_token.get_secret_value() else (singles.run,),
+        tasks=tasks,
         prefetch=PREFETCH,
         graceful_timeout=configuration.request_timeout + 10,
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import opt_outs, replies, single_messages, unreachable
+from libs.common.broadcasts import conversations, opt_outs, replies, single_messages, unreachable
 from libs.common.database import Connection, first_row, literals
 from libs.common.domain.events.registers import ContactErased
 from libs.common.domain.states import ENDED, ConsentSource, MessageState, SkipReason
@@ -121,6 +121,7 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
     for statement in (
         FORGET_CONTACT,
         FORGET_IMPORTS,
+        conversations.FORGET,
         FORGET_MESSAGES,
         FORGET_REPLIES,
         FORGET_SINGLE_MESSAGES,

@@ -119,7 +119,7 @@ async def record(
     who = {"phone_number": said.phone_number}
     await lock_number(connection, said.phone_number)
     at, key = said.at, said.message or f"{said.source}:{said.wish}"
-    if said.source == ConsentSource.STAFF:
+    if said.source == ConsentSource.STAFF and said.message is None:
         # What staff do comes after all that they can have known of, however close. What they have said before stays on
         # record, with its reason, unless they say the same again.
         latest = first_row(await connection.execute(LATEST, who), Latest)

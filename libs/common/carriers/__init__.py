@@ -77,6 +77,8 @@ def create_missive(settings: CarrierSettings) -> Missive:
         token=settings.missive_token.get_secret_value(),
         timeout=settings.request_timeout,
         max_connections=settings.send_concurrency,
+        organization=settings.missive_organization,
+        labels=settings.missive_labels,
     )
 
 

@@ -11,13 +11,14 @@ is taken for. It goes as it is: escaping would show `&amp;` to everybody if it i
 as either. A message that *is* markup (`<b>`) may arrive without its tags.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from libs.common.carriers import answers, http, missive_words
+from libs.common.carriers import answers, http, missive_conversations, missive_words
 from libs.common.carriers.clocks import Meter
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.http import Ready
@@ -26,6 +27,17 @@ from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
 from libs.common.clock import Clock, utc_now
 from libs.common.domain import rate_windows
 from libs.common.domain.rate_windows import MISSIVE_CONCURRENT
+
+#: What Missive lists at once, at most (https://missiveapp.com/docs/developers/rest-api/endpoints).
+LABELS_A_PAGE, CONVERSATIONS_A_PAGE = 200, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of an organisation."""
+
+    id: str
+    name: str
 
 
 def conversation_url(conversation_id: str) -> str:
@@ -46,12 +58,16 @@ class Missive:
         client: httpx.AsyncClient | None = None,
         timeout: float = http.TIMEOUT,
         max_connections: int = MISSIVE_CONCURRENT,
+        organization: str = "",
+        labels: Sequence[str] = (),
         now: Clock = utc_now,
     ) -> None:
         #: Measures Missive's clock.
         self.meter = Meter(now)
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        #: What goes with each draft: labels, which Missive takes from an organisation alone.
+        self._labels = {"organization": organization, "add_shared_labels": list(labels)} if labels else {}
         self._timeout = timeout
         self._owns_client = client is None
         self._client = client or http.create_client(timeout=timeout, max_connections=max_connections)
@@ -71,6 +87,7 @@ class Missive:
             "from_field": {"phone_number": from_number, "type": "twilio"},
             "to_fields": [{"phone_number": to}],
             "send": True,
+            **self._labels,
         }
         answer = await http.post(
             self._client,
@@ -108,6 +125,43 @@ class Missive:
         asked = dict.fromkeys(missive_ids)
         messages = {answers.text_in(each, "id"): each for each in await self._read(list(asked), ready)}
         return {each: missive_words.of_message(messages[each]) for each in asked if each in messages}
+
+    async def labels(self, *, offset: int, ready: Ready = http.at_once) -> list[Label]:
+        """Return a page of the organisation's labels, `LABELS_A_PAGE` of them at most. Raise CarrierUnreadable.
+
+        (`GET /v1/shared_labels`: https://missiveapp.com/docs/developers/rest-api/endpoints)
+        """
+        content = await self._get("shared_labels", {"limit": LABELS_A_PAGE, "offset": offset}, ready)
+        listed = _objects(content, "shared_labels")
+        return [
+            Label(id=each["id"], name=each["name"].strip())
+            for each in listed
+            if missive_conversations.is_id(each.get("id")) and isinstance(each.get("name"), str)
+        ]
+
+    async def conversations(self, label: str, *, until: float | None, ready: Ready = http.at_once) -> list[Any]:
+        """Return a page of the conversations with a label, the newest activity first, as Missive writes them.
+
+        `until` is the `last_activity_at` of the oldest one of the page before. Raise CarrierUnreadable.
+        (`GET /v1/conversations`: https://missiveapp.com/docs/developers/rest-api/endpoints)
+        """
+        asked: dict[str, str | int | float] = {"shared_label": label, "limit": CONVERSATIONS_A_PAGE}
+        return _objects(
+            await self._get("conversations", asked | ({} if until is None else {"until": until}), ready),
+            "conversations",
+        )
+
+    async def _get(self, what: str, query: Mapping[str, str | int | float], ready: Ready) -> dict[str, Any]:
+        return await http.get(
+            self._client,
+            f"{self._base_url}/v1/{what}",
+            own_code=own_code,
+            timeout=self._timeout,
+            ready=ready,
+            meter=self.meter,
+            headers=self._headers,
+            params=query,
+        )
 
     async def _read(self, missive_ids: Sequence[str], ready: Ready) -> list[Any]:
         """Read messages; none if Missive knows none of them. Raise CarrierUnreadable."""
@@ -157,6 +211,13 @@ def _outcome(response: httpx.Response) -> Outcome:
         or answers.text_in(content, "drafts", "conversation", "id"),
         wait=rate_windows.wait_for_window(response.headers, now=utc_now()),
     )
+
+
+def _objects(content: dict[str, Any], name: str) -> list[Any]:
+    listed = content.get(name)
+    if not isinstance(listed, list):
+        raise CarrierUnreadable(f"The carrier answered without {name}")
+    return [each for each in listed if isinstance(each, dict)]
 
 
 def _messages(content: dict[str, Any]) -> list[Any]:

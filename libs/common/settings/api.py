@@ -89,6 +89,10 @@ class ApiSettings(CalendarSettings):
     missive_webhook_secret: SecretStr = SecretStr("")
     """The validation secret of Missive's rule. Without it no webhook of Missive's is taken."""
 
+    missive_labels_as_tags: Annotated[tuple[str, ...], NoDecode, BeforeValidator(checks.split_commas)] = ()
+    """Labels of Missive's that are tags of the people in the labelled conversations, by name, comma-separated; `*` for
+    every label. Empty if labels are no tags."""
+
     twilio_account_sid: Annotated[str, AfterValidator(checks.account)] = ""
     """Twilio's account, needed with the auth token: no webhook of another account's is taken."""
 

@@ -3,7 +3,8 @@
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
 
 from libs.common.settings import checks
 from libs.common.settings.fields import SECONDS, Form, HttpUrl, Unit
@@ -19,6 +20,16 @@ class CarrierSettings(WorkerSettings):
 
     missive_token: SecretStr = SecretStr("")
     """Missive's API token, needed where Missive is the carrier."""
+
+    missive_organization: str = ""
+    """The id of your organisation in Missive, needed with labels: Settings > API > Resource IDs."""
+
+    missive_labels: Annotated[tuple[str, ...], NoDecode, BeforeValidator(checks.split_commas)] = ()
+    """Labels that each message gets in Missive, by their ids (Settings > API > Resource IDs), comma-separated."""
+
+    missive_labels_as_tags: Annotated[tuple[str, ...], NoDecode, BeforeValidator(checks.split_commas)] = ()
+    """Labels of Missive's that are tags of the people in the labelled conversations, by name, comma-separated; `*` for
+    every label. Empty if labels are no tags."""
 
     twilio_url: HttpUrl = "https://api.twilio.com"
     """Twilio's API."""
@@ -54,6 +65,10 @@ class CarrierSettings(WorkerSettings):
         else:
             needed["twilio_auth_token"] = checks.plain(self.twilio_auth_token)
         if self.carrier == "missive":
+            needed["missive_token"] = checks.plain(self.missive_token)
+        if self.missive_labels:
+            needed["missive_organization"] = self.missive_organization
+        if self.missive_labels_as_tags:
             needed["missive_token"] = checks.plain(self.missive_token)
         for name, value in needed.items():
             if not value:

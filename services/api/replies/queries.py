@@ -41,13 +41,14 @@ SELECT r.id, r.received_at, r.channel, r.phone_number, r.sender, r.contact_id, c
        b.first_message, b.second_message, r.body, r.words_cut, r.wish, r.carrier_word, r.review, r.review_reason,
        r.reviewed_at, r.reviewed_by, r.read_at, r.read_by, r.assigned_to, w.name AS assigned_to_name, r.assigned_by,
        r.done_at, r.done_by,
-       coalesce(r.missive_conversation_id, s.missive_conversation_id) AS conversation,
+       coalesce(k.merged_into, r.missive_conversation_id, s.missive_conversation_id) AS conversation,
        {opted_out("r.phone_number")} AS opted_out
 FROM {{source}} r
 LEFT JOIN contacts c ON c.id = r.contact_id
 LEFT JOIN broadcasts b ON b.id = r.broadcast_id
 LEFT JOIN outgoing_messages f ON f.broadcast_id = r.broadcast_id AND f.contact_id = r.contact_id AND NOT f.is_second
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = f.id
+LEFT JOIN missive_conversations k ON k.id = coalesce(r.missive_conversation_id, s.missive_conversation_id)
 LEFT JOIN audience_segments a ON a.id = f.segment_id
 LEFT JOIN users w ON w.id = r.assigned_to
 """

@@ -76,24 +76,24 @@ def missive(payload: Any, now: datetime, offset: Offset = SAME) -> Inbound | Non
 
     It is known by what a message has, not by the rule's type, which was renamed once.
     """
-    message, rule_type = _message(payload)
+    message, kind = _message(payload)
     sender = _party(message.get("from_field"))
     if not sender:
         return None
-    who = _missive_sender(sender, f"{message.get('type')} {rule_type}".lower())
+    who = _missive_sender(sender, f"{message.get('type')} {kind}".lower())
     # Without a number, what tells of a message that came in is that it stands alone, or the rule's own word.
-    is_incoming = isinstance(payload.get("message"), dict) or rule_type.startswith("incoming")
-    if who.phone_number is None and (who.sender is None or not is_incoming or rule_type.startswith("outgoing")):
+    is_incoming = isinstance(payload.get("message"), dict) or kind.startswith("incoming")
+    if who.phone_number is None and (who.sender is None or not is_incoming or kind.startswith("outgoing")):
         return None
     words = missive_words.of_message(message, prefer_preview=who.channel == Channel.EMAIL)
     # The lines of a preview have become one: what is below a STOP may have been a signature.
     may_be_signed = words.is_preview and keywords.parse(words.text).wish is Wish.LIKELY_STOP
-    missive_id = _id(message.get("id"))
+    missive_id = identity(message.get("id"))
     return Inbound(
         provider_id=_provider_id(message, missive_id),
         phone_number=who.phone_number,
         body=strip_nul(words.text),
-        received_at=_time(message, now, offset),
+        received_at=time_of(message, now, offset),
         to=_missive_sender(_party(message.get("to_fields")), "").phone_number,
         channel=who.channel,
         provider="missive",
@@ -144,9 +144,19 @@ def _message(payload: Any) -> tuple[Mapping[str, Any], str]:
     if not isinstance(payload, dict):
         return {}, ""
     found = next((each for key in ("message", "latest_message") if isinstance(each := payload.get(key), dict)), {})
-    rule = payload.get("rule")
-    rule_type = rule.get("type") if isinstance(rule, dict) else None
-    return found, rule_type.lower() if isinstance(rule_type, str) else ""
+    return found, rule_type(payload)
+
+
+def part(payload: Any, name: str) -> Mapping[str, Any]:
+    """Return a part of a payload; empty where it is not there, or is no object."""
+    found = payload.get(name) if isinstance(payload, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def rule_type(payload: Any) -> str:
+    """Return the type of the rule that sent a payload, in small letters; empty where it is not told."""
+    kind = part(payload, "rule").get("type")
+    return kind.lower() if isinstance(kind, str) else ""
 
 
 def _conversation(payload: Mapping[str, Any], message: Mapping[str, Any]) -> str | None:
@@ -154,7 +164,7 @@ def _conversation(payload: Mapping[str, Any], message: Mapping[str, Any]) -> str
     for field in (payload.get("conversation"), message.get("conversation")):
         told = field.get("id") if isinstance(field, dict) else field
         if isinstance(told, str) and told:
-            return _id(told)
+            return identity(told)
     return None
 
 
@@ -191,7 +201,7 @@ def _is_text(value: Any) -> bool:
 
 def _provider_id(message: Mapping[str, Any], missive_id: str | None) -> str:
     """Return Twilio's id of a message where it is given, else Missive's, else one that is its own each time."""
-    external_id = _id(message.get("external_id"))
+    external_id = identity(message.get("external_id"))
     if external_id is not None and SID.match(external_id):
         return external_id
     if missive_id is not None:
@@ -208,7 +218,7 @@ def check_id(given: str) -> None:
         raise MalformedBody(f"the id of the message is not up to {LONGEST_ID} printable ASCII characters")
 
 
-def _id(value: Any) -> str | None:
+def identity(value: Any) -> str | None:
     """Return a provider's id; None where there is none that is a text or a number. Raise MalformedBody."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < BIGGEST_ID:
         return str(value)
@@ -218,7 +228,7 @@ def _id(value: Any) -> str | None:
     return value
 
 
-def _time(message: Mapping[str, Any], now: datetime, offset: Offset) -> datetime:
+def time_of(message: Mapping[str, Any], now: datetime, offset: Offset) -> datetime:
     """Return when a message was written, as far as it says so; never a time to come.
 
     Missive gives whole seconds, by its own clock, which is `offset` ahead of ours: a reply at once would seem to come

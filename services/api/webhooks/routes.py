@@ -31,7 +31,7 @@ from services.api.http.correlation import cause_of
 from services.api.http.problems import BadSignature, BodyCutShort, MalformedBody
 from services.api.http.queries import ANY_QUERY
 from services.api.http.reading import path_as_sent
-from services.api.webhooks import incoming, queries
+from services.api.webhooks import incoming, queries, staff_word
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -51,7 +51,12 @@ MISSIVE_ACTOR, TWILIO_ACTOR = actors.carrier("missive"), actors.carrier("twilio"
 #: What the carriers send. More is in it than what is read; what a signature covers is taken as it is.
 MISSIVE = tells(
     BadSignature,
-    body={"application/json": {"type": "object", "description": "a webhook of Missive's rule for incoming SMS"}},
+    body={
+        "application/json": {
+            "type": "object",
+            "description": "a webhook of a rule of Missive's: for incoming SMS, label changes or comments",
+        }
+    },
     reads={"X-Hook-Signature": "`sha256=` and the HMAC-SHA256 of the body in hex, with the rule's secret"},
 )
 TWILIO = tells(
@@ -76,7 +81,7 @@ def begin_at_zero() -> None:
 
 @post("/webhooks/missive", opt=PUBLIC | ANY_QUERY | MISSIVE, status_code=200)
 async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[str, bool]:
-    """Take an incoming SMS from Missive."""
+    """Take from Missive an incoming SMS, a change of labels, or a comment of staff."""
     with _counted(api, "missive") as count:
         raw = await request.body()
         if not signatures.missive_signature_ok(
@@ -85,11 +90,18 @@ async def missive(request: AnyRequest, api: NamedDependency[Context]) -> dict[st
             raise BadSignature
         payload = incoming.decode(raw)
         offset = await api.missive_clock.offset()
-        inbound = incoming.missive(payload, api.clock(), offset)
+        now, cause = api.clock(), _cause(request, MISSIVE_ACTOR)
+        heeded = await staff_word.heed(api, cause, payload, now, offset)
+        inbound = incoming.missive(payload, now, offset)
         if inbound is None:
-            log.info("webhook_without_a_message", carrier="missive")
-            return {"recorded": False}
-        recorded = await _receive(api, _cause(request, MISSIVE_ACTOR), inbound)
+            if heeded:
+                count("recorded")
+            else:
+                log.info("webhook_without_a_message", carrier="missive")
+            return {"recorded": heeded}
+        recorded = await _receive(api, cause, inbound) or heeded
+        if not recorded:
+            recorded = await staff_word.follow(api, cause, inbound)
         count("recorded" if recorded else "known")
         return {"recorded": recorded}
 

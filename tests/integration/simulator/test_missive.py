@@ -3,6 +3,8 @@ import hmac
 
 import pytest
 
+from libs.common.carriers.missive import Missive
+from libs.common.carriers.outcomes import Accepted, Refused
 from tests.integration.simulator.running import (
     ALICE,
     BOB,
@@ -174,3 +176,25 @@ async def test_a_message_to_somebody_who_said_stop_is_taken_and_there_is_no_word
     assert (message["sid"], message["status"], message["error_code"]) == (None, "never_handed_over", 21610)
     assert message["after_stop"]
     assert ledger["totals"]["after_stop"] == ledger["totals"]["never_handed_over"] == 1
+
+
+async def test_a_draft_may_have_labels_of_its_organization_alone() -> None:
+    async with simulator(missive_labels={"l-1": "campaign"}) as sim:
+        for organization, label, expected in (("o", "l-1", Accepted), ("", "l-1", Refused), ("o", "x", Refused)):
+            carrier = Missive(base_url=sim.url, token=TOKEN, organization=organization, labels=(label,))
+            outcome = await carrier.send(to=ALICE, from_number=FROM, body="Hello", may_still_send=lambda: True)
+            await carrier.aclose()
+            assert isinstance(outcome, expected)
+        listed = await sim.http.get("/v1/conversations?shared_label=l-1", headers={"Authorization": f"Bearer {TOKEN}"})
+    [conversation] = listed.json()["conversations"]
+    assert conversation["shared_labels"] == [{"id": "l-1", "name": "campaign"}]
+
+
+async def test_labels_that_staff_put_on_are_told_by_the_rule() -> None:
+    async with application() as app, simulator(missive_labels={"l-1": "vip"}) as sim:
+        await sim.control("PUT", "/config", {"missive_webhook_url": app.url + "/webhooks/missive"})
+        await sim.control("PUT", "/labels", {"from": ALICE, "to": FROM, "labels": ["l-1"]})
+        await eventually(lambda: len(app.received) == 1)
+    payload = app.received[0].content
+    assert payload["rule"]["type"] == "label_change"
+    assert [label["name"] for label in payload["conversation"]["shared_labels"]] == ["vip"]

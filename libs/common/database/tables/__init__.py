@@ -19,6 +19,7 @@ from libs.common.database.tables.audience import (
 )
 from libs.common.database.tables.base import Base
 from libs.common.database.tables.broadcasts import BROADCAST_IDS, Batch, Broadcast, BroadcastSegment, Settling, Sync
+from libs.common.database.tables.conversations import MissiveConversation, MissiveLabelPass
 from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored, WebhookSource
 from libs.common.database.tables.history import Event, Inbox, Outbox, Stream, Trace
 from libs.common.database.tables.imports import ContactImport, ContactImportChange, ContactImportChunk
@@ -47,6 +48,8 @@ __all__ = [
     "Inbox",
     "Invitation",
     "MessageStatus",
+    "MissiveConversation",
+    "MissiveLabelPass",
     "Notice",
     "NoticeTarget",
     "NoticesRead",

@@ -141,6 +141,36 @@ CREATE TABLE contact_import_changes (
 );
 COMMENT ON TABLE contact_import_changes IS 'What an import has made of somebody, kept so that it can be undone';
 CREATE INDEX contact_import_changes_contact ON contact_import_changes (contact_id);
+
+CREATE TABLE missive_conversations (
+    id text NOT NULL,
+    contact_id bigint,
+    tags text[] DEFAULT '{}' NOT NULL,
+    seen_at timestamptz DEFAULT now() NOT NULL,
+    merged_into text,
+    CONSTRAINT missive_conversations_pkey PRIMARY KEY (id),
+    CONSTRAINT missive_conversations_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
+);
+COMMENT ON TABLE missive_conversations IS
+    'Conversations of Missive''s whose labels are tags, or that were merged into another one';
+CREATE INDEX missive_conversations_contact ON missive_conversations (contact_id);
+CREATE INDEX missive_conversations_merged ON missive_conversations (merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX missive_conversations_labelled ON missive_conversations (seen_at) WHERE tags <> '{}';
+
+CREATE TABLE missive_label_passes (
+    one boolean DEFAULT true NOT NULL,
+    due_at timestamptz NOT NULL,
+    began_at timestamptz,
+    listed bigint DEFAULT 0 NOT NULL,
+    remaining text[] DEFAULT '{}' NOT NULL,
+    is_listed boolean DEFAULT false NOT NULL,
+    until double precision,
+    done_at timestamptz,
+    CONSTRAINT missive_label_passes_pkey PRIMARY KEY (one),
+    CONSTRAINT missive_label_passes_one_check CHECK (one)
+);
+COMMENT ON TABLE missive_label_passes IS
+    'How far the pass over Missive''s labels came, and when the next one is due; at most one row';
 """
 
 BROADCASTS = """
@@ -730,7 +760,7 @@ TABLES = (
     "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
     "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
     "broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_segments broadcasts "
-    "contact_import_changes contact_import_chunks contact_imports "
+    "contact_import_changes contact_import_chunks contact_imports missive_label_passes missive_conversations "
     "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
 )
 
