@@ -62,8 +62,7 @@ async def relay(worker: Worker, now: datetime) -> int:
     One that cannot be published is put off; it neither holds nor repeats the others. Raise what the loss of the broker
     raises.
     """
-    async with database.transaction(worker.engine) as connection:
-        messages = await outbox.take(connection, until=now + HORIZON, now=now, limit=BATCH)
+    messages = await outbox.take(worker.engine, until=now + HORIZON, now=now, limit=BATCH)
     published: list[int] = []
     put_off: list[int] = []
     try:
@@ -82,10 +81,9 @@ async def relay(worker: Worker, now: datetime) -> int:
         if messages:
             done = {*published, *put_off}
             remaining = [message.id for message in messages if message.id not in done]
-            async with database.transaction(worker.engine) as connection:
-                await outbox.done(connection, published)
-                await outbox.give_back(connection, put_off, after=now + PUT_OFF)
-                await outbox.give_back(connection, remaining, after=now)
+            await outbox.done(worker.engine, published)
+            await outbox.give_back(worker.engine, put_off, after=now + PUT_OFF)
+            await outbox.give_back(worker.engine, remaining, after=now)
     return len(messages)
 
 

@@ -35,6 +35,7 @@ SELECT
     EXISTS (SELECT FROM replies r JOIN outgoing_messages m ON m.recipient_phone_number = r.phone_number
             WHERE r.review = '{Review.WAITING}' AND m.broadcast_id = :broadcast_id AND m.is_second = :is_second
               AND m.state = '{MessageState.PENDING}') AS held_back,
+    ({scheduling.OPEN}) AS open_batches,
     u.messages AS uncertain, u.newest AS newest_uncertain
 FROM (SELECT count(*) AS messages, max(attempt_started_at) AS newest FROM outgoing_messages
       WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.UNCERTAIN}') AS u
@@ -86,6 +87,7 @@ class Remaining:
     claimable: int
     in_flight: bool
     held_back: bool
+    open_batches: int
     uncertain: int
     newest_uncertain: datetime | None
 
@@ -106,9 +108,9 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
     if not remaining.claimable:
         waiting = await first_not_before(connection, broadcast.id, now, is_second=is_second)
     number = rate.number_key(broadcast.sending_number_id)
-    hold, _ = await rate.backoff(connection, [settings.carrier, number])
+    hold, slot = await rate.waits(connection, number, settings.carrier)
     # At a message every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
-    wait = max(hold, await rate.next_slot_in(connection, number) - SLOT_LEAD)
+    wait = max(hold, slot - SLOT_LEAD)
     held_until = max(now + timedelta(seconds=wait), broadcast.hold_until or now)
     return PhaseFacts(
         claimable=remaining.claimable,
@@ -117,7 +119,7 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
         held_back=remaining.held_back,
         uncertain=remaining.uncertain,
         newest_uncertain=remaining.newest_uncertain,
-        open_batches=await scheduling.open_batches(connection, broadcast.id, is_second=is_second),
+        open_batches=remaining.open_batches,
         made_at=broadcast.made_at,
         quiet_until=quiet_until(now, settings.quiet, settings.zone),
         held_until=held_until if held_until > now else None,

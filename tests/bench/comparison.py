@@ -22,6 +22,7 @@ MARK = 1.1
 CPU_MARK = 1.15  # of what the processes of a broadcast take for a message
 RATE_MARKS = {"messages a second": 0.95, "webhooks a second": 1 / MARK}
 
+MAKES = 3  # rounds of `/make` at most: each writes two rows a recipient
 BATCHES = 4  # a round
 REPLIES = 500  # a round
 MESSAGES = 2000  # a round
@@ -136,10 +137,11 @@ def _replies(figures: Figures, before: Side, after: Side, rounds: int) -> None:
 
 def _large(figures: Figures, before: Side, after: Side, people: int, rounds: int) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(large.made(*before, people))
-        two = stack.enter_context(large.made(*after, people))
-        figures.add(lambda: {"/make, s": one.make}, lambda: {"/make, s": two.make}, 1)
+        one = stack.enter_context(large.filled(*before, people))
+        two = stack.enter_context(large.filled(*after, people))
+        figures.add(one.make, two.make, min(rounds, MAKES))
         for each in (one, two):
+            each.settle()
             each.send(1)
             each.look_up()
         figures.add(lambda: one.send(BATCHES), lambda: two.send(BATCHES), rounds)

@@ -1,4 +1,4 @@
-"""A large broadcast: the making of it, and what the API answers about it."""
+"""Large broadcasts: the making of them, and what the API answers about one."""
 
 import json
 import statistics
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -17,6 +18,7 @@ from tests.bench.checkouts import ROOT, Checkout, Service
 STEPS = ROOT / "tests/bench/steps_child.py"
 PATIENCE = 900.0  # seconds that making may take
 REQUESTS = 10  # of each kind in a round
+FIRST = 1  # the broadcast that is sent and looked at, as `steps_child.py` knows it
 LOOK_UPS = {
     "GET messages": "/broadcasts/{id}/messages?limit=100",
     "GET report": "/broadcasts/{id}/report",
@@ -27,13 +29,26 @@ LOOK_UPS = {
 
 @dataclass(frozen=True, slots=True)
 class Large:
-    """An API with a large broadcast that has just been made."""
+    """An API with many people in one segment, and the broadcasts that are made to all of them."""
 
     api: Service
-    broadcast: int
+    url: str
+    people: int
+    segment: int
     steps: "subprocess.Popen[str]"
-    #: Seconds that `/make` took.
-    make: float
+
+    def make(self) -> dict[str, float]:
+        """Make one more broadcast by `/make`; return the seconds that it took."""
+        with self.api.client(PATIENCE) as client:
+            audience.plan(client, self.segment, self.people)
+            self._execute("CHECKPOINT")  # what was written before is not to be paid for by who comes next
+            began = time.perf_counter()
+            client.post("/make").raise_for_status()
+            return {"/make, s": time.perf_counter() - began}
+
+    def settle(self) -> None:
+        """Have PostgreSQL count what was made."""
+        self._execute("VACUUM ANALYZE")
 
     def send(self, batches: int) -> dict[str, float]:
         """Have the messages of so many batches claimed, started and answered; return milliseconds a message."""
@@ -51,31 +66,30 @@ class Large:
                 took = []
                 for _ in range(REQUESTS):
                     began = time.perf_counter()
-                    client.get(path.format(id=self.broadcast)).raise_for_status()
+                    client.get(path.format(id=FIRST)).raise_for_status()
                     took.append(time.perf_counter() - began)
                 figures[f"{name}, ms"] = statistics.median(took) * 1000
         return figures
 
+    def _execute(self, command: LiteralString) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(command)
+
 
 @contextmanager
-def made(checkout: Checkout, folder: Path, people: int) -> Iterator[Large]:
-    """Make a broadcast to so many people by `/make`, and yield it for the time of the block."""
+def filled(checkout: Checkout, folder: Path, people: int) -> Iterator[Large]:
+    """Run an API on a database with so many people for the time of the block."""
     with (
         checkout.database() as url,
         checkout.service("api", folder, DATABASE_URL=url, TIMEZONE=audience.zone_at_noon()) as api,
     ):
         with api.client(PATIENCE) as client:
-            broadcast = audience.schedule(client, url, people)
-            began = time.perf_counter()
-            client.post("/make").raise_for_status()
-            seconds = time.perf_counter() - began
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")
+            segment = audience.fill(client, url, people)
         steps = checkout.child(STEPS)
         assert steps.stdin is not None
         print(url, file=steps.stdin, flush=True)
         try:
-            yield Large(api, broadcast, steps, seconds)
+            yield Large(api, url, people, segment, steps)
         finally:
             steps.stdin.close()
             steps.wait(PATIENCE)

@@ -120,10 +120,8 @@ async def _due(world: World) -> list[Leased]:
     rows: list[Leased] = []
     now = world.clock.now
     with suppress(database.DatabaseUnavailable):
-        async with database.transaction(world.engine) as connection:
-            rows = await outbox.take(connection, until=now, now=now, limit=20)
-        async with database.transaction(world.engine) as connection:
-            await outbox.done(connection, [row.id for row in rows])
+        rows = await outbox.take(world.engine, until=now, now=now, limit=20)
+        await outbox.done(world.engine, [row.id for row in rows])
     return rows
 
 

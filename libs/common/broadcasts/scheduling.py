@@ -48,11 +48,11 @@ WHERE broadcast_id = :broadcast_id AND closed_at IS NULL AND lease_until IS NULL
 #: Forgets when the next pass over the log is due.
 DROP_PASS = text("UPDATE syncs SET due_at = NULL WHERE broadcast_id = :broadcast_id")
 
-#: Batches of a phase that are planned or under way.
-OPEN_BATCHES = text("""
-SELECT count(*) AS batches FROM batches
-WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND closed_at IS NULL
-""")
+#: How many batches of a phase are planned or under way.
+OPEN = """
+SELECT count(*) FROM batches WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND closed_at IS NULL
+"""
+OPEN_BATCHES = text(OPEN)
 
 #: Counts the passes over the log; a step of an earlier pass does nothing any more.
 NEXT_PASS = text("""

@@ -1,6 +1,6 @@
 """The way to the database: the engine, rows, enums in SQL, errors, and which schema this release needs."""
 
-from libs.common.database.direct import execute_alone
+from libs.common.database.direct import execute_alone, fetch_alone
 from libs.common.database.engine import (
     LONG_WORK,
     Connection,
@@ -58,6 +58,7 @@ __all__ = [
     "create_engine",
     "disposing",
     "execute_alone",
+    "fetch_alone",
     "first_row",
     "folded",
     "listen",

@@ -4,7 +4,7 @@ They are filled by position, which is what a row costs least. So that no column 
 compared, once for each result.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
@@ -38,6 +38,27 @@ def row_of(record: Mapping[str, Any], kind: Callable[..., T]) -> T:
     """Return a row that the driver gave. Raise TypeError if its columns are not the fields of `kind`."""
     _compare(tuple(record.keys()), kind)
     return kind(*record.values())
+
+
+def rows_of(
+    records: Sequence[Mapping[str, Any]], kind: Callable[..., T], converters: Mapping[str, Callable[[Any], Any]]
+) -> list[T]:
+    """Return rows that the driver gave; `converters` read the values of some columns.
+
+    Raise TypeError if the columns are not the fields of `kind`.
+    """
+    if not records:
+        return []
+    names = tuple(records[0].keys())
+    _compare(names, kind)
+    converted = [(names.index(name), convert) for name, convert in converters.items()]
+    rows = []
+    for record in records:
+        values = list(record.values())
+        for place, convert in converted:
+            values[place] = convert(values[place])
+        rows.append(kind(*values))
+    return rows
 
 
 def _check(cursor: Result[Any], kind: Callable[..., object]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common import database
-from libs.common.database import Connection, EnumText, all_rows
+from libs.common.database import Connection, Engine, EnumText
 from libs.common.domain import codec
 from libs.common.domain.commands import COMMANDS
 from libs.common.domain.states import MessageKind
@@ -108,21 +108,23 @@ async def write(
     return ids
 
 
-async def take(connection: Connection, *, until: datetime, now: datetime, limit: int) -> list[Leased]:
+async def take(engine: Engine, *, until: datetime, now: datetime, limit: int) -> list[Leased]:
     """Lease and give the messages due by `until`, at most `limit`; others may take them once the lease is over."""
     parameters = {"until": until, "now": now, "lease_until": now + LEASE, "limit": limit}
-    leased = all_rows(await connection.execute(TAKE, parameters), Leased)
+    leased = await database.fetch_alone(engine, TAKE, parameters, Leased)
     return sorted(leased, key=lambda message: (message.deliver_at, message.id))
 
 
-async def done(connection: Connection, ids: Sequence[int]) -> None:
+async def done(engine: Engine, ids: Sequence[int]) -> None:
     """Remove messages that were published."""
-    await connection.execute(DONE, {"ids": list(ids)})
+    if ids:
+        await database.fetch_alone(engine, DONE, {"ids": list(ids)}, Leased)
 
 
-async def give_back(connection: Connection, ids: Sequence[int], *, after: datetime) -> None:
+async def give_back(engine: Engine, ids: Sequence[int], *, after: datetime) -> None:
     """Let messages that were not published be taken again, from `after` on."""
-    await connection.execute(GIVE_BACK, {"ids": list(ids), "lease_until": after})
+    if ids:
+        await database.fetch_alone(engine, GIVE_BACK, {"ids": list(ids), "lease_until": after}, Leased)
 
 
 async def forget(connection: Connection, broadcast_id: int, type_: str) -> None:

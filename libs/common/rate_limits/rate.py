@@ -151,10 +151,14 @@ SELECT coalesce(extract(epoch FROM max(held_until) FILTER (WHERE held_until > cl
 FROM pace WHERE key = ANY(:keys)
 """)
 
-#: How far off the next free slot is, in seconds.
-AHEAD = text("""
-SELECT extract(epoch FROM greatest(next_at, clock_timestamp()) - clock_timestamp())::float8 AS seconds
-FROM pace WHERE key = :key
+#: The seconds until the hold of some keys ends, and until the next free slot of one of them; 0 where there is no wait.
+#: A planner asks this for each batch: it is one statement.
+WAITS = text("""
+SELECT coalesce(extract(epoch FROM max(held_until) FILTER (WHERE held_until > now.now) - max(now.now)),
+                0)::float8 AS hold,
+       coalesce(extract(epoch FROM max(next_at) FILTER (WHERE next_at > now.now AND key = :key) - max(now.now)),
+                0)::float8 AS slot
+FROM (SELECT clock_timestamp() AS now OFFSET 0) AS now CROSS JOIN pace WHERE key = :key OR key = ANY(:keys)
 """)
 
 
@@ -203,7 +207,10 @@ async def backoff(connection: Connection, keys: Sequence[str]) -> tuple[float, i
     return delay, failures
 
 
-async def next_slot_in(connection: Connection, key: str) -> float:
-    """Return the seconds until the next free slot of a key; 0 if it is free now."""
-    seconds = (await connection.execute(AHEAD, {"key": key})).scalar_one_or_none()
-    return max(0.0, seconds or 0.0)  # the statement reads the clock twice
+async def waits(connection: Connection, key: str, *others: str) -> tuple[float, float]:
+    """Return for how many seconds one of some keys is held back, and in how many `key` has its next free slot.
+
+    Both are 0 where there is nothing to wait for.
+    """
+    hold, slot = (await connection.execute(WAITS, {"key": key, "keys": list(others)})).one()
+    return hold, slot

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import text
 
+from libs.common import database
 from libs.common.broadcasts.drafts import is_draft
 from libs.common.carriers.error_codes import is_unreachable
-from libs.common.database import Connection, EnumText, TypedJson, all_rows, first_row, literals
+from libs.common.database import Connection, Engine, EnumText, TypedJson, all_rows, first_row, literals
 from libs.common.domain.broadcast import PAUSABLE
 from libs.common.domain.states import OPEN, UNSENT, BroadcastState, MessageState, Outcome, SkipReason
 from libs.common.errors import NotFound
@@ -83,13 +84,14 @@ WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND state IN {literals(UNSENT)}
 EXISTS = text("SELECT 1 FROM broadcasts WHERE id = :id")
 
 #: A page of messages, person by person, the first before the second: the order of the index of
-#: `outgoing_messages_once_a_contact`.
+#: `outgoing_messages_once_a_contact`. Where the page begins is said of both tables: else a merge of two indexes reads
+#: all contacts before it.
 MESSAGES_PAGE = text("""
 SELECT m.id, m.contact_id, m.recipient_phone_number AS phone_number, c.name, m.segment_id, m.is_second, m.state,
        m.skip_reason, m.attempts, m.attempt_started_at, s.outcome, s.missive_id, s.missive_conversation_id, s.twilio_id,
        s.twilio_sent_at, s.twilio_sent_status, s.twilio_error_code
 FROM outgoing_messages m
-JOIN contacts c ON c.id = m.contact_id
+JOIN contacts c ON c.id = m.contact_id AND c.id >= :contact
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
 WHERE m.broadcast_id = :id AND (m.contact_id, m.is_second) > (:contact, :second)
   AND (CAST(:state AS text) IS NULL OR m.state = :state)
@@ -200,7 +202,7 @@ async def check_exists(connection: Connection, broadcast_id: int) -> None:
 
 
 async def messages(
-    connection: Connection,
+    engine: Engine,
     broadcast_id: int,
     *,
     after: tuple[int, bool],
@@ -208,20 +210,24 @@ async def messages(
     state: MessageState | None = None,
     is_second: bool | None = None,
 ) -> list[Message]:
-    """Return messages, person by person, behind `after`: a contact, and whether it was their second message."""
+    """Return messages, person by person, behind `after`: a contact, and whether it was their second message.
+
+    Raise NotFound if there is no such broadcast.
+    """
     contact, second = after
-    cursor = await connection.execute(
-        MESSAGES_PAGE,
-        {
-            "id": broadcast_id,
-            "contact": contact,
-            "second": second,
-            "state": state,
-            "is_second": is_second,
-            "limit": limit,
-        },
-    )
-    return all_rows(cursor, Message)
+    asked = {
+        "id": broadcast_id,
+        "contact": contact,
+        "second": second,
+        "state": state,
+        "is_second": is_second,
+        "limit": limit,
+    }
+    found = await database.fetch_alone(engine, MESSAGES_PAGE, asked, Message)
+    if not found:
+        async with database.transaction(engine) as connection:
+            await check_exists(connection, broadcast_id)
+    return found
 
 
 async def events(connection: Connection, broadcast_id: int, *, after: int, limit: int) -> list[RecordedEvent]:

@@ -148,16 +148,14 @@ async def messages(
     cursor: PairCursor = None,
 ) -> Page[Message]:
     """List the messages of a broadcast, person by person."""
-    async with database.transaction(api.engine) as connection:
-        await queries.check_exists(connection, broadcast_id)
-        rows = await queries.messages(
-            connection,
-            broadcast_id,
-            after=pagination.pair(cursor),
-            state=in_state,
-            is_second=is_second,
-            limit=limit + 1,
-        )
+    rows = await queries.messages(
+        api.engine,
+        broadcast_id,
+        after=pagination.pair(cursor),
+        state=in_state,
+        is_second=is_second,
+        limit=limit + 1,
+    )
     return pagination.cut(rows, limit, lambda row: f"{row.contact_id}.{int(row.is_second)}")
 
 
@@ -239,8 +237,7 @@ async def _lines(api: Context, broadcast_id: int) -> AsyncIterator[str]:
     yield csv_export.line((*Message.__struct_fields__, *IN_WORDS))
     after = (0, False)
     while True:
-        async with database.transaction(api.engine) as connection:
-            rows = await queries.messages(connection, broadcast_id, after=after, limit=csv_export.LINES)
+        rows = await queries.messages(api.engine, broadcast_id, after=after, limit=csv_export.LINES)
         if not rows:
             return
         yield "".join(csv_export.line((*astuple(row), *_words(row))) for row in rows)

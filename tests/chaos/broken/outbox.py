@@ -7,7 +7,6 @@ outbox but time.
 import asyncio
 from datetime import datetime
 
-from libs.common import database
 from libs.common.messaging import outbox
 from libs.common.runtime.worker import Worker
 from services.planner import outbox_relay, watchdog
@@ -17,9 +16,8 @@ def take_away() -> None:
     """Take the protection away."""
 
     async def forget_and_publish(worker: Worker, now: datetime) -> int:
-        async with database.transaction(worker.engine) as connection:
-            rows = await outbox.take(connection, until=now + outbox_relay.HORIZON, now=now, limit=outbox_relay.BATCH)
-            await outbox.done(connection, [row.id for row in rows])
+        rows = await outbox.take(worker.engine, until=now + outbox_relay.HORIZON, now=now, limit=outbox_relay.BATCH)
+        await outbox.done(worker.engine, [row.id for row in rows])
         for row in rows:
             await outbox_relay._publish(worker, row)
         return len(rows)

@@ -14,6 +14,7 @@ from libs.common.domain.cause import Cause
 from libs.common.eventstore import store
 from libs.common.operations import retention
 from services.api.broadcasts import progress
+from services.api.broadcasts import queries as broadcasts
 from services.api.contacts import queries as contacts
 from services.api.replies import queries as written
 from services.planner import queries as planner_queries
@@ -67,6 +68,10 @@ ASKED: dict[str, tuple[Executable, dict[str, Any]]] = {
     "replies to a broadcast": (
         written.page_of(("broadcast_id",), ()),
         {"before": MESSAGES * 2, "broadcast_id": 1, "limit": 51},
+    ),
+    "messages far on in a broadcast": (
+        broadcasts.MESSAGES_PAGE,
+        {"id": 1, "contact": MESSAGES - 100, "second": True, "state": None, "is_second": None, "limit": 26},
     ),
     "who takes no messages": (
         contacts.page_of("unreachable"),

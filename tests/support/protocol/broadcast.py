@@ -141,9 +141,8 @@ class Protocol(People):
         self.stage.run(self._collect())
 
     async def _collect(self) -> None:
-        async with database.transaction(self.stage.monitor) as connection:
-            messages = await outbox.take(connection, until=self.clock.now, now=self.clock.now, limit=1000)
-            await outbox.done(connection, [message.id for message in messages])
+        messages = await outbox.take(self.stage.monitor, until=self.clock.now, now=self.clock.now, limit=1000)
+        await outbox.done(self.stage.monitor, [message.id for message in messages])
         for message in messages:
             body = codec.decode(message.type, message.schema_version, message.data)
             if getattr(body, "broadcast_id", self.id) == self.id:

@@ -12,7 +12,8 @@ from sqlalchemy import bindparam, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common import database
-from libs.common.database import Engine
+from libs.common.database import Engine, EnumText
+from libs.common.domain.states import MessageKind
 from tests.support.witness import query
 
 SHORT = 1.0  # seconds
@@ -20,6 +21,9 @@ PATIENT = 60.0  # seconds
 MADE = text("INSERT INTO made (n) VALUES (:n) RETURNING n, n + :more AS later")
 NONE = text("SELECT 1 AS pid WHERE false AND CAST(:n AS integer) = 1")
 BACKEND = text("SELECT pg_backend_pid() AS pid")
+TYPED = text("""
+SELECT n, CASE WHEN n > 1 THEN 'event' END AS kind, jsonb_build_object('n', n) AS data FROM generate_series(1, :n) AS n
+""").columns(data=JSONB, kind=EnumText(MessageKind))
 SLEEP = text("SELECT 1 AS slept FROM pg_sleep(:seconds)")
 
 
@@ -37,6 +41,13 @@ class Backend:
 @dataclass(frozen=True, slots=True)
 class Slept:
     slept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    n: int
+    kind: MessageKind | None
+    data: dict[str, int]
 
 
 @pytest.fixture
@@ -160,3 +171,11 @@ async def test_a_statement_with_typed_parameters_is_refused(one: Engine) -> None
     typed = text("SELECT :data").bindparams(bindparam("data", type_=JSONB))
     with pytest.raises(AssertionError, match="has a type"):
         await database.execute_alone(one, typed, {"data": {}}, Slept)
+
+
+async def test_all_rows_are_read_with_the_types_of_the_statements_columns(one: Engine) -> None:
+    first, second = await database.fetch_alone(one, TYPED, {"n": 2}, Typed)
+    assert first == Typed(n=1, kind=None, data={"n": 1})
+    assert second == Typed(n=2, kind=MessageKind.EVENT, data={"n": 2})
+    assert second.kind is MessageKind.EVENT
+    assert await database.fetch_alone(one, TYPED, {"n": 0}, Typed) == []

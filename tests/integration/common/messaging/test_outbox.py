@@ -143,8 +143,7 @@ async def test_what_a_relay_that_died_had_taken_is_published_by_another_once_its
 ) -> None:
     await write(planner.engine)
     now = datetime.now(UTC)
-    async with database.transaction(planner.engine) as connection:
-        assert len(await outbox.take(connection, until=now, now=now, limit=9)) == 1
+    assert len(await outbox.take(planner.engine, until=now, now=now, limit=9)) == 1
     assert await outbox_relay.relay(planner, now) == 0
     assert await outbox_relay.relay(planner, now + outbox.LEASE) == 1
     assert await waiting(planner.engine) == 0
