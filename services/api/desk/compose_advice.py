@@ -22,6 +22,8 @@ SHORTENERS = re.compile(
     r"(?<![\w.-])(bit\.ly|tinyurl\.com|goo\.gl|ow\.ly|is\.gd|buff\.ly|t\.co|cutt\.ly|tiny\.cc|rb\.gy|shorturl\.at|t\.ly)\b",
     re.IGNORECASE,
 )
+#: A link as people write it: with its scheme, or a host that ends like one.
+LINK = re.compile(r"\bhttps?://\S|\bwww\.\S", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,11 @@ def on_words(first: str, second: str) -> list[str]:
             % {"host": short[1].lower()}
         )
     return found
+
+
+def has_link(first: str, second: str) -> bool:
+    """Whether one of the two messages has a link. It goes out as it is: nobody who opens it is followed."""
+    return LINK.search(f"{first}\n{second}") is not None
 
 
 def on_time(run_at: datetime, settings: ApiSettings, now: datetime) -> list[str]:

@@ -31,6 +31,7 @@ class Words:
     saving: int
     is_replaceable: bool
     advice: list[str]
+    has_link: bool
 
 
 async def audience(connection: Connection, api: Context, given: Given, *, is_counted: bool = True) -> dict[str, Any]:
@@ -95,6 +96,7 @@ def words(given: Given) -> Words:
         saving=first.parts + second.parts - plain_parts,
         is_replaceable=plain != given,
         advice=compose_advice.on_words(given.first_message, given.follow_up),
+        has_link=compose_advice.has_link(given.first_message, given.follow_up),
     )
 
 

@@ -294,6 +294,12 @@ async def test_a_text_that_does_not_say_how_to_stop_and_a_short_link_are_warned_
     assert "bit.ly" in shown(answer)
 
 
+async def test_compose_says_that_nobody_who_opens_a_link_is_followed(api: Api, editor: Browser) -> None:
+    for text, says in (("See https://example.org/a", True), ("See you at 5", False)):
+        answer = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message=text))
+        assert ("Nobody who opens it is followed." in shown(answer)) is says
+
+
 async def test_a_scheduled_broadcast_is_changed_and_what_was_not_touched_stays(api: Api, editor: Browser) -> None:
     north = await people(api, "Bo")
     run_at = (NOW + timedelta(hours=2, seconds=7)).isoformat()
