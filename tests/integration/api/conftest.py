@@ -1,10 +1,24 @@
 from collections.abc import AsyncIterator, Iterator
+from unittest import mock
 
 import pytest
+from argon2 import PasswordHasher
 
+from services.api.accounts import passwords
 from tests.integration.api import support
 from tests.integration.api.support import Api
 from tests.support import servers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """What a check of a password costs is the subject of unit tests; here it would be most of what signing in takes."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with (
+        mock.patch.object(passwords, "_hasher", quick),
+        mock.patch.object(passwords, "NOBODY", quick.hash("a password of nobody's")),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
