@@ -1,10 +1,21 @@
 """All that the desk says is in its catalogue, and `desk.pot` has it."""
 
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from services.api.desk import catalogue, texts
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected_once() -> Iterator[None]:
+    """Have the texts collected once: that takes seconds."""
+    made = texts.template()
+    with mock.patch.object(texts, "template", side_effect=lambda: deepcopy(made)):
+        yield
 
 
 def test_the_template_of_the_catalogue_is_that_of_the_code() -> None:
