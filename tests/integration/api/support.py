@@ -265,20 +265,19 @@ def built(configuration: ApiSettings, *, now: Callable[[], datetime] = utc_now) 
     To register its routes takes half a second, so it is one that an earlier test has used, where there is one of the
     same settings. Only the database may be another.
     """
-    context = create_context(configuration, now=now)
     kind = configuration.model_copy(update={"database_url": None})
     found = next((lent for lent in _idle if lent[0] == kind), None)
     if found is None:
-        found = kind, create_app(configuration, now=now)
+        app = create_app(configuration, now=now)
     else:
         _idle.remove(found)
-    app = found[1]
-    app.state.context = context
-    catalogue.speak(configuration.language)
+        app = found[1]
+        app.state.context = create_context(configuration, now=now)
+        catalogue.speak(configuration.language)
     try:
         yield app
     finally:
-        _idle.append(found)
+        _idle.append((kind, app))
 
 
 @asynccontextmanager

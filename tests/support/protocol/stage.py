@@ -6,7 +6,7 @@ commit is let through at a time; an actor may be held there while others go on (
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +72,8 @@ class Stage:
         self.engine = database.create_engine(url, size=12)
         #: For looking on: it takes part in nothing.
         self.monitor = database.create_engine(url, size=2)
+        self._witness = AsyncExitStack()
+        self.run(self._witness.enter_async_context(witness.keeping(url)))
         self._gates = mock.patch.object(database, "transaction", self._transaction)
         self._gates.start()
 
@@ -101,6 +103,7 @@ class Stage:
 
     def close(self) -> None:
         self._gates.stop()
+        self.run(self._witness.aclose())
         self.run(self.monitor.dispose())
         self.run(self.engine.dispose())
         self._runner.close()
