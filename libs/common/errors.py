@@ -9,7 +9,8 @@
     │   └── BrokerBlocked         it has an alarm and takes no messages
     └── Rejected                  the request makes no sense for what there is
         ├── NotFound
-        ├── Conflict              not in this state
+        ├── Conflict              something stands against it
+        │   ├── NotInState        a broadcast is not in a state that allows this
         │   ├── NotReconciled     the database was restored and is not settled yet
         │   ├── NotApproved       it takes two, and one has said so
         │   └── AlreadySent       messages have left, and cannot be called back
@@ -23,6 +24,8 @@ maps them in one table.
 """
 
 import inspect
+
+from libs.common.texts import filled
 
 
 class BroadsheetError(Exception):
@@ -66,6 +69,18 @@ class NotFound(Rejected):
 
 class Conflict(Rejected):
     """The broadcast is not in a state that allows this."""
+
+
+class NotInState(Conflict):
+    """The broadcast is not in a state that allows this.
+
+    `wish` is what was asked for, as `cannot` goes on: `be changed`.
+    """
+
+    def __init__(self, state: str, wish: str) -> None:
+        super().__init__(filled("a broadcast that is %(state)s cannot %(wish)s", state=state, wish=wish))
+        self.state = state
+        self.wish = wish
 
 
 class NotReconciled(Conflict):

@@ -14,6 +14,8 @@ keys = typer.Typer(no_args_is_help=True, help="Keys by which programs call the A
 
 USER_COLUMNS = ("id", "email", "name", "role", "password", "disabled_at")
 KEY_COLUMNS = ("id", "name", "scopes", "created_at", "used_at", "revoked_at")
+#: What is said where something was so already.
+SAME = "Nothing was changed."
 AUDIT_COLUMNS = ("occurred_at", "who", "subject", "type")
 
 UserId = Annotated[int, typer.Argument(help="The user's id.")]
@@ -57,28 +59,31 @@ def change_user(
     changes = {field: value for field, value in (("name", name), ("role", role)) if value is not None}
     if not changes:
         raise typer.BadParameter("say what is to change: --name, --role")
-    _changed(connect().call("PATCH", f"/users/{user_id}", json=changes), as_json=as_json)
+    _change(user_id, changes, as_json=as_json)
 
 
 @users.command("disable")
 def disable_user(user_id: UserId, yes: Yes = False, as_json: Json = False) -> None:
     """Let a user sign in no more, and end the user's sessions; after asking. `enable` takes it back."""
     agree(f"Let user {user_id} sign in no more?", yes=yes)
-    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": True}), as_json=as_json)
+    _change(user_id, {"disabled": True}, as_json=as_json)
 
 
 @users.command("enable")
 def enable_user(user_id: UserId, as_json: Json = False) -> None:
     """Let a user who was disabled sign in again."""
-    _changed(connect().call("PATCH", f"/users/{user_id}", json={"disabled": False}), as_json=as_json)
+    _change(user_id, {"disabled": False}, as_json=as_json)
 
 
 @users.command("sign-out")
 def sign_out(user_id: UserId, as_json: Json = False) -> None:
     """End all sessions of a user."""
-    connect().call("DELETE", f"/users/{user_id}/sessions")
-    with after(f"User {user_id} is signed out everywhere."):
-        say(f"User {user_id} is signed out everywhere.", {"id": user_id, "signed_out": True}, as_json=as_json)
+    api = connect()
+    is_new = bool(api.call("GET", f"/users/{user_id}/sessions"))
+    api.call("DELETE", f"/users/{user_id}/sessions")
+    words = f"User {user_id} is signed out everywhere." if is_new else f"User {user_id} was signed in nowhere. {SAME}"
+    with after(words):
+        say(words, {"id": user_id, "signed_out": True, "changed": is_new}, as_json=as_json)
 
 
 @keys.command("list")
@@ -108,9 +113,12 @@ def create_key(
 def revoke_key(key_id: KeyId, yes: Yes = False, as_json: Json = False) -> None:
     """Take a key back, for good; after asking."""
     agree(f"Take key {key_id} back? Whatever uses it stops working.", yes=yes)
-    connect().call("DELETE", f"/keys/{key_id}")
-    with after(f"Key {key_id} opens nothing any more."):
-        say(f"Key {key_id} opens nothing any more.", {"id": key_id, "revoked": True}, as_json=as_json)
+    api = connect()
+    is_new = not any(key["id"] == key_id and key["revoked_at"] for key in api.call("GET", "/keys"))
+    api.call("DELETE", f"/keys/{key_id}")
+    words = f"Key {key_id} opens nothing any more." if is_new else f"Key {key_id} was taken back before. {SAME}"
+    with after(words):
+        say(words, {"id": key_id, "revoked": True, "changed": is_new}, as_json=as_json)
 
 
 def audit(
@@ -137,7 +145,11 @@ def _invited(answer: dict[str, Any], *, as_json: bool) -> None:
         console.print("The link works once, within three days.")
 
 
-def _changed(user: dict[str, Any], *, as_json: bool) -> None:
+def _change(user_id: int, changes: dict[str, Any], *, as_json: bool) -> None:
+    api = connect()
+    before = next((user for user in api.call("GET", "/users") if user["id"] == user_id), None)
+    user = api.call("PATCH", f"/users/{user_id}", json=changes)
     state = "may not sign in" if user["disabled_at"] else f"is {user['role']}"
-    with after(f"User {user['id']} was changed."):
-        say(f"User {user['id']}, {user['name']}, {state}.", user, as_json=as_json)
+    same = f" {SAME}" if user == before else ""
+    with after(f"User {user_id} was changed."):
+        say(f"User {user_id}, {user['name']}, {state}.{same}", user, as_json=as_json)

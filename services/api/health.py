@@ -20,7 +20,7 @@ from libs.common.observability import telemetry
 from libs.common.observability.collectors import POOLS
 from services.api.context import Context
 from services.api.http.auth import PUBLIC
-from services.api.http.problems import NotReady
+from services.api.http.errors import NotReady
 from services.api.workers import COUNTS
 
 

@@ -118,10 +118,10 @@ async def record(
     what = effect(outcome, started, max_attempts, now)
     refused = what.event if isinstance(what.event, e.MessageRefused) else None
     # The broadcast's row comes before its messages' rows, here as in the planner.
+    if what.pause is not None or refused is not None:
+        await repository.lock(connection, attempt.broadcast_id)
     if what.pause is not None:
         await auto_pause.pause_for(connection, attempt.broadcast_id, what.pause, now)
-    elif refused is not None:
-        await repository.lock(connection, attempt.broadcast_id)
     if what.event is None:
         assert isinstance(outcome, Unknown)
         await messages.unanswered(connection, attempt, outcome.reason, now)

@@ -102,12 +102,11 @@ async def pause_if_not_handed_over(connection: Connection, broadcast_id: int, no
 
 
 async def pause_for(connection: Connection, broadcast_id: int, code: str, now: datetime) -> None:
-    """Pause a broadcast, unless it sends nothing now.
+    """Pause a broadcast that the transaction has locked, unless it sends nothing now.
 
-    Its row comes before those of its messages, so whoever recorded something of theirs has locked it. They have not
-    loaded it: hardly one of them needs to.
+    Its row comes before those of its messages, so whoever recorded something of theirs has locked it.
     """
-    broadcast = await repository.load(connection, broadcast_id)
+    broadcast = await repository.read(connection, broadcast_id)
     if broadcast.state in PAUSABLE:
         await repository.save(connection, broadcast, pause(broadcast, code), now)
         log.error("broadcast_turned_away", broadcast_id=broadcast_id, code=code)

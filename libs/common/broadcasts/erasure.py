@@ -77,7 +77,7 @@ class _Contact:
 
 
 async def erase(connection: Connection, contact_id: int, now: datetime) -> None:
-    """Erase a contact; twice does no harm. Raise NotFound."""
+    """Erase a contact; nothing happens to one who is erased. Raise NotFound."""
     contact = first_row(await connection.execute(LOCK, {"id": contact_id}), _Contact)
     if contact is None:
         raise NotFound(f"there is no contact {contact_id}")
@@ -118,8 +118,8 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
         await opt_outs.skip_unsent_to(connection, phone_number, SkipReason.ERASED, now)
         await opt_outs.forget(connection, phone_number)
     who = {"id": contact_id, "phone_number": phone_number, "now": now}
+    is_new = (await connection.execute(FORGET_CONTACT, who)).rowcount > 0
     for statement in (
-        FORGET_CONTACT,
         FORGET_IMPORTS,
         conversations.FORGET,
         FORGET_MESSAGES,
@@ -128,5 +128,5 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
         unreachable.FORGET,
     ):
         await connection.execute(statement, who)
-    if contact_id is not None:
+    if contact_id is not None and is_new:
         await store.append(connection, f"contact-{contact_id}", [ContactErased(contact_id=contact_id)], now=now)

@@ -18,10 +18,11 @@ from libs.common.broadcasts import audience, repository, restore_hold, traces
 from libs.common.database import Connection
 from libs.common.domain import codec
 from libs.common.domain import events as e
-from libs.common.domain.broadcast import Broadcast, draw_order, may_make, needs_successor, quotas, successor
+from libs.common.domain.broadcast import Broadcast, may_make, needs_successor, successor
 from libs.common.domain.calendar import next_run, parse_week
 from libs.common.domain.commands import MakeBroadcast
 from libs.common.domain.holiday_calendar import Calendar
+from libs.common.domain.shares import draw_order, quotas
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import EmptyDraw, NoSegments, NothingScheduled, NotReconciled
 from libs.common.eventstore import store

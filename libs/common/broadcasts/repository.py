@@ -27,6 +27,11 @@ async def lock(connection: Connection, broadcast_id: int) -> None:
 async def load(connection: Connection, broadcast_id: int) -> Broadcast:
     """Lock a broadcast until the transaction ends, and return it. Raise NotFound."""
     await lock(connection, broadcast_id)
+    return await read(connection, broadcast_id)
+
+
+async def read(connection: Connection, broadcast_id: int) -> Broadcast:
+    """Return a broadcast that the transaction has locked."""
     recorded, version = await store.read(connection, store.stream(broadcast_id))
     broadcast = fold((item.event, item.at) for item in recorded)
     assert broadcast is not None, "the row of a broadcast is written with its first event"

@@ -54,15 +54,15 @@ async def send_again(
     if message is None:
         raise NotFound(f"broadcast {broadcast_id} has no message {message_id}")
     if message.state != MessageState.UNCERTAIN:
-        raise Conflict(f"a message that is {message.state} is not sent again; only one that is uncertain may be")
+        raise Conflict(n_("it is known what became of this message: only one of which nobody knows is sent again"))
     phase = BroadcastState.SENDING_SECOND if message.is_second else BroadcastState.SENDING_FIRST
     if phase not in (broadcast.state, broadcast.paused_from):
         raise Conflict(n_("the phase of this message is over"))
     for is_unwanted, words in (
-        (message.is_erased, "the recipient was erased"),
-        (message.is_opted_out, "the recipient has opted out"),
-        (message.is_held, "the recipient may have opted out, and nobody has looked at their reply yet"),
-        (message.has_replied, "the recipient has replied"),
+        (message.is_erased, n_("the recipient was erased")),
+        (message.is_opted_out, n_("the recipient has opted out")),
+        (message.is_held, n_("the recipient may have opted out, and nobody has looked at their reply yet")),
+        (message.has_replied, n_("the recipient has replied")),
     ):
         if is_unwanted:
             raise Conflict(words)

@@ -12,14 +12,13 @@ Conflict. No I/O, no clock.
 Without a follow-up, `syncing` comes right after `sending_first`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.domain import events as e
 from libs.common.domain.states import SENDING, BroadcastState, PauseReason
-from libs.common.errors import AlreadySent, Conflict, NotApproved
-from libs.common.texts import filled
+from libs.common.errors import AlreadySent, Conflict, NotApproved, NotInState
 from libs.common.texts import gettext_noop as n_
 
 #: States from which staff may stop a broadcast for a while.
@@ -193,7 +192,7 @@ def fold(history: Iterable[tuple[e.Event, datetime]]) -> Broadcast | None:
 
 def _only_from(broadcast: Broadcast, wish: str, *states: BroadcastState) -> None:
     if broadcast.state not in states:
-        raise Conflict(filled("a broadcast that is %(state)s cannot %(wish)s", state=broadcast.state, wish=wish))
+        raise NotInState(broadcast.state, wish)
 
 
 def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
@@ -256,9 +255,7 @@ def call_back(broadcast: Broadcast, *, attempted: int, have_it: int, planned: in
         )
     sends = broadcast.paused_from if broadcast.state == BroadcastState.PAUSED else broadcast.state
     if sends != BroadcastState.SENDING_FIRST:
-        raise Conflict(
-            filled("a broadcast that is %(state)s cannot %(wish)s", state=broadcast.state, wish=n_("be called back"))
-        )
+        raise NotInState(broadcast.state, n_("be called back"))
     return [e.BroadcastCalledBack(broadcast_id=broadcast.id)]
 
 
@@ -312,7 +309,7 @@ def cancel(broadcast: Broadcast, next_broadcast_id: int | None) -> list[e.Event]
     if broadcast.state == BroadcastState.CANCELLED:
         return []
     _only_from(
-        broadcast, "be cancelled", BroadcastState.SCHEDULED, BroadcastState.MISSED, BroadcastState.PAUSED, *PAUSABLE
+        broadcast, n_("be cancelled"), BroadcastState.SCHEDULED, BroadcastState.MISSED, BroadcastState.PAUSED, *PAUSABLE
     )
     return [e.BroadcastCancelled(broadcast_id=broadcast.id, next_broadcast_id=next_broadcast_id)]
 
@@ -334,25 +331,3 @@ def start_second_phase(broadcast: Broadcast, now: datetime) -> list[e.Event]:
     if broadcast.state != BroadcastState.WAITING or broadcast.second_due_at is None or now < broadcast.second_due_at:
         return []
     return [e.SecondPhaseStarted(broadcast_id=broadcast.id)]
-
-
-def quotas(max_recipients: int, ratios: Sequence[float]) -> list[int]:
-    """Share `max_recipients` out by `ratios` (percent, at most 100 in sum).
-
-    Shares are rounded so that their sum is the rounded sum: three thirds of 100 are 33, 34 and 33.
-    """
-    shares, taken, total = [], 0, 0.0
-    for ratio in ratios:
-        total += ratio
-        upto = int(max_recipients * total / 100 + 0.5)
-        shares.append(min(upto, max_recipients) - taken)
-        taken += shares[-1]
-    return shares
-
-
-def draw_order(members: Sequence[int], wanted: Sequence[int], ids: Sequence[int]) -> list[int]:
-    """Return the places of some segments in the order in which they draw: who has the fewest to spare draws first.
-
-    The others can make up for those they share.
-    """
-    return sorted(range(len(ids)), key=lambda place: (members[place] - wanted[place], ids[place]))

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 import httpx
 from pydantic import AfterValidator, SecretStr
 
-from libs.common import phone_numbers
+from libs.common import email_addresses, phone_numbers
 from libs.common.domain import message_parts, rate_windows
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.messaging.addresses import addresses
@@ -195,8 +195,11 @@ def mail_server(url: str) -> str:
 
 def mailbox(address: str) -> str:
     """Return an e-mail address, with a name or without, or nothing."""
-    if address and "@" not in parseaddr(address)[1]:
-        raise ValueError("not an e-mail address, such as Broadsheet <texts@example.org>")
+    if address:
+        try:
+            email_addresses.normalized(parseaddr(address)[1])
+        except ValueError:
+            raise ValueError("not an e-mail address, such as Broadsheet <texts@example.org>") from None
     return address
 
 

@@ -32,7 +32,7 @@ async def change(
     disabled: bool | None = None,
     now: datetime,
 ) -> User:
-    """Change what is not None; who is disabled is signed in nowhere any more.
+    """Change what is not None; who is disabled is signed in nowhere any more. What is so already is no change.
 
     Raise NotFound, Invalid, or Conflict where nobody would be left who may add users.
     """
@@ -40,9 +40,12 @@ async def change(
     if admins == [user_id] and (disabled or role not in (None, Role.ADMIN)):
         raise Conflict(n_("this is the only admin: make somebody else one first"))
     name = None if name is None else _name(name)
+    before = await users.one(connection, user_id, lock=True)
     user = await users.change(connection, user_id, name=name, role=role, disabled=disabled, now=now)
     if user.disabled_at is not None:
-        await sessions.revoke_all(connection, user_id)
+        await sessions.revoke_all(connection, user_id, now)
+    if user == before:
+        return user
     event = UserChanged(user_id=user_id, role=user.role, disabled=user.disabled_at is not None)
     await store.append(connection, f"user-{user_id}", [event], now=now)
     return user
@@ -57,11 +60,13 @@ async def invite_again(connection: Connection, user_id: int, now: datetime) -> t
 
 
 async def sign_out(connection: Connection, user_id: int, now: datetime, *, session_id: str | None = None) -> None:
-    """End a user's sessions, or one of them. Raise NotFound if there is no such user."""
-    await users.one(connection, user_id)
+    """End a user's sessions, or one of them; nothing happens where there is none. Raise NotFound for no such user."""
+    await users.one(connection, user_id, lock=True)
     if session_id is None:
-        await sessions.revoke_all(connection, user_id)
-    elif not await sessions.revoke(connection, user_id, session_id):
+        ended = await sessions.revoke_all(connection, user_id, now)
+    else:
+        ended = await sessions.revoke(connection, user_id, session_id, now)
+    if not ended:
         return
     await store.append(connection, f"user-{user_id}", [SessionsEnded(user_id=user_id)], now=now)
 
@@ -76,11 +81,10 @@ async def create_key(
     return key, secret
 
 
-async def revoke_key(connection: Connection, key_id: int, now: datetime) -> ApiKey:
-    """Take an API key back. Raise NotFound."""
-    key = await api_keys.revoke(connection, key_id, now)
-    await store.append(connection, f"key-{key.id}", [KeyRevoked(key_id=key.id)], now=now)
-    return key
+async def revoke_key(connection: Connection, key_id: int, now: datetime) -> None:
+    """Take an API key back; nothing happens if it was taken back before. Raise NotFound."""
+    if await api_keys.revoke(connection, key_id, now):
+        await store.append(connection, f"key-{key_id}", [KeyRevoked(key_id=key_id)], now=now)
 
 
 def _name(given: str) -> str:

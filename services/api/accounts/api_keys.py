@@ -17,7 +17,7 @@ from libs.common.database import Connection, all_rows, first_row
 from libs.common.domain.roles import Scope
 from libs.common.errors import NotFound
 from libs.common.texts import gettext_noop as n_
-from services.api.http.problems import NameTaken
+from services.api.http.errors import NameTaken
 
 PREFIX = "broadsheet_"
 #: What a key of this table looks like. The database is asked about nothing else.
@@ -43,8 +43,11 @@ ON CONFLICT (name) DO NOTHING RETURNING {_COLUMNS}
 #: Notes that a key was used.
 USED = text("UPDATE api_keys SET used_at = :now WHERE id = :id")
 
-#: Takes a key back; one that was taken back before stays so since then.
-REVOKE = text(f"UPDATE api_keys SET revoked_at = coalesce(revoked_at, :now) WHERE id = :id RETURNING {_COLUMNS}")
+#: Takes a key back; no row where it was taken back before, or is none.
+REVOKE = text("UPDATE api_keys SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING id")
+
+#: Whether there is such a key, or was.
+EXISTS = text("SELECT EXISTS (SELECT FROM api_keys WHERE id = :id)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,13 @@ async def add(connection: Connection, *, name: str, scopes: Sequence[Scope], now
     return added, key
 
 
-async def revoke(connection: Connection, key_id: int, now: datetime) -> ApiKey:
-    """Take a key back. Raise NotFound."""
-    revoked = first_row(await connection.execute(REVOKE, {"id": key_id, "now": now}), ApiKey)
-    if revoked is None:
+async def revoke(connection: Connection, key_id: int, now: datetime) -> bool:
+    """Take a key back; False if it was taken back before. Raise NotFound."""
+    if (await connection.execute(REVOKE, {"id": key_id, "now": now})).first() is not None:
+        return True
+    if not (await connection.execute(EXISTS, {"id": key_id})).scalar_one():
         raise NotFound(f"there is no key {key_id}")
-    return revoked
+    return False
 
 
 def _digest(key: str) -> bytes:

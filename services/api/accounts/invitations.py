@@ -64,7 +64,7 @@ async def accept(connection: Connection, token: str, password_hash: str, now: da
     if (await connection.execute(USE, {"token": _digest(token), "now": now})).first() is None:
         raise NotFound(OVER)
     await users.set_password(connection, user.id, password_hash)
-    await sessions.revoke_all(connection, user.id)
+    await sessions.revoke_all(connection, user.id, now)
     await store.append(connection, f"user-{user.id}", [PasswordChosen(user_id=user.id)], now=now)
     return user
 

@@ -18,8 +18,8 @@ from services.api.accounts.schemas import Invited, Key, KeyShown, NewKey, NewUse
 from services.api.context import Context
 from services.api.http import transactions
 from services.api.http.contract import tells
+from services.api.http.errors import NameTaken
 from services.api.http.fields import PathId
-from services.api.http.problems import NameTaken
 
 
 @get("/users")

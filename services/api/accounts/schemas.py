@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from services.api.accounts.users import LONGEST_EMAIL
+from libs.common import email_addresses
 from services.api.http.fields import EMAIL_PATTERN, KEY_NAME_PATTERN, NO_NUL, Moment, PhoneNumber
 from services.api.schemas import Body
 
 RoleName = Literal["viewer", "editor", "approver", "admin"]
 ScopeName = Literal["read", "write", "send", "admin"]
 Email = Annotated[
-    str, Meta(min_length=3, max_length=LONGEST_EMAIL, pattern=EMAIL_PATTERN, examples=["ana@example.org"])
+    str, Meta(min_length=3, max_length=email_addresses.LONGEST, pattern=EMAIL_PATTERN, examples=["ana@example.org"])
 ]
 PersonName = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
 

@@ -60,10 +60,12 @@ WHERE user_id = :user_id AND expires_at > :now ORDER BY seen_at DESC
 """).columns(data=JSONB)
 
 #: Ends one of a user's sessions.
-REVOKE = text("DELETE FROM sessions WHERE id = :id AND user_id = :user_id RETURNING user_id")
+REVOKE = text("DELETE FROM sessions WHERE id = :id AND user_id = :user_id RETURNING expires_at")
 
 #: Ends all sessions of a user but one.
-REVOKE_ALL = text("DELETE FROM sessions WHERE user_id = :user_id AND id IS DISTINCT FROM CAST(:but AS bytea)")
+REVOKE_ALL = text("""
+DELETE FROM sessions WHERE user_id = :user_id AND id IS DISTINCT FROM CAST(:but AS bytea) RETURNING expires_at
+""")
 
 #: Forgets sessions that are over.
 PRUNE = text("DELETE FROM sessions WHERE expires_at <= :now")
@@ -198,19 +200,20 @@ async def of_user(connection: Connection, user_id: int, now: datetime) -> Sequen
     ]
 
 
-async def revoke(connection: Connection, user_id: int, session_id: str) -> bool:
-    """End one of a user's sessions; False if there is none of this id."""
+async def revoke(connection: Connection, user_id: int, session_id: str, now: datetime) -> bool:
+    """End one of a user's sessions; False if there is none of this id, or it was over."""
     try:
         digest = bytes.fromhex(session_id)
     except ValueError:
         return False
     cursor = await connection.execute(REVOKE, {"user_id": user_id, "id": digest})
-    return cursor.first() is not None
+    return any(expires_at > now for expires_at in cursor.scalars())
 
 
-async def revoke_all(connection: Connection, user_id: int, *, but: bytes | None = None) -> None:
-    """End all sessions of a user, except one."""
-    await connection.execute(REVOKE_ALL, {"user_id": user_id, "but": but})
+async def revoke_all(connection: Connection, user_id: int, now: datetime, *, but: bytes | None = None) -> bool:
+    """End all sessions of a user, except one; False if none was open."""
+    cursor = await connection.execute(REVOKE_ALL, {"user_id": user_id, "but": but})
+    return any(expires_at > now for expires_at in cursor.scalars())
 
 
 async def prune(connection: Connection, now: datetime) -> None:

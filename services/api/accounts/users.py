@@ -6,14 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common import email_addresses
 from libs.common.database import Connection, all_rows, first_row
 from libs.common.database.enums import EnumText
 from libs.common.domain.roles import OF_ROLE, Permission, Role
 from libs.common.errors import Invalid, NotFound
 from libs.common.texts import gettext_noop as n_
-from services.api.http.problems import NameTaken
-
-LONGEST_EMAIL = 254  # characters, RFC 5321
+from services.api.http.errors import NameTaken
 
 _ROLE = EnumText(Role)
 _COLUMNS = "id, email, name, role, created_at, disabled_at, password_hash IS NOT NULL AS has_password, phone_number"
@@ -23,6 +22,9 @@ ALL = text(f"SELECT {_COLUMNS} FROM users ORDER BY id").columns(role=_ROLE)
 
 #: One user.
 ONE = text(f"SELECT {_COLUMNS} FROM users WHERE id = :id").columns(role=_ROLE)
+
+#: The same, as nobody else can change it until the transaction ends.
+LOCK = text(f"SELECT {_COLUMNS} FROM users WHERE id = :id FOR NO KEY UPDATE").columns(role=_ROLE)
 
 #: The user who has an address.
 BY_EMAIL = text(f"SELECT {_COLUMNS} FROM users WHERE email = :email").columns(role=_ROLE)
@@ -50,8 +52,11 @@ WHERE id = :id RETURNING {_COLUMNS}
 #: Gives a user another password.
 SET_HASH = text("UPDATE users SET password_hash = :hash WHERE id = :id")
 
-#: Gives a user a number for test messages, or none.
-SET_NUMBER = text("UPDATE users SET phone_number = :phone_number WHERE id = :id")
+#: Gives a user a number for test messages, or none; no row where that is so already.
+SET_NUMBER = text("""
+UPDATE users SET phone_number = CAST(:number AS text)
+WHERE id = :id AND phone_number IS DISTINCT FROM CAST(:number AS text)
+""")
 
 #: Locks the admins who may sign in: two who demote each other at once must not both succeed.
 ADMINS = text(f"SELECT id FROM users WHERE role = '{Role.ADMIN}' AND disabled_at IS NULL ORDER BY id FOR UPDATE")
@@ -89,15 +94,12 @@ class StoredPassword:
     hash: str
 
 
-def normalized_email(given: str) -> str:
-    """Return an address as it is stored: without white space around it, in small letters. Raise Invalid."""
-    email = given.strip().lower()
-    local, _, domain = email.rpartition("@")
-    # ASCII: letters of other scripts that look alike would be other people.
-    is_plain = email.isascii() and email.isprintable() and " " not in email
-    if not local or not domain or len(email) > LONGEST_EMAIL or not is_plain:
-        raise Invalid("email", n_("must be an e-mail address, in ASCII"))
-    return email
+def normalized_email(given: str, field: str = "email") -> str:
+    """Return an address as it is stored. Raise Invalid, for the field that it was given in."""
+    try:
+        return email_addresses.normalized(given)
+    except ValueError as error:
+        raise Invalid(field, str(error)) from None
 
 
 async def everybody(connection: Connection) -> Sequence[User]:
@@ -105,9 +107,9 @@ async def everybody(connection: Connection) -> Sequence[User]:
     return all_rows(await connection.execute(ALL), User)
 
 
-async def one(connection: Connection, user_id: int) -> User:
-    """Return a user. Raise NotFound."""
-    user = first_row(await connection.execute(ONE, {"id": user_id}), User)
+async def one(connection: Connection, user_id: int, *, lock: bool = False) -> User:
+    """Return a user, whom nobody else can change then if `lock` says so. Raise NotFound."""
+    user = first_row(await connection.execute(LOCK if lock else ONE, {"id": user_id}), User)
     if user is None:
         raise NotFound(f"there is no user {user_id}")
     return user
@@ -150,9 +152,10 @@ async def change(
     return user
 
 
-async def set_number(connection: Connection, user_id: int, phone_number: str | None) -> None:
-    """Give a user a number for test messages, in E.164, or none."""
-    await connection.execute(SET_NUMBER, {"id": user_id, "phone_number": phone_number})
+async def set_number(connection: Connection, user_id: int, phone_number: str | None) -> bool:
+    """Give a user a number for test messages, in E.164, or none; False if that is so already."""
+    cursor = await connection.execute(SET_NUMBER, {"id": user_id, "number": phone_number})
+    return cursor.rowcount > 0
 
 
 async def set_password(connection: Connection, user_id: int, password_hash: str) -> None:

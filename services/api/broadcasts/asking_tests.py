@@ -23,7 +23,7 @@ from libs.common.settings.api import ApiSettings
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import wishes
-from services.api.http.problems import InvalidFields, TooManyTests
+from services.api.http.errors import InvalidFields, TooManyTests
 
 MARK = "Test: "
 MOST = 5  # numbers that one request may name

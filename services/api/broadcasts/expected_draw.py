@@ -7,7 +7,7 @@ who is left, or all have enough to spare. Where the lot decides, the number lies
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from libs.common.domain.broadcast import draw_order
+from libs.common.domain.shares import draw_order
 
 
 @dataclass(frozen=True, slots=True)

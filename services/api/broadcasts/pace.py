@@ -1,9 +1,11 @@
 """How fast the messages of a phase were sent, less the pauses and the quiet hours, and when the rest will be. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from libs.common.domain.calendar import SENDING_DAY
 from libs.common.domain.wall_clock import at_wall_clock
 
 Span = tuple[datetime, datetime]
@@ -47,13 +49,34 @@ def quiet_spans(first: datetime, last: datetime, quiet: tuple[time, time] | None
     return found
 
 
-def ends_at(begins: datetime, work: timedelta, quiet: tuple[time, time] | None, zone: ZoneInfo) -> datetime:
-    """Return when `work` is done that goes on from `begins` and rests in the quiet hours."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How the rest of a phase goes out."""
+
+    #: When the last message leaves that does.
+    ends: datetime
+    #: The quiet hours before that.
+    rests: list[Span] = field(default_factory=list)
+    #: Whether what has not left at the end is not sent any more.
+    is_cut_off: bool = False
+
+
+def course(
+    begins: datetime, work: timedelta, quiet: tuple[time, time] | None, zone: ZoneInfo, *, made_at: datetime
+) -> Course:
+    """Return how `work` is done that goes on from `begins` and rests in the quiet hours.
+
+    Nothing is left for quiet hours that end more than a day after the broadcast was made: so the planner goes by it.
+    """
+    rests: list[Span] = []
     while True:
         spans = quiet_spans(begins, begins + work, quiet, zone)
         rest = next((span for span in spans if span[1] > begins and span[0] < begins + work), None)
         if rest is None:
-            return begins + work
+            return Course(ends=begins + work, rests=rests)
+        if rest[1] > made_at + SENDING_DAY:
+            return Course(ends=max(begins, rest[0]), rests=rests, is_cut_off=True)
+        rests.append(rest)
         work -= max(rest[0] - begins, timedelta())
         begins = rest[1]
 

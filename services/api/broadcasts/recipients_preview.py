@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from libs.common.broadcasts import audience
 from libs.common.broadcasts.audience import LeftOut
 from libs.common.database import Connection
-from libs.common.domain.broadcast import quotas
+from libs.common.domain.shares import quotas
 from services.api.broadcasts.expected_draw import Range, expected
 from services.api.schemas import Share
 from services.api.segments import queries

@@ -12,9 +12,8 @@ from libs.common.database import Connection
 from libs.common.domain import broadcast
 from libs.common.domain.commands import MakeBroadcast
 from libs.common.domain.states import BroadcastState, SkipReason
-from libs.common.errors import Conflict, NotReconciled
+from libs.common.errors import NotInState, NotReconciled
 from libs.common.messaging import outbox
-from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
 
 
@@ -53,7 +52,7 @@ async def skip(connection: Connection, broadcast_id: int, schedule: Schedule, no
     """Leave out a scheduled broadcast; the one after it stays. One that has begun goes on. Raise Conflict, NotFound."""
     loaded = await repository.load(connection, broadcast_id)
     if loaded.state not in (BroadcastState.SCHEDULED, BroadcastState.CANCELLED):
-        raise Conflict(filled("a broadcast that is %(state)s cannot be left out any more", state=loaded.state))
+        raise NotInState(loaded.state, n_("be left out"))
     await cancel(connection, broadcast_id, schedule, now)
 
 
@@ -70,7 +69,7 @@ async def send_now(connection: Connection, broadcast_id: int, schedule: Schedule
     """
     loaded = await repository.load(connection, broadcast_id)
     if loaded.state == BroadcastState.CANCELLED:
-        raise Conflict(n_("a broadcast that is cancelled cannot be made"))
+        raise NotInState(loaded.state, n_("be made"))
     if loaded.state in (BroadcastState.SCHEDULED, BroadcastState.MISSED):
         await making.make(connection, loaded, schedule, now, by_hand=True, hold=schedule.hold)
 

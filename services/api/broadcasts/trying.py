@@ -17,8 +17,8 @@ from services.api.broadcasts.asking_tests import MOST, MOST_A_MINUTE, Words
 from services.api.context import Context
 from services.api.http import idempotency
 from services.api.http.contract import tells
+from services.api.http.errors import TooManyTests
 from services.api.http.fields import Moment, PathId, PhoneNumber
-from services.api.http.problems import TooManyTests
 from services.api.schemas import Body, GivenNumber
 
 SHOWN = MOST_A_MINUTE  # test messages, the newest

@@ -22,6 +22,7 @@ from libs.common.rate_limits.rate import Limit
 from libs.common.settings import Settings
 from services.api.broadcasts import pace, wait_reasons
 from services.api.broadcasts.counts import InState
+from services.api.broadcasts.pace import Course
 from services.api.broadcasts.wait_reasons import PATIENCE, Claimable, Phase, Slot, Wait, WaitReason
 from services.api.http.fields import Moment
 
@@ -34,7 +35,7 @@ LONGEST = timedelta(days=30)  # nobody is told an end that is further off
 #: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
 FACTS = text(f"""
 SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id,
-    b.hold_until, {restore_hold.HOLDS} AS is_restored,
+    b.made_at, b.hold_until, {restore_hold.HOLDS} AS is_restored,
     greatest(b.made_at, b.hold_until, (SELECT reconciled_at FROM restored),
              (SELECT occurred_at FROM events WHERE stream = :stream ORDER BY version DESC LIMIT 1)) AS since,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}) AS going,
@@ -105,6 +106,9 @@ class Going(Struct, frozen=True, kw_only=True):
     since: Moment | None
     #: When the last message is likely to leave; null where nothing remains, or nobody can tell.
     expected_end: Moment | None
+    #: From when on what is left is not sent any more: quiet hours begin then that end more than a day after the
+    #: broadcast was made. Null where all is likely to have left before.
+    cut_off_at: Moment | None = None
     #: How many messages the reason is about, where it is not about all that remain.
     about: int = 0
 
@@ -130,6 +134,7 @@ class _Facts:
 
     is_second: bool
     sending_number_id: int
+    made_at: datetime
     hold_until: datetime | None
     is_restored: bool
     #: Since when it is as it is: nobody has resumed it since, for one.
@@ -165,6 +170,7 @@ async def read(
         hold=facts.hold_until, is_restored=facts.is_restored, stuck_since=stuck_since,
     )  # fmt: skip
     decides = _deciding(limits, sharing, wait)
+    course = _course(phase, decides.interval * sharing[decides.key], wait, settings, now, made_at=facts.made_at)
     return Going(
         remaining=phase.remaining,
         started_lately=phase.started_lately,
@@ -175,7 +181,8 @@ async def read(
         until=wait.until if wait else None,
         since=wait.since if wait else None,
         about=wait.about if wait else 0,
-        expected_end=_expected_end(phase, decides.interval * sharing[decides.key], wait, settings, now),
+        expected_end=course.ends if course is not None else None,
+        cut_off_at=course.ends if course is not None and course.is_cut_off else None,
     )
 
 
@@ -205,11 +212,14 @@ def _named(limit: Limit, carrier: str, send_rate: float) -> PaceLimit:
     return PaceLimit(carrier=carrier, messages=limit.window.requests, seconds=limit.window.seconds)
 
 
-def _expected_end(
-    phase: Phase, spacing: float, wait: Wait | None, settings: Settings, now: datetime
-) -> datetime | None:
+def _course(
+    phase: Phase, spacing: float, wait: Wait | None, settings: Settings, now: datetime, *, made_at: datetime
+) -> Course | None:
+    """Return how the rest of a phase is likely to go out; None where nothing remains, or nobody can tell."""
     work = timedelta(seconds=min(phase.remaining * spacing, LONGEST.total_seconds()))
-    if not phase.remaining or work == LONGEST or (wait is not None and wait.reason in wait_reasons.OPEN_END):
+    if not phase.remaining or (wait is not None and wait.reason in wait_reasons.OPEN_END):
         return None
-    begins = wait.until if wait is not None and wait.until is not None else now
-    return pace.ends_at(begins, work, settings.quiet, settings.zone)
+    # Quiet hours that hold now are one of the rests, and may be one that nothing is left for.
+    begins = now if wait is None or wait.reason is WaitReason.QUIET_HOURS else wait.until or now
+    course = pace.course(begins, work, settings.quiet, settings.zone, made_at=made_at)
+    return None if work == LONGEST and not course.is_cut_off else course

@@ -11,8 +11,8 @@ from libs.common.domain import events as e
 from libs.common.domain import message_bodies
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import queries
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST
-from services.api.http.problems import InvalidFields
 from services.api.schemas import BroadcastChanges, NewBroadcast, Share, Week
 
 FARTHEST = timedelta(days=2 * 366)

@@ -12,7 +12,7 @@ from libs.common.domain import events as e
 from libs.common.settings import Settings
 from services.api.broadcasts import queries, wishes
 from services.api.http import versions
-from services.api.http.problems import InvalidFields
+from services.api.http.errors import InvalidFields
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
 
 

@@ -39,7 +39,11 @@ async def change(
     composed = None if name is None else unicodedata.normalize("NFC", name)
     if not await queries.change(connection, contact, composed, tags):  # changed or erased by somebody else meanwhile
         raise ConcurrencyError
-    fields = tuple(field for field, value in (("name", composed), ("tags", tags)) if value is not None)
+    is_new = {
+        "name": composed not in (None, contact.name),
+        "tags": tags is not None and list(tags) != list(contact.tags),
+    }
+    fields = tuple(field for field, new in is_new.items() if new)
     if fields:
         event = ContactChanged(contact_id=contact_id, fields=fields)
         await store.append(connection, f"contact-{contact_id}", [event], now=now)

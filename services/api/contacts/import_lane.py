@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.api.http.problems import TooBusy
+from services.api.http.errors import TooBusy
 
 
 class Lane:

@@ -25,8 +25,8 @@ from services.api.contacts import uploads
 from services.api.context import Context
 from services.api.http import transactions
 from services.api.http.contract import tells
+from services.api.http.errors import TooBusy
 from services.api.http.fields import PathId
-from services.api.http.problems import TooBusy
 from services.api.schemas import ImportUndone
 
 SLICE = 500  # people in one transaction

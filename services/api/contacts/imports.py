@@ -39,7 +39,7 @@ from services.api.contacts.files.outcome import Person, Summary, UnreadableFile
 from services.api.context import Context
 from services.api.http import correlation, idempotency, transactions
 from services.api.http.contract import tells
-from services.api.http.problems import InvalidFields, NotReady, TooBusy, UnsupportedMediaType
+from services.api.http.errors import InvalidFields, NotReady, TooBusy, UnsupportedMediaType
 from services.api.schemas import Imported, RejectedLine
 
 LARGEST = 64 * 1024 * 1024  # bytes; about a million contacts

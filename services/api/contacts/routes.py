@@ -22,8 +22,8 @@ from services.api.contacts.tag_input import composed_tag, composed_tags
 from services.api.context import Context
 from services.api.http import pagination, transactions, versions
 from services.api.http.contract import tells
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import NO_NUL, PAGE, Cursor, Limit, PathId, QueryTag, QueryText
-from services.api.http.problems import InvalidFields
 from services.api.schemas import Contact, ContactChanges, Page, Person
 
 

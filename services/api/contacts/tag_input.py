@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.common.domain import tags
 from libs.common.errors import Invalid
-from services.api.http.problems import InvalidFields
+from services.api.http.errors import InvalidFields
 
 
 def composed_tag(given: str | None) -> str | None:

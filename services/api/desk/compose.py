@@ -27,8 +27,8 @@ from services.api.desk import compose_estimate, compose_form, faults, rendering,
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.compose_form import Given
 from services.api.http import idempotency_keys, transactions, versions
+from services.api.http.errors import Changed, Forbidden, InvalidFields, TooManyTests
 from services.api.http.fields import BIGGEST, PathId
-from services.api.http.problems import Changed, Forbidden, InvalidFields, TooManyTests
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
 
 AnyRequest = Request[Any, Any, Any]

@@ -88,20 +88,19 @@ def on_pace(run_at: datetime, people: int, spacing: float, settings: ApiSettings
     """Return when the last of so many messages leaves, `spacing` seconds apart, and what comes between."""
     begins = max(run_at, now)
     work = min(timedelta(seconds=people * spacing), LONGEST)
-    ends = pace.ends_at(begins, work, settings.quiet, settings.zone)
-    breaks = [span for span in pace.quiet_spans(begins, ends, settings.quiet, settings.zone) if begins < span[0] < ends]
-    given_up = next((span[0] for span in breaks if span[1] > begins + calendar.SENDING_DAY), None)
-    if given_up is not None:
+    course = pace.course(begins, work, settings.quiet, settings.zone, made_at=begins)
+    if course.is_cut_off:
         said = _("So many texts take too long: what has not left by %(when)s (quiet hours) is not sent.") % {
-            "when": times.short(given_up, now, settings.zone)
+            "when": times.short(course.ends, now, settings.zone)
         }
-        return Sending(ends=given_up, advice=[said])
+        return Sending(ends=course.ends, advice=[said])
     advice = [
         _("Not all get it before the quiet hours: it stops %(from)s, and goes on %(until)s.")
         % {"from": times.short(begin, now, settings.zone), "until": times.short(end, now, settings.zone)}
-        for begin, end in breaks
+        for begin, end in course.rests
+        if begin > begins
     ]
-    return Sending(ends=ends if work < LONGEST else None, advice=advice)
+    return Sending(ends=course.ends if work < LONGEST else None, advice=advice)
 
 
 def on_number(lost: int) -> list[str]:

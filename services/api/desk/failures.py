@@ -8,13 +8,14 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from libs.common.errors import NotInState
 from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
-from services.api.desk import rendering
+from services.api.desk import conflicts, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import said
 from services.api.http import failures, problems
-from services.api.http.problems import Unauthorized
+from services.api.http.errors import Unauthorized
 
 #: Status to what a person reads: title, sentence, advice.
 WORDS = {
@@ -65,6 +66,10 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     problem = problems.of(error)
     answer = failures.respond(request, error)  # it logs what is ours, and knows which words may be shown
     title, sentence, advice = map(_, WORDS.get(problem.status, OTHERWISE))
+    details = _details(answer.content) if problem.status < 500 else []
+    if isinstance(error, NotInState):
+        sentence, stands, can = conflicts.words(error)
+        details, advice = [stands], f"{can} {_('Nothing was changed.')}"
     api: Context = request.app.state.context
     return rendering.page(
         request,
@@ -73,7 +78,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         status=problem.status,
         title=title,
         sentence=sentence,
-        details=_details(answer.content) if problem.status < 500 else [],
+        details=details,
         advice=advice,
         back=request.headers.get("referer") or "/desk",
     )

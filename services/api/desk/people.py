@@ -23,8 +23,8 @@ from services.api.context import Context
 from services.api.desk import faults, person_history, reasons, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId
-from services.api.http.problems import InvalidFields
 from services.api.schemas import Contact
 
 AnyRequest = Request[Any, Any, Any]

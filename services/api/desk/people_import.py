@@ -30,8 +30,8 @@ from services.api.context import Context
 from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import PathId
-from services.api.http.problems import InvalidFields
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]

@@ -26,8 +26,8 @@ from services.api.desk.catalogue import gettext as _
 from services.api.desk.catalogue import said
 from services.api.desk.reply_filters import Chosen, Query
 from services.api.http import pagination, transactions
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId
-from services.api.http.problems import InvalidFields
 from services.api.http.queries import ANY_QUERY
 from services.api.replies import answering, exporting, queries
 from services.api.replies.queries import Filters

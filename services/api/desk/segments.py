@@ -22,8 +22,8 @@ from services.api.context import Context
 from services.api.desk import faults, rendering
 from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions, versions
+from services.api.http.errors import Changed, InvalidFields, NameTaken
 from services.api.http.fields import Cursor, PathId
-from services.api.http.problems import Changed, InvalidFields, NameTaken
 from services.api.segments import changes, queries
 from services.api.segments.schemas import Filter, NewSegment, Sample, Segment, SegmentChanges
 

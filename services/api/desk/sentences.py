@@ -222,8 +222,8 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
         "left": count(phase.remaining),
         "when": times.clock(ends, now, zone) if ends is not None else "",
     }
-    why = waits.why(going, now, zone) if going is not None else ""
-    return f"{said} {why}" if why else said
+    more = [waits.why(going, now, zone), waits.cut_off(going, now, zone)] if going is not None else []
+    return " ".join([said, *filter(None, more)])
 
 
 def _ended(phase: PhaseCount) -> str:

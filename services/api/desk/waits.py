@@ -36,11 +36,19 @@ def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
             return said % {"when": times.to_the_second(going.until, now, zone), "num": count(going.remaining)}
         case WaitReason.QUIET_HOURS if going.until is not None:
             held_ = {"when": times.short(going.until, now, zone), "left": left}
+            if going.cut_off_at is not None and going.cut_off_at < going.until:
+                return (
+                    _(
+                        "Held until %(when)s (quiet hours). That is more than a day after it began:"
+                        " the %(left)s still to go are not sent."
+                    )
+                    % held_
+                )
             if going.expected_end is None:
                 return _("Held until %(when)s (quiet hours); %(left)s still to go.") % held_
             ends = times.clock(going.expected_end, now, zone)
             said = _("Held until %(when)s (quiet hours); %(left)s still to go, the last about %(ends)s.")
-            return said % {**held_, "ends": ends}
+            return " ".join(filter(None, [said % {**held_, "ends": ends}, cut_off(going, now, zone)]))
     return ""
 
 
@@ -84,6 +92,15 @@ def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
         case WaitReason.STUCK:
             return _("All have left, but it does not go on, and we do not know why. Ask whoever runs Broadsheet.")
     return ""
+
+
+def cut_off(going: Going, now: datetime, zone: ZoneInfo) -> str:
+    """Return from when on what is left is not sent any more; empty where all is likely to have left before."""
+    if going.cut_off_at is None:
+        return ""
+    return _("It takes too long: what has not left by %(when)s (quiet hours) is not sent.") % {
+        "when": times.short(going.cut_off_at, now, zone)
+    }
 
 
 def pace(going: Going) -> str:

@@ -26,7 +26,7 @@ from services.api.accounts import api_keys, users
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.http import correlation, framing, permissions
-from services.api.http.problems import Forbidden, SignInNeeded, Unauthorized
+from services.api.http.errors import Forbidden, SignInNeeded, Unauthorized
 
 #: What a handler's `opt` says if it needs no key and no session.
 PUBLIC = {"public": True}

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from services.api.http.errors import InvalidFields, MalformedBody, UnsupportedMediaType
 from services.api.http.fields import in_words
-from services.api.http.problems import InvalidFields, MalformedBody, UnsupportedMediaType
 from services.api.schemas import Body
 
 JSON = "application/json"

@@ -19,8 +19,8 @@ from litestar.types import ExceptionHandlersMap
 from libs.common import errors
 from libs.common.texts import gettext_noop as n_
 from services.api.http import front, problems
+from services.api.http.errors import InvalidFields, NotReady, Unauthorized
 from services.api.http.fields import in_words
-from services.api.http.problems import InvalidFields, NotReady, Unauthorized
 
 log = structlog.stdlib.get_logger(__name__)
 

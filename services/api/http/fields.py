@@ -19,8 +19,8 @@ TAG_PATTERN = rf"^[^{_NOT_IN_TAGS} _.:/&'+\-][^{_NOT_IN_TAGS}]*(?![\s\S])"
 WALL_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])"
 NO_NUL = r"^[^\x00]*(?![\s\S])"
 CURSOR_PATTERN = r"^[0-9]{1,18}(?![\s\S])"
-#: Printable ASCII around the last `@`: what `accounts/users.py` takes for an address.
-EMAIL_PATTERN = r"^[!-~]+@[!-?A-~]+(?![\s\S])"
+#: The form of an address; what more there is to it, `email_addresses` says.
+EMAIL_PATTERN = r"^[!-~]+@[!-?A-~]+\.[!-?A-~]+(?![\s\S])"
 KEY_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*(?![\s\S])"
 PAIR_PATTERN = r"^[0-9]{1,18}\.[01](?![\s\S])"
 
@@ -31,7 +31,7 @@ WORDS = {
     TAG_PATTERN: tags.REASON,
     WALL_TIME_PATTERN: "must be a time of day such as 14:30",
     NO_NUL: "must not hold the character NUL",
-    EMAIL_PATTERN: "must be an e-mail address, in ASCII",
+    EMAIL_PATTERN: "must be a whole e-mail address, such as ana@example.org",
     KEY_NAME_PATTERN: "must begin with a letter or a digit, and hold letters, digits, blanks, dots, dashes",
     CURSOR_PATTERN: NO_CURSOR,
     PAIR_PATTERN: NO_CURSOR,

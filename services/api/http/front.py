@@ -17,7 +17,7 @@ from litestar.types import HTTPScope, LifeSpanReceive, LifeSpanScope, LifeSpanSe
 
 from libs.common.errors import NotFound
 from services.api.http import problems, security_headers
-from services.api.http.problems import MalformedRequest
+from services.api.http.errors import MalformedRequest
 
 
 class Front(Litestar):

@@ -16,7 +16,7 @@ from libs.common import database
 from libs.common.database import Connection, Engine
 from libs.common.errors import ConcurrencyError, Invalid
 from services.api.http import contract, correlation, idempotency_keys, transactions
-from services.api.http.problems import KeyReused
+from services.api.http.errors import KeyReused
 
 HEADER = "Idempotency-Key"
 LONGEST = 255  # characters

@@ -21,7 +21,7 @@ from litestar.typing import FieldDefinition
 
 from libs.common import errors
 from services.api.http import body_validation, contract, failures, idempotency, problems, versions
-from services.api.http.problems import (
+from services.api.http.errors import (
     Changed,
     Forbidden,
     InvalidFields,
@@ -29,10 +29,10 @@ from services.api.http.problems import (
     MalformedBody,
     MalformedRequest,
     NotReady,
-    Problem,
     Unauthorized,
     UnsupportedMediaType,
 )
+from services.api.http.problems import Problem
 
 REF = "#/components/schemas/{name}"
 CHANGING = ("POST", "PATCH", "PUT", "DELETE")

@@ -3,7 +3,6 @@
 The types are URNs; docs/problems.md, which is made from this table, says what each means (`problems_page`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,80 +17,25 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from libs.common import database, errors
+from services.api.http.errors import (
+    BadSignature,
+    BodyCutShort,
+    Changed,
+    Forbidden,
+    InvalidFields,
+    KeyReused,
+    MalformedBody,
+    MalformedRequest,
+    NameTaken,
+    NotReady,
+    SignInNeeded,
+    TooBusy,
+    TooManyTests,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class MalformedRequest(errors.Rejected):
-    """The request cannot be read."""
-
-
-class MalformedBody(errors.Rejected):
-    """The body is not JSON in UTF-8."""
-
-
-class BodyCutShort(MalformedBody):
-    """The connection ended before the body did."""
-
-
-class UnsupportedMediaType(errors.Rejected):
-    """The body is of a kind that is not read here. `headers` say which kinds are."""
-
-    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
-        super().__init__(message)
-        self.headers = dict(headers)
-
-
-class KeyReused(errors.Rejected):
-    """This Idempotency-Key was used for another request."""
-
-
-class Changed(errors.Rejected):
-    """It is not as `If-Match` says any more: read it again."""
-
-
-class NameTaken(errors.Rejected):
-    """There is another one of this name."""
-
-
-class BadSignature(errors.Rejected):
-    """The signature does not fit, or no secret is configured to check it with."""
-
-
-class Unauthorized(errors.Rejected):
-    """Send `Authorization: Bearer <api key>`."""
-
-
-class Forbidden(errors.Rejected):
-    """The key, or the user, may not do this."""
-
-
-class SignInNeeded(Unauthorized):
-    """Nobody is signed in, and this is a page for people."""
-
-
-class TooBusy(errors.Rejected):
-    """Too many files are being imported at once; try again in half a minute."""
-
-    headers = {"Retry-After": "30"}  # noqa: RUF012 - never changed
-
-
-class TooManyTests(TooBusy):
-    """Too many test messages within a minute; try again when it is over."""
-
-    headers = {"Retry-After": "60"}  # noqa: RUF012 - never changed
-
-
-class NotReady(errors.BroadsheetError):
-    """The service cannot do its work now."""
-
-
-class InvalidFields(errors.Rejected):
-    """Some fields cannot be taken."""
-
-    def __init__(self, *fields: tuple[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {message}" if name else message for name, message in fields))
-        self.fields = fields
 
 
 URN = "urn:broadsheet:problem:"

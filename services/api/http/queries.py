@@ -12,7 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 from litestar.typing import FieldDefinition
 
-from services.api.http.problems import InvalidFields
+from services.api.http.errors import InvalidFields
 
 #: What a handler's `opt` says if its query is somebody else's: the address of a webhook is what the carrier was given.
 ANY_QUERY = {"any_query": True}

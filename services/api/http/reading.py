@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import InternalServerException
 
-from services.api.http.problems import BodyCutShort, MalformedBody
+from services.api.http.errors import BodyCutShort, MalformedBody
 
 
 class Incoming(Request[Any, Any, Any]):

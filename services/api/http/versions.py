@@ -12,7 +12,7 @@ from litestar import Request, Response
 
 from libs.common.errors import Invalid
 from services.api.http import contract
-from services.api.http.problems import Changed
+from services.api.http.errors import Changed
 
 HEADER = "If-Match"
 WANTED = 'must be tags as ETag gave them, such as "5d41402abc4b2a76", or *'

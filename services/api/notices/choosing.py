@@ -36,6 +36,7 @@ async def choose(
     Return the secret that a webhook is signed with where it is new. Raise Invalid.
     """
     made = None
+    before = (await queries.of(connection, user_id)).get(channel)
     if kinds:
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         is_webhook = channel is NoticeChannel.WEBHOOK
@@ -50,6 +51,9 @@ async def choose(
         made = secret if kept == secret else None
     else:
         await queries.forget(connection, user_id, channel)
+    after = (await queries.of(connection, user_id)).get(channel)
+    if (before and before.choice) == (after and after.choice):
+        return None
     stream = ORGANISATION if user_id is None else f"user-{user_id}"
     event = NoticesChosen(user_id=user_id, channel=channel, kinds=tuple(kinds))
     await store.append(connection, stream, [event], now=now)
@@ -65,7 +69,7 @@ def checked(channel: NoticeChannel, given: str, *, is_users: bool) -> str:
     given = given.strip()
     match channel:
         case NoticeChannel.EMAIL:
-            return "" if is_users else users.normalized_email(given)
+            return "" if is_users else users.normalized_email(given, "address")
         case NoticeChannel.MISSIVE:
             found = _CONVERSATION.findall(given.lower())
             if not found:

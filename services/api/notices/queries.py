@@ -66,6 +66,11 @@ class Target:
     last: NoticeKind | None
 
     @property
+    def choice(self) -> tuple[str, frozenset[str]]:
+        """What was chosen: an address, and what goes there."""
+        return self.address, frozenset(self.kinds)
+
+    @property
     def is_test(self) -> bool:
         """Whether the last one was a test."""
         return self.last is NoticeKind.TEST

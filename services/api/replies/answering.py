@@ -13,7 +13,7 @@ from libs.common.errors import Conflict
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import wishes
 from services.api.context import Context
-from services.api.http.problems import InvalidFields
+from services.api.http.errors import InvalidFields
 from services.api.replies import queries
 from services.api.replies.schemas import Reply
 

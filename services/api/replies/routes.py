@@ -17,8 +17,8 @@ from libs.common.errors import Conflict
 from services.api.context import Context
 from services.api.http import idempotency, pagination
 from services.api.http.contract import tells
+from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, NO_NUL, PAGE, Cursor, Limit, PathId
-from services.api.http.problems import InvalidFields
 from services.api.replies import answering, exporting, queries
 from services.api.replies.queries import Filters
 from services.api.replies.schemas import Answer, Assignment, Decision, NewAnswer, Reply

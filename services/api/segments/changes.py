@@ -18,7 +18,7 @@ from libs.common.eventstore import store
 from libs.common.texts import gettext_noop as n_
 from services.api.contacts.tag_input import composed_tags
 from services.api.http import versions
-from services.api.http.problems import InvalidFields, NameTaken
+from services.api.http.errors import InvalidFields, NameTaken
 from services.api.segments import queries
 from services.api.segments.schemas import Filter, NewSegment, Segment, SegmentChanges
 

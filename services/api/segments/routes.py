@@ -14,8 +14,8 @@ from libs.common.errors import Conflict
 from services.api.context import Context
 from services.api.http import idempotency, pagination, transactions, versions
 from services.api.http.contract import LOCATION, tells
+from services.api.http.errors import NameTaken
 from services.api.http.fields import PAGE, Cursor, Limit, PathId
-from services.api.http.problems import NameTaken
 from services.api.schemas import Page
 from services.api.segments import changes, queries
 from services.api.segments.schemas import NewSegment, Preview, Segment, SegmentChanges

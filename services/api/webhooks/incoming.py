@@ -21,7 +21,7 @@ from libs.common.carriers.clocks import RESOLUTION, SAME, Offset
 from libs.common.domain import keywords
 from libs.common.domain.keywords import Wish
 from libs.common.domain.states import CarrierWord, Channel
-from services.api.http.problems import BadSignature, MalformedBody
+from services.api.http.errors import BadSignature, MalformedBody
 
 #: Twilio's ids. Its signature joins names and values without a separator: an id that took the next field's name and
 #: value along would have the same one.

@@ -28,7 +28,7 @@ from services.api.http import transactions
 from services.api.http.auth import PUBLIC
 from services.api.http.contract import tells
 from services.api.http.correlation import cause_of
-from services.api.http.problems import BadSignature, BodyCutShort, MalformedBody
+from services.api.http.errors import BadSignature, BodyCutShort, MalformedBody
 from services.api.http.queries import ANY_QUERY
 from services.api.http.reading import path_as_sent
 from services.api.webhooks import incoming, queries, staff_word

@@ -19,7 +19,7 @@ async def test_the_first_user_is_made_from_the_command_line_and_looked_after_the
     assert (status, json.loads(said)["name"]) == (0, "Ana Diaz")
     status, said = await call("users", "link", "1", "--json")
     assert json.loads(said)["link"].startswith("https://texts.example.org/desk/invitation/")
-    assert (await call("users", "sign-out", "1")) == (0, "User 1 is signed out everywhere.\n")
+    assert (await call("users", "sign-out", "1")) == (0, "User 1 was signed in nowhere. Nothing was changed.\n")
     status, said = await call("users", "disable", "1")
     assert (status, "--yes" in said) == (2, True)
 
@@ -32,7 +32,8 @@ async def test_a_key_is_shown_once_and_taken_back_and_history_says_by_whom(call:
     status, said = await call("keys", "list")
     assert (status, "read send" in said, secret in said) == (0, True, False)
     status, said = await call("keys", "revoke", "1", "--yes", "--json")
-    assert (status, json.loads(said)) == (0, {"id": 1, "revoked": True})
+    assert (status, json.loads(said)) == (0, {"id": 1, "revoked": True, "changed": True})
+    assert (await call("keys", "revoke", "1", "--yes")) == (0, "Key 1 was taken back before. Nothing was changed.\n")
     status, said = await call("audit", "--json", "--subject", "key-1")
     entries = json.loads(said)
     assert [each["type"] for each in entries] == ["KeyRevoked", "KeyCreated"]

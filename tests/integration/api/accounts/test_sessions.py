@@ -121,7 +121,7 @@ async def test_a_session_that_was_revoked_while_a_request_was_under_way_does_not
     @post("/revoked-meanwhile")
     async def revoked_meanwhile(request: AnyRequest) -> None:
         async with database.transaction(api.engine) as connection:
-            await sessions.revoke_all(connection, user)
+            await sessions.revoke_all(connection, user, api.clock.now)
         request.session["word"] = "changed"
 
     async with client(api, revoked_meanwhile) as made:
@@ -168,8 +168,8 @@ async def test_a_users_sessions_are_listed_and_each_can_be_ended(api: Api, brows
         [found] = await sessions.of_user(connection, user, now)
         assert (found.agent, found.created_at) == ("Browser 1", now)
         assert await sessions.of_user(connection, user, now + timedelta(days=15)) == []
-        assert not await sessions.revoke(connection, user + 1, found.id)
-        assert await sessions.revoke(connection, user, found.id)
+        assert not await sessions.revoke(connection, user + 1, found.id, browser.clock.now)
+        assert await sessions.revoke(connection, user, found.id, browser.clock.now)
     assert await browser.who() == {}
 
 
@@ -179,7 +179,7 @@ async def test_all_sessions_but_one_are_ended(api: Api, browser: Browser, user: 
     await browser.sign_in(user)
     kept = bytes(await api.value("SELECT id FROM sessions ORDER BY created_at DESC LIMIT 1"))
     async with database.transaction(api.engine) as connection:
-        await sessions.revoke_all(connection, user, but=kept)
+        await sessions.revoke_all(connection, user, browser.clock.now, but=kept)
     assert await api.column("SELECT id FROM sessions") == [kept]
 
 

@@ -51,6 +51,19 @@ async def test_quiet_hours_hold_it_until_they_end(api: Api, broadcast: int) -> N
     assert going["expected_end"].startswith("2026-03-05T13:00:03")
 
 
+async def test_what_has_not_left_before_the_second_night_is_not_expected_after_it(api: Api, broadcast: int) -> None:
+    await api.query("UPDATE broadcasts SET made_at = made_at - interval '20 hours'")
+    await api.query("UPDATE outgoing_messages SET state = 'pending'")
+    api.clock.forward(hours=8, minutes=59, seconds=58)  # 20:59:58; noon is when the clock begins
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["expected_end"]) == (None, "2026-03-05T02:00:00Z")
+    assert going["cut_off_at"] == going["expected_end"]
+    api.clock.forward(hours=1)
+    going = await now(api, broadcast)
+    assert going["waits_for"] == WaitReason.QUIET_HOURS
+    assert going["expected_end"] == going["cut_off_at"] < going["until"]
+
+
 async def test_a_carrier_that_fails_is_said_with_since_when_until_it_takes_one(api: Api, broadcast: int) -> None:
     async with database.transaction(api.engine) as connection:
         await rate.back_off(connection, "missive", 600)

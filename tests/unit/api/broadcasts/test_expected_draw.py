@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from libs.common.domain.broadcast import draw_order
+from libs.common.domain.shares import draw_order
 from services.api.broadcasts.expected_draw import Range, expected
 
 

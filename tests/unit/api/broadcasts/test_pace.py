@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.api.broadcasts.pace import ends_at, pauses, quiet_spans, rate
+from services.api.broadcasts.pace import course, pauses, quiet_spans, rate
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Detroit
 DETROIT = ZoneInfo("America/Detroit")
@@ -56,11 +56,26 @@ def test_a_night_of_quiet_hours_is_no_slow_pace() -> None:
     assert rate(1801, NOON, at(3600), midday) == pytest.approx(1.0)
 
 
-def test_what_remains_rests_in_every_night_that_it_runs_into() -> None:
-    quiet = (time(21), time(8))
-    evening = datetime(2026, 3, 5, 1, 0, tzinfo=UTC)  # 20:00 in Detroit
-    assert ends_at(evening, timedelta(minutes=59), quiet, DETROIT) == evening + timedelta(minutes=59)
-    assert ends_at(evening, timedelta(hours=3), quiet, DETROIT) == evening + timedelta(hours=14)
-    in_the_night = evening + timedelta(hours=5)
-    assert ends_at(in_the_night, timedelta(hours=14), quiet, DETROIT) == evening + timedelta(hours=37)
-    assert ends_at(evening, timedelta(hours=3), None, DETROIT) == evening + timedelta(hours=3)
+QUIET = (time(21), time(8))
+EVENING = datetime(2026, 3, 5, 1, 0, tzinfo=UTC)  # 20:00 in Detroit
+
+
+def hours(begins: datetime, work: float, quiet: tuple[time, time] | None, made: float = 0) -> tuple[float, bool]:
+    """Return after how many hours from `begins` the last leaves, and whether the rest is not sent."""
+    found = course(begins, timedelta(hours=work), quiet, DETROIT, made_at=begins - timedelta(hours=made))
+    return (found.ends - begins) / timedelta(hours=1), found.is_cut_off
+
+
+def test_what_remains_rests_in_the_night_that_it_runs_into() -> None:
+    assert hours(EVENING, 0.5, QUIET) == (0.5, False)
+    assert hours(EVENING, 3, QUIET) == (14, False)
+    assert hours(EVENING + timedelta(hours=5), 10, QUIET) == (17, False)
+    assert hours(EVENING, 3, None) == (3, False)
+
+
+def test_nothing_is_left_for_a_night_that_ends_more_than_a_day_after_it_was_made() -> None:
+    assert hours(EVENING, 14, QUIET) == (25, False)
+    assert hours(EVENING, 14.5, QUIET) == (25, True)  # at 21:00; the next morning is 36 hours off
+    assert hours(EVENING, 3, QUIET, made=13) == (1, True)  # made at 7:00: the next morning is 25 hours off
+    assert hours(EVENING, 3, QUIET, made=12) == (14, False)
+    assert hours(EVENING + timedelta(hours=5), 3, QUIET, made=18) == (0, True)  # it is night already

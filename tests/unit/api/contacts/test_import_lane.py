@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from services.api.contacts.import_lane import Lane
-from services.api.http.problems import TooBusy
+from services.api.http.errors import TooBusy
 
 
 async def test_so_many_pass_at_once_and_the_next_waits_for_a_place() -> None:

@@ -45,6 +45,16 @@ def test_quiet_hours_are_said_with_their_end_and_what_remains() -> None:
     assert sentence == "Held until tomorrow 08:00 (quiet hours); 780 still to go, the last about tomorrow 09:30."
 
 
+def test_what_quiet_hours_cut_off_is_said() -> None:
+    ends = NOW + timedelta(hours=7)
+    sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=going(expected_end=ends, cut_off_at=ends))
+    words = "the last about 21:00. It takes too long: what has not left by today 21:00 (quiet hours) is not sent."
+    assert sentence.endswith(words)
+    held = going(WaitReason.QUIET_HOURS, until=NOW + timedelta(hours=18), expected_end=NOW, cut_off_at=NOW)
+    words = "That is more than a day after it began: the 780 still to go are not sent."
+    assert said(BroadcastState.SENDING_FIRST, first=HALF, going=held).endswith(words)
+
+
 def test_what_can_be_called_back_says_until_when() -> None:
     held = going(WaitReason.HOLD, until=NOW + timedelta(seconds=30))
     words = "Goes out at 14:00:30 to 780 people. Until then it can be called back."

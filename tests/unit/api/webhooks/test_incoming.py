@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.broadcasts.inbound import Inbound
-from services.api.http.problems import BadSignature, MalformedBody
+from services.api.http.errors import BadSignature, MalformedBody
 from services.api.webhooks import incoming
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)

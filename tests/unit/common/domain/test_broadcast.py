@@ -22,13 +22,13 @@ from libs.common.domain.broadcast import (
     miss,
     needs_successor,
     pause,
-    quotas,
     resume,
     start_second_phase,
     stop_repeating,
     successor,
     unchanged,
 )
+from libs.common.domain.shares import quotas
 from libs.common.errors import AlreadySent, Conflict, NotApproved
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
