@@ -29,8 +29,10 @@ def create(
         str, typer.Option(help="14:30 (today) or an RFC 3339 time; in BROADSHEET_TIMEZONE where it has no offset.")
     ],
     first: Annotated[str, typer.Option(help="The first message, or @file.")],
-    segment: Annotated[list[str], typer.Option(help="ID:PERCENT of --max-recipients; may be repeated.")],
     max_recipients: Annotated[int, typer.Option(help="How many people get it at most.")],
+    segment: Annotated[
+        list[str] | None, typer.Option(help="ID:PERCENT of --max-recipients; may be repeated. A draft may have none.")
+    ] = None,
     second: Annotated[str | None, typer.Option(help="The follow-up, or @file; without it there is none.")] = None,
     second_delay: Annotated[int | None, typer.Option(help="Seconds from the last first message on.")] = None,
     from_number: Annotated[str | None, typer.Option(help="The number to send from.")] = None,
@@ -39,16 +41,22 @@ def create(
         list[str] | None,
         typer.Option(help="DAY=HH:MM, such as wed=14:00: it repeats on such weekdays alone, at these times."),
     ] = None,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Save it as a draft: it goes to nobody until somebody schedules it.")
+    ] = False,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Schedule a broadcast."""
+    """Schedule a broadcast, or save a draft of one; a draft is scheduled at the desk."""
+    if not segment and not draft:
+        raise typer.BadParameter("say who gets it: --segment ID:PERCENT; or --draft")
     body: dict[str, Any] = {
         "run_at": time_of(run_at, datetime.now(zone())).isoformat(),
         "first_message": text_of(first),
-        "segments": [share_of(value) for value in segment],
+        "segments": [share_of(value) for value in segment or []],
         "max_recipients": max_recipients,
         "recurring": not once,
+        "draft": draft,
     }
     if at:
         body["week"] = dict(map(weekday_of, at))
@@ -59,7 +67,7 @@ def create(
     if from_number is not None:
         body["from_number"] = from_number
     found = connect().call("POST", "/broadcasts", json=body, headers=key_header(key))
-    with after(f"Broadcast {found['id']} is scheduled."):
+    with after(f"Broadcast {found['id']} is {'a draft' if draft else 'scheduled'}."):
         show(found, as_json=as_json)
 
 

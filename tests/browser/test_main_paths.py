@@ -136,6 +136,7 @@ async def test_one_chooses_what_to_be_told_of_elsewhere(api: Api, tab: Tab) -> N
     await tab.open("/desk/settings/notices")
     page = tab.page
     mine = page.get_by_role("region", name="Webhook for me")
+    await mine.get_by_text("None chosen").click()
     await mine.get_by_label("Address of a program").fill("http://example.org/x")
     await mine.get_by_label("A broadcast was paused").check()
     await mine.get_by_role("button", name="Save").click()
@@ -147,6 +148,7 @@ async def test_one_chooses_what_to_be_told_of_elsewhere(api: Api, tab: Tab) -> N
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("The webhook's secret")).to_be_visible()
     await tab.open("/desk/settings/notices")
+    await mine.get_by_text("1 notice chosen").click()
     await expect(mine.get_by_label("Address of a program")).to_have_value("https://example.org/x")
     await expect(mine.get_by_label("A broadcast was paused")).to_be_checked()
 

@@ -7,6 +7,7 @@ class NoticeKind(StrEnum):
     """What is told."""
 
     PAUSED = "paused"
+    WANTS_APPROVAL = "wants_approval"
     MISSED = "missed"
     MANY_FAILURES = "many_failures"
     LIKELY_OPT_OUTS = "likely_opt_outs"

@@ -28,6 +28,8 @@ _FOUND = f"""
 AND ({folded("c.name")} LIKE {_WORDS}
      OR (CAST(:digits AS text) <> '' AND m.recipient_phone_number LIKE CAST(:digits AS text)))
 """
+#: Who was drawn from a group of people, where one is asked for.
+_OF_SEGMENT = "(CAST(:segment AS bigint) IS NULL OR m.segment_id = CAST(:segment AS bigint))"
 _STATUS = "s.outcome, s.twilio_sent_status AS status, s.twilio_error_code AS code"
 
 
@@ -52,7 +54,7 @@ def _lists(searched: str = "") -> _Lists:
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id""",
             f"""
 (m.state, coalesce(m.skip_reason, ''), coalesce(s.outcome, ''), coalesce(s.twilio_sent_status, ''),
- coalesce(s.twilio_error_code, '')) IN {_GIVEN} {searched}""",
+ coalesce(s.twilio_error_code, '')) IN {_GIVEN} AND {_OF_SEGMENT} {searched}""",
         ),
         by_status=_list(
             _STATUS,
@@ -60,14 +62,14 @@ LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id""",
             f"""
 s.broadcast_id = :id AND s.is_second = :is_second AND m.contact_id > :after
 AND (m.state, coalesce(m.skip_reason, ''), s.outcome, coalesce(s.twilio_sent_status, ''),
-     coalesce(s.twilio_error_code, '')) IN {_GIVEN} {searched}""",
+     coalesce(s.twilio_error_code, '')) IN {_GIVEN} AND {_OF_SEGMENT} {searched}""",
         ),
         by_state=_list(
             "NULL AS outcome, NULL AS status, NULL AS code",
             "outgoing_messages m",
             f"""
 {_OF_PHASE} AND (m.state, coalesce(m.skip_reason, '')) IN
-    (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]))) {searched}""",
+    (SELECT * FROM unnest(CAST(:states AS text[]), CAST(:reasons AS text[]))) AND {_OF_SEGMENT} {searched}""",
         ),
     )
 
@@ -188,15 +190,25 @@ def together(counted: Sequence[tuple[Result, int]]) -> Outcomes:
 
 
 async def recipients(
-    connection: Connection, broadcast_id: int, group: Group, *, find: str = "", after: int, limit: int
+    connection: Connection,
+    broadcast_id: int,
+    group: Group,
+    *,
+    find: str = "",
+    segment: int | None = None,
+    after: int,
+    limit: int,
 ) -> list[Recipient]:
     """Return the recipients of a group with an id above `after`, those with `find` in name or number.
+
+    With `segment` those who were drawn from it.
 
     Those of a large group are among the next recipients; those of a small one are found by what became of them.
     """
     values = {
         "id": broadcast_id,
         "is_second": group.results[0].is_second,
+        "segment": segment,
         "after": after,
         "limit": limit,
         "states": [result.state for result in group.results],

@@ -51,6 +51,9 @@ _TYPES: dict[str, Any] = {
 #: One broadcast.
 ONE = text(f"{_SELECT} WHERE b.id = :id").columns(**_TYPES)
 
+#: Some broadcasts.
+OF_IDS = text(f"{_SELECT} WHERE b.id = ANY(CAST(:ids AS bigint[]))").columns(**_TYPES)
+
 #: A page of broadcasts, the newest first.
 PAGE = text(f"""
 {_SELECT}
@@ -147,6 +150,12 @@ async def one(connection: Connection, broadcast_id: int, zone: ZoneInfo) -> Broa
     if broadcast is None:
         raise NotFound(f"there is no broadcast {broadcast_id}")
     return _in_zone(broadcast, zone)
+
+
+async def of_ids(connection: Connection, ids: Sequence[int], zone: ZoneInfo) -> dict[int, Broadcast]:
+    """Return some broadcasts by their ids."""
+    found = all_rows(await connection.execute(OF_IDS, {"ids": list(ids)}), Broadcast)
+    return {broadcast.id: _in_zone(broadcast, zone) for broadcast in found}
 
 
 async def page(

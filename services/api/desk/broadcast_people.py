@@ -17,7 +17,7 @@ from services.api.context import Context
 from services.api.desk.catalogue import gettext as _
 from services.api.desk.reply_filters import Query
 from services.api.http import csv_export
-from services.api.http.fields import PathId
+from services.api.http.fields import ChosenId, PathId
 
 COLUMNS = ("name", "phone_number", "what_became_of_it", "code", "what_to_do")
 
@@ -38,22 +38,28 @@ async def group(connection: Connection, broadcast_id: int, message: str, key: st
 
 @get("/{broadcast_id:int}/{message:str}/{key:str}/people.csv")
 async def people_csv(
-    api: NamedDependency[Context], broadcast_id: PathId, message: FromPath[str], key: FromPath[str], find: Query = ""
+    api: NamedDependency[Context],
+    broadcast_id: PathId,
+    message: FromPath[str],
+    key: FromPath[str],
+    find: Query = "",
+    segment: ChosenId = "",
 ) -> Stream:
-    """Return the people of a list, as they were searched for, as CSV."""
+    """Return the people of a list, as it is narrowed down, as CSV."""
+    drawn_from = int(segment) if segment else None
     async with database.transaction(api.engine) as connection:
         those = await group(connection, broadcast_id, message, key, api.clock())
-    return csv_export.answer(_lines(api, broadcast_id, those, find), f"broadcast-{broadcast_id}-people.csv")
+    return csv_export.answer(_lines(api, broadcast_id, those, find, drawn_from), f"broadcast-{broadcast_id}-people.csv")
 
 
-async def _lines(api: Context, broadcast_id: int, those: Group, find: str) -> AsyncIterator[str]:
+async def _lines(api: Context, broadcast_id: int, those: Group, find: str, segment: int | None) -> AsyncIterator[str]:
     """Read page by page: a client that reads slowly holds neither memory nor a transaction open."""
     yield csv_export.line(COLUMNS)
     after = 0
     while True:
         async with database.transaction(api.engine) as connection:
             found = await outcomes.recipients(
-                connection, broadcast_id, those, find=find, after=after, limit=csv_export.LINES
+                connection, broadcast_id, those, find=find, segment=segment, after=after, limit=csv_export.LINES
             )
         if not found:
             return

@@ -15,29 +15,44 @@ from libs.common.broadcasts import sending_again
 from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
 from libs.common.errors import AlreadySent
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
-from services.api.broadcasts import outcomes, queries, reports, snapshot, staff_actions
+from services.api.broadcasts import listing, outcomes, queries, reports, snapshot, staff_actions
 from services.api.context import Context
 from services.api.desk import broadcast_people, broadcast_view, live, reasons, rendering, sentences
+from services.api.desk.catalogue import gettext as _
 from services.api.desk.reply_filters import Query
 from services.api.http import pagination, transactions
-from services.api.http.fields import BIGGEST, Cursor, PathId
+from services.api.http.fields import ChosenId, Cursor, PathId, PlaceCursor
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = 25  # broadcasts, or people, on a page
+#: The parts of the list of broadcasts, as the page calls them.
+PARTS = {
+    "running": n_("Going out now"),
+    "ahead": n_("To come"),
+    "drafts": n_("Drafts"),
+    "past": n_("Past"),
+}
 
 
 @get("/")
-async def index(request: AnyRequest, api: NamedDependency[Context], cursor: Cursor = None) -> Template:
-    """Show all broadcasts, the newest first."""
-    before = pagination.number(cursor, BIGGEST)
+async def index(request: AnyRequest, api: NamedDependency[Context], cursor: PlaceCursor = None) -> Template:
+    """Show all broadcasts: what runs, what is to come, drafts, and what is past."""
     async with database.transaction(api.engine) as connection:
-        found = await queries.page(connection, api.settings.zone, state=None, before=before, limit=PAGE + 1)
-    page = pagination.cut(found, PAGE, lambda broadcast: str(broadcast.id))
+        found = await listing.page(connection, api.settings.zone, after=listing.place(cursor), limit=PAGE + 1)
+    page = pagination.cut(found, PAGE, lambda each: str(each.place))
     return rendering.page(
-        request, api, "broadcasts.html", section="broadcasts", page=page, tags=sentences.TAGS, draft=sentences.DRAFT
+        request,
+        api,
+        "broadcasts.html",
+        section="broadcasts",
+        page=page,
+        parts_of_list={part: _(words) for part, words in PARTS.items()},
+        tags=sentences.TAGS,
+        draft=sentences.DRAFT,
     )
 
 
@@ -67,13 +82,18 @@ async def people(
     key: FromPath[str],
     cursor: Cursor = None,
     find: Query = "",
+    segment: ChosenId = "",
 ) -> Template:
-    """Show the people whose first message, or follow-up, has an outcome."""
+    """Show the people whose first message, or follow-up, has an outcome: of all groups, or of one."""
+    drawn_from = int(segment) if segment else None
     async with database.transaction(api.engine) as connection:
         group = await broadcast_people.group(connection, broadcast_id, message, key, api.clock())
+        broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
         found = await outcomes.recipients(
-            connection, broadcast_id, group, find=find, after=pagination.number(cursor, 0), limit=PAGE + 1
-        )
+            connection, broadcast_id, group,
+            find=find, segment=drawn_from, after=pagination.number(cursor, 0), limit=PAGE + 1,
+        )  # fmt: skip
+    narrowed = {name: value for name, value in (("find", find), ("segment", segment)) if value}
     page = pagination.cut(found, PAGE, lambda person: str(person.contact_id))
     return rendering.page(
         request,
@@ -85,7 +105,9 @@ async def people(
         group=group,
         page=page,
         find=find,
-        searched="&" + urlencode({"find": find}) if find else "",
+        segment=drawn_from,
+        segments=broadcast.segments,
+        narrowed=urlencode(narrowed),
     )
 
 

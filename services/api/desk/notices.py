@@ -31,6 +31,7 @@ PAGE = "/desk/settings/notices"
 #: What somebody can be told of, as the page says it.
 KINDS = {
     NoticeKind.PAUSED: n_("A broadcast was paused"),
+    NoticeKind.WANTS_APPROVAL: n_("A broadcast waits for approval"),
     NoticeKind.MISSED: n_("A broadcast did not go out"),
     NoticeKind.MANY_FAILURES: n_("Many texts of a broadcast fail"),
     NoticeKind.LIKELY_OPT_OUTS: n_("Somebody may have asked to be left alone"),
@@ -122,7 +123,7 @@ async def _choose(
 ) -> Template | Redirect:
     if channel not in set(NoticeChannel):
         raise NotFoundException
-    kinds = [kind for kind in CHOSEN if data.get(f"kind-{kind}")]
+    kinds = [kind for kind in _offered(api, user) if data.get(f"kind-{kind}")]
     address = data.get("address", "")
 
     async def work(connection: Connection) -> str | None:
@@ -144,6 +145,12 @@ async def _choose(
     if secret is not None:
         return await _page(request, api, user, secret=secret)
     return Redirect(f"{PAGE}#{form}", status_code=303)
+
+
+def _offered(api: Context, user: User) -> list[NoticeKind]:
+    """Return what somebody can be told of: of what waits for approval, who may give it, where it takes two."""
+    may_approve = api.settings.approval_required and Permission.APPROVE in user.permissions
+    return [kind for kind in CHOSEN if kind is not NoticeKind.WANTS_APPROVAL or may_approve]
 
 
 async def _page(
@@ -168,7 +175,7 @@ async def _page(
         section="settings",
         chosen=chosen,
         channels={channel: tuple(map(_, words)) for channel, words in CHANNELS.items()},
-        kinds={kind: _(words) for kind, words in KINDS.items()},
+        kinds={kind: _(KINDS[kind]) for kind in _offered(api, user)},
         wrong=wrong or {},
         given=given or {},
         secret=secret,

@@ -22,6 +22,8 @@ CURSOR_PATTERN = r"^[0-9]{1,18}(?![\s\S])"
 #: The form of an address; what more there is to it, `email_addresses` says.
 EMAIL_PATTERN = r"^[!-~]+@[!-?A-~]+\.[!-?A-~]+(?![\s\S])"
 KEY_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]*(?![\s\S])"
+CHOSEN_ID_PATTERN = r"^([1-9][0-9]{0,17})?(?![\s\S])"
+PLACE_PATTERN = r"^[0-3]\.-?[0-9]{1,18}\.-?[0-9]{1,18}(?![\s\S])"
 PAIR_PATTERN = r"^[0-9]{1,18}\.[01](?![\s\S])"
 
 NO_CURSOR = "is not one that a page of this list gave"
@@ -35,6 +37,8 @@ WORDS = {
     KEY_NAME_PATTERN: "must begin with a letter or a digit, and hold letters, digits, blanks, dots, dashes",
     CURSOR_PATTERN: NO_CURSOR,
     PAIR_PATTERN: NO_CURSOR,
+    PLACE_PATTERN: NO_CURSOR,
+    CHOSEN_ID_PATTERN: "must be an id, or empty",
 }
 _MATCHING = re.compile(r"^Expected `str` matching regex (?P<quoted>.*)$", re.DOTALL)
 
@@ -53,6 +57,9 @@ Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE)]
 #: Where the last page ended, as `next_cursor` said.
 Cursor: TypeAlias = Annotated[str | None, QueryParameter(pattern=CURSOR_PATTERN)]
 PairCursor: TypeAlias = Annotated[str | None, QueryParameter(pattern=PAIR_PATTERN)]
+#: An id from a form, which sends nothing where none is chosen.
+ChosenId: TypeAlias = Annotated[str, QueryParameter(pattern=CHOSEN_ID_PATTERN)]
+PlaceCursor: TypeAlias = Annotated[str | None, QueryParameter(pattern=PLACE_PATTERN)]
 QueryTag: TypeAlias = Annotated[str | None, QueryParameter(max_length=tags.LONGEST, pattern=TAG_PATTERN)]
 QueryText: TypeAlias = Annotated[str | None, QueryParameter(max_length=60, pattern=NO_NUL)]
 

@@ -25,7 +25,7 @@ from services.planner.notices.words import Facts
 log = structlog.stdlib.get_logger(__name__)
 
 LOOK_EVERY = 2.0  # seconds
-FAILURES_EVERY = timedelta(seconds=30)  # between two looks for broadcasts whose messages fail
+LOOKS_EVERY = timedelta(seconds=30)  # between two looks for what no one event says
 LEASE = timedelta(minutes=2)  # longer than an attempt may take
 AT_ONCE = 20  # notices
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)  # before another try
@@ -48,15 +48,17 @@ def task(settings: PlannerSettings) -> Task[Worker]:
 
 async def _run(worker: Worker, settings: PlannerSettings, channels: Channels) -> None:
     planned: set[int] = set()
-    looked = worker.clock() - FAILURES_EVERY
+    looked = worker.clock() - LOOKS_EVERY
     while True:
         await asyncio.sleep(LOOK_EVERY)
         now = worker.clock()
         try:
             await planning.plan(worker, now, planned)
-            if now - looked >= FAILURES_EVERY:
+            if now - looked >= LOOKS_EVERY:
                 looked = now
                 await planning.plan_failures(worker, now)
+                if settings.approval_required:
+                    await planning.plan_approvals(worker, now)
                 async with database.transaction(worker.engine) as connection:
                     await queries.prune(connection, now - KEPT)
             await deliver(worker, settings, channels, now)

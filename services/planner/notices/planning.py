@@ -62,6 +62,12 @@ async def plan_failures(worker: Worker, now: datetime) -> None:
             await _plan(connection, NoticeKind.MANY_FAILURES, event, broadcast_id, now)
 
 
+async def plan_approvals(worker: Worker, now: datetime) -> None:
+    """Plan a notice of each broadcast that waits for somebody to approve it, for those who may."""
+    async with database.transaction(worker.engine) as connection:
+        await queries.plan_approvals(connection, now)
+
+
 async def _plan(connection: database.Connection, kind: NoticeKind, event: Happened, about: int, now: datetime) -> None:
     await connection.execute(
         queries.PLAN,

@@ -6,16 +6,30 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.drafts import is_draft
 from libs.common.database import Connection, EnumText, all_rows, literals, one_row
 from libs.common.database.event_predicates import IS_TOLD
+from libs.common.domain import events as e
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
+from libs.common.domain.roles import OF_ROLE, Permission
 from libs.common.domain.states import DELIVERED, SENDING, UNANSWERED, UNDELIVERED, BroadcastState, Outcome, Review
+
+#: The roles that may approve what others wrote.
+APPROVERS = [role for role, permissions in OF_ROLE.items() if Permission.APPROVE in permissions]
+
+#: After each of these, a broadcast that waits for approval is told of once.
+VERSIONS = [e.BroadcastScheduled.__name__, e.BroadcastApproved.__name__]
 
 #: Whether somebody has a message as far as is known: nobody has said that it failed.
 _GOT = f"s.outcome = '{Outcome.ACCEPTED}' AND coalesce(s.twilio_sent_status, '') NOT IN {literals(UNDELIVERED)}"
 
 #: Whether it is known to have been delivered.
 _DELIVERED = f"coalesce(s.twilio_sent_status, '') IN {literals(DELIVERED)}"
+
+#: Whether a broadcast, where it takes two, waits for the second.
+_WAITS = f"""
+(b.state = '{BroadcastState.SCHEDULED}' AND b.completed_at IS NULL AND b.approved_by IS NULL AND NOT {is_draft("b")})
+"""
 
 #: How far history was read.
 READ_TO = text("SELECT coalesce(max(position), 0) FROM notices_read")
@@ -58,6 +72,27 @@ HAVING count(*) FILTER (WHERE NOT ({_GOT}))
        >= greatest(CAST(:least AS bigint), CAST(:share AS float8) * count(*))
 """)
 
+#: Whether a user, where it is one, may approve what a broadcast's author wrote.
+_MAY_APPROVE = f"""
+(t.user_id IS NULL OR (u.role IN {literals(APPROVERS)} AND b.author <> 'user:' || u.id))
+"""
+
+#: Plans a notice of each broadcast that waits for approval, for each who wants one and may give it. One who was told of
+#: a broadcast is told again only after somebody has approved it, and a change has taken that back.
+PLAN_APPROVALS = text(f"""
+INSERT INTO notices (target_id, kind, about, broadcast_id, actor, happened_at, due_at)
+SELECT t.id, '{NoticeKind.WANTS_APPROVAL}', version.about, b.id, b.author, :now, :now
+FROM broadcasts b
+CROSS JOIN LATERAL (
+    SELECT max(position) AS about FROM events
+    WHERE broadcast_id = b.id AND type IN {literals(VERSIONS)}
+) AS version
+CROSS JOIN notice_targets t LEFT JOIN users u ON u.id = t.user_id
+WHERE {_WAITS} AND '{NoticeKind.WANTS_APPROVAL}' = ANY(t.kinds) AND u.disabled_at IS NULL AND {_MAY_APPROVE}
+ORDER BY t.id, b.id
+ON CONFLICT (target_id, kind, about) DO NOTHING
+""")
+
 #: Takes what is due for as long as an attempt lasts. Of likely opt-outs the oldest notice of a target speaks for all.
 TAKE = text(f"""
 WITH taken AS (
@@ -71,7 +106,8 @@ WITH taken AS (
 )
 SELECT n.id, n.target_id, n.kind, n.broadcast_id, n.reason, doer.name AS doer, n.happened_at, n.attempts, b.run_at,
        t.channel, coalesce(nullif(t.address, ''), u.email) AS address, t.secret,
-       (n.kind = ANY(t.kinds) OR n.kind = '{NoticeKind.TEST}') AND u.disabled_at IS NULL AS wanted
+       (n.kind = ANY(t.kinds) OR n.kind = '{NoticeKind.TEST}') AND u.disabled_at IS NULL
+       AND (n.kind <> '{NoticeKind.WANTS_APPROVAL}' OR ({_WAITS} AND {_MAY_APPROVE})) AS wanted
 FROM taken n JOIN notice_targets t ON t.id = n.target_id LEFT JOIN users u ON u.id = t.user_id
 LEFT JOIN users doer ON n.actor = 'user:' || doer.id LEFT JOIN broadcasts b ON b.id = n.broadcast_id
 ORDER BY n.id
@@ -192,6 +228,11 @@ async def move_on(connection: Connection, position: int) -> None:
 async def happened(connection: Connection, *, after: int, limit: int) -> list[Happened]:
     """Return what happened behind a position, the oldest first."""
     return all_rows(await connection.execute(HAPPENED, {"after": after, "limit": limit}), Happened)
+
+
+async def plan_approvals(connection: Connection, now: datetime) -> None:
+    """Plan notices of what waits for approval."""
+    await connection.execute(PLAN_APPROVALS, {"now": now})
 
 
 async def take(connection: Connection, now: datetime, *, lease_until: datetime, limit: int) -> list[Taken]:

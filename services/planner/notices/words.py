@@ -62,6 +62,14 @@ def _paused(facts: Facts, when: str) -> tuple[str, str]:
     return f"Paused: the broadcast of {when}", f"{why}. Nothing more is sent until somebody goes on."
 
 
+def _wants_approval(facts: Facts, when: str) -> tuple[str, str]:
+    who = f"{facts.doer} wrote it" if facts.doer else "It is written"
+    return (
+        f"Waits for approval: the broadcast of {when}",
+        f"{who}, and somebody else has to approve it before it can go out.",
+    )
+
+
 def _missed(facts: Facts, when: str) -> tuple[str, str]:
     why = explanations.missed_reason(facts.reason)
     return f"Did not go out: the broadcast of {when}", f"It did not go out: {why}. You can send it now, or leave it."
@@ -107,6 +115,7 @@ def _test(_facts: Facts, _when: str) -> tuple[str, str]:
 #: Kind to title and body. The second argument is which broadcast it is, as a person says it.
 WORDS: Mapping[NoticeKind, Write] = {
     NoticeKind.PAUSED: _paused,
+    NoticeKind.WANTS_APPROVAL: _wants_approval,
     NoticeKind.MISSED: _missed,
     NoticeKind.MANY_FAILURES: _many_failures,
     NoticeKind.LIKELY_OPT_OUTS: _likely_opt_outs,

@@ -139,6 +139,40 @@ async def test_who_asked_for_it_gets_one_letter_however_often_history_is_read(wo
         assert await told.notices("outcome") == [{"outcome": "sent"}]
 
 
+async def test_who_may_approve_a_broadcast_is_told_that_it_waits_once_until_a_change_takes_an_approval_back(
+    world: World, mail: Mailboxes
+) -> None:
+    async with telling(world, approval_required=True, **by_mail(mail)) as told:
+        for name, role in (("Ana", "approver"), ("Bo", "approver"), ("Cy", "editor"), ("Di", "admin")):
+            user = await told.user(name)
+            await world.query("UPDATE users SET role = %s WHERE id = %s", role, user)
+            await told.wants(user, NoticeChannel.EMAIL, NoticeKind.WANTS_APPROVAL)
+        broadcast = await world.scheduled()
+        await world.query("UPDATE broadcasts SET author = 'user:1'")
+
+        async def letters() -> list[str]:
+            mail.letters.clear()
+            for _ in range(2):
+                await planning.plan_approvals(world.worker, world.clock.now)
+                await told.deliver()
+            return sorted(recipients[0] for recipients, _ in mail.letters)
+
+        assert await letters() == ["bo@example.org", "di@example.org"]
+        assert mail.letters[0][1]["Subject"].startswith("Waits for approval: the broadcast of")
+        assert "Ana wrote it" in mail.letters[0][1].get_content()
+        assert await letters() == []
+        await world.apply(broadcast, e.BroadcastApproved(broadcast_id=broadcast, by="user:2"))
+        assert await letters() == []
+        await world.query("UPDATE broadcasts SET approved_by = NULL, author = 'user:1'")
+        await planning.plan_approvals(world.worker, world.clock.now)
+        await world.query("UPDATE users SET role = 'viewer' WHERE name = 'Di'")
+        assert await letters() == ["bo@example.org"]
+        await world.query("UPDATE broadcasts SET draft = true")
+        await world.scheduled()
+        await world.query("UPDATE broadcasts SET draft = true")
+        assert await letters() == []
+
+
 async def test_an_event_that_is_committed_late_is_told_of_all_the_same(world: World, mail: Mailboxes) -> None:
     """Positions are handed out before commits: one may be seen after one behind it."""
     async with telling(world, **by_mail(mail)) as told:

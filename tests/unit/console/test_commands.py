@@ -50,6 +50,18 @@ def create(monkeypatch: pytest.MonkeyPatch, run_at: str, first: str = "x") -> tu
     return CliRunner().invoke(broadcasts.broadcasts, [*arguments, "--max-recipients", "10"]), api.bodies
 
 
+def test_a_draft_needs_no_segment_and_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Recorder()
+    monkeypatch.setattr(broadcasts, "connect", lambda: api)
+    arguments = ["create", "--run-at", "14:30", "--first", "x", "--max-recipients", "10"]
+    made = CliRunner().invoke(broadcasts.broadcasts, [*arguments, "--draft"])
+    assert (made.exit_code, api.bodies[0]["draft"], api.bodies[0]["segments"]) == (0, True, [])
+    made = CliRunner().invoke(broadcasts.broadcasts, [*arguments, "--draft", "--segment", "1:40"])
+    assert (made.exit_code, api.bodies[1]["segments"]) == (0, [{"segment_id": 1, "ratio": 40.0}])
+    assert CliRunner().invoke(broadcasts.broadcasts, arguments).exit_code == 2
+    assert len(api.bodies) == 2
+
+
 @pytest.fixture
 def at_utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
     """A machine at UTC, as containers are, without a `.env`."""

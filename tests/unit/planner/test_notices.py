@@ -41,6 +41,11 @@ def said(kind: NoticeKind, **facts: object) -> str:
             " send it now, or leave it. | /desk/broadcasts/7"),
         ),
         (
+            NoticeKind.WANTS_APPROVAL, {"doer": "Ana"},
+            ("Waits for approval: the broadcast of Mon 30 Nov, 14:30 | Ana wrote it, and somebody else has to"
+            " approve it before it can go out. | /desk/broadcasts/7"),
+        ),
+        (
             NoticeKind.MANY_FAILURES, {"code": "30006"},
             ("Many texts fail: the broadcast of Mon 30 Nov, 14:30 | 420 of 2,080 texts whose end is known did not"
             " arrive. Most of them: Landline: cannot get texts. Ask them for a mobile number, and add it by import."

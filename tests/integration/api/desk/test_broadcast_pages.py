@@ -29,6 +29,50 @@ async def test_a_broadcast_s_page_says_how_it_stands(api: Api, editor: Browser) 
     assert "2 of 4 delivered" in page.text
 
 
+async def listed(editor: Browser, address: str) -> tuple[list[str], str | None]:
+    """The parts and broadcasts of a page of the list, in their order, and where the next page is."""
+    page = (await editor.get(address)).text
+    found = re.findall(r'<h2 id="part-(\w+)"|<th scope="row"><a href="/desk/broadcasts/(\d+)"', page)
+    more = re.search(r'href="(/desk/broadcasts\?cursor=[^"]+)"', page)
+    return [part or number for part, number in found], more[1] if more else None
+
+
+async def test_what_runs_and_what_is_to_come_stands_above_what_is_past_each_in_the_order_of_its_time(
+    api: Api, editor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = await api.segment("a")
+    numbers = [await api.broadcast(segment) for _ in range(8)]
+    late, soon, older, newer, draft, running, paused, missed = numbers
+    states = {
+        late: ("scheduled", 9), soon: ("scheduled", 2), older: ("completed", -9), newer: ("cancelled", -2),
+        draft: ("scheduled", 1), running: ("sending_first", -1), paused: ("paused", -3), missed: ("missed", -5),
+    }  # fmt: skip
+    for number, (state, days) in states.items():
+        await api.query(
+            "UPDATE broadcasts SET state = %s, run_at = run_at + make_interval(days => %s), draft = %s,"
+            " made_at = CASE WHEN %s IN ('scheduled', 'missed') THEN NULL ELSE run_at + make_interval(days => %s) END,"
+            " recipients = CASE WHEN %s IN ('scheduled', 'missed') THEN NULL ELSE 1 END,"
+            " paused_from = CASE WHEN %s = 'paused' THEN 'waiting' END,"
+            " pause_reason = CASE WHEN %s = 'paused' THEN 'staff' END,"
+            " missed_reason = CASE WHEN %s = 'missed' THEN 'day_over' END,"
+            " completed_at = CASE WHEN %s IN ('completed', 'cancelled') THEN run_at END WHERE id = %s",
+            state, days, number == draft, state, days, state, state, state, state, state, number,
+        )  # fmt: skip
+    wanted = [
+        "running", paused, running, "ahead", soon, late, "drafts", draft, "past", newer, missed, older
+    ]  # fmt: skip
+    assert (await listed(editor, "/desk/broadcasts"))[0] == list(map(str, wanted))
+    monkeypatch.setattr(broadcasts, "PAGE", 3)
+    seen: list[str] = []
+    address: str | None = "/desk/broadcasts"
+    while address is not None:
+        page, address = await listed(editor, address)
+        seen += page
+        await api.query("UPDATE broadcasts SET state = 'syncing', completed_at = NULL WHERE id = %s", running)
+    assert [each for each in seen if each.isdecimal()] == [str(each) for each in wanted if isinstance(each, int)]
+    assert (await editor.get("/desk/broadcasts?cursor=9.1.1")).status_code == 422
+
+
 async def test_every_recipient_is_in_one_row_of_who_got_it_and_the_rows_add_up(api: Api, editor: Browser) -> None:
     broadcast = await halfway(api)
     page = (await editor.get(f"/desk/broadcasts/{broadcast}")).text
@@ -89,6 +133,36 @@ async def test_a_list_of_people_is_searched_and_had_as_csv(api: Api, editor: Bro
         "21610", "They told the phone company to stop our texts"
     )  # fmt: skip
     assert (await editor.get(f"/desk/broadcasts/{broadcast}/first/nothing/people.csv")).status_code == 404
+
+
+async def test_a_list_of_people_is_narrowed_down_to_those_of_a_group(
+    api: Api, editor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tag in ("north", "south", "south", "south"):
+        await api.contact(tag)
+    north, south = await api.segment("north", name="North"), await api.segment("south", name="South")
+    broadcast = await api.broadcast(north, south, max_recipients=8)
+    await api.post(f"/broadcasts/{broadcast}/send-now")
+    await api.query("UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'quiet_hours' WHERE NOT is_second")
+    await api.query("UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'first_refused' WHERE is_second")
+    monkeypatch.setattr(broadcasts, "PAGE", 2)
+    for message, key in (("first", "skipped-quiet_hours"), ("follow-up", "skipped-first_refused")):
+        address = f"/desk/broadcasts/{broadcast}/{message}/{key}"
+        for segment, people in (("", 4), (north, 1), (south, 3), (999, 0)):
+            page, seen = f"{address}?segment={segment}", 0
+            while True:
+                html = (await editor.get(page)).text
+                seen += len(re.findall(r'href="/desk/people/\d+"', html))
+                more = re.search(r'rel="next" href="(\?cursor=[^"]+)"', html)
+                if more is None:
+                    break
+                page = address + more[1].replace("&amp;", "&")
+            assert seen == people, segment
+            link = re.search(r'href="(/desk/broadcasts/[^"]+people\.csv[^"]*)"', html)
+            assert link is not None
+            sheet = await editor.get(link[1].replace("&amp;", "&"))
+            assert len(list(csv.DictReader(io.StringIO(sheet.text, newline="")))) == people, segment
+        assert (await editor.get(f"{address}?segment=x")).status_code == 422
 
 
 async def test_a_search_goes_on_over_the_next_page(api: Api, editor: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

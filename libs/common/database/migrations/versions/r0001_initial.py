@@ -635,8 +635,8 @@ CREATE TABLE notice_targets (
     CONSTRAINT notice_targets_pkey PRIMARY KEY (id),
     CONSTRAINT notice_targets_user_id_fkey FOREIGN KEY(user_id) REFERENCES users (id),
     CONSTRAINT notice_targets_channel_check CHECK (channel IN ('email', 'webhook', 'missive')),
-    CONSTRAINT notice_targets_kinds_check CHECK (kinds <@ ARRAY['paused', 'missed', 'many_failures', 'likely_opt_outs',
-        'finished']),
+    CONSTRAINT notice_targets_kinds_check CHECK (kinds <@ ARRAY['paused', 'wants_approval', 'missed', 'many_failures',
+        'likely_opt_outs', 'finished']),
     CONSTRAINT notice_targets_only_a_users_own_address_is_left_out CHECK (address <> '' OR (channel = 'email' AND
         user_id IS NOT NULL)),
     CONSTRAINT notice_targets_a_webhook_is_signed CHECK ((channel = 'webhook') = (secret IS NOT NULL))
@@ -661,8 +661,8 @@ CREATE TABLE notices (
     CONSTRAINT notices_pkey PRIMARY KEY (id),
     CONSTRAINT notices_target_id_fkey FOREIGN KEY(target_id) REFERENCES notice_targets (id) ON DELETE CASCADE,
     CONSTRAINT notices_target_id_kind_about_key UNIQUE (target_id, kind, about),
-    CONSTRAINT notices_kind_check CHECK (kind IN ('paused', 'missed', 'many_failures', 'likely_opt_outs', 'finished',
-        'test')),
+    CONSTRAINT notices_kind_check CHECK (kind IN ('paused', 'wants_approval', 'missed', 'many_failures',
+        'likely_opt_outs', 'finished', 'test')),
     CONSTRAINT notices_outcome_check CHECK (outcome IN ('sent', 'not_needed', 'given_up')),
     CONSTRAINT notices_what_has_ended_has_an_outcome CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
