@@ -1,7 +1,7 @@
 """Texts for people: in English in the code, and in other languages in the desk's catalogue (gettext).
 
 Babel finds both marks of this module. What they return is plain English, for the API, logs and what is stored; the desk
-looks it up where it shows it: `services.api.desk.catalogue.said`.
+looks it up where it shows it: `libs.common.catalogue.said`.
 """
 
 

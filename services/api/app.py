@@ -15,7 +15,7 @@ from litestar.di import Provide
 from litestar.plugins.htmx import HTMXPlugin
 from litestar.plugins.prometheus import PrometheusConfig
 
-from libs.common import clock, database, settings
+from libs.common import catalogue, clock, database, settings
 from libs.common.broadcasts import counters
 from libs.common.broadcasts.making import Schedule
 from libs.common.carriers.clock_records import Reader
@@ -36,7 +36,7 @@ from services.api.contacts import import_undo, imports
 from services.api.contacts import routes as contacts
 from services.api.contacts.import_lane import Lane
 from services.api.context import Context
-from services.api.desk import api_page, assets, catalogue, rendering
+from services.api.desk import api_page, assets, rendering
 from services.api.desk import routes as desk
 from services.api.http import body_validation, failures, forgery, openapi, queries
 from services.api.http.auth import Access, current_user

@@ -2,7 +2,7 @@
 
 from faststream.asgi import AsgiFastStream
 
-from libs.common import database, settings
+from libs.common import catalogue, database, settings
 from libs.common.broadcasts import counters
 from libs.common.domain import actors
 from libs.common.messaging import topology
@@ -24,6 +24,7 @@ GRACEFUL_TIMEOUT = 30.0  # seconds; a handler is one transaction
 def create_app(configuration: PlannerSettings | None = None) -> tuple[AsgiFastStream, Worker]:
     """Build the planner. Raise SettingsError."""
     configuration = configuration or settings.load(PlannerSettings)
+    catalogue.speak(configuration.language)
     counters.begin_at_zero()
     url, pooler = configuration.database_url.get_secret_value(), configuration.database_pooler
     context = Planner(

@@ -4,13 +4,17 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 import holidays
+
+from libs.common.texts import gettext_noop as n_
 
 FRIDAY, SUNDAY = 4, 6
 _DAY = re.compile(r"(?:([0-9]{4})-)?([0-9]{2})-([0-9]{2})(?:=(.*))?", re.ASCII | re.DOTALL)
 A_LEAP_YEAR = 2000
-NAMELESS = "our own"
+NAMELESS = n_("our own")
+ENGLISH = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +42,13 @@ class Calendar:
 
     name: str = ""
     also: tuple[ExtraDay, ...] = ()
+    #: What names are said in, where the calendar has them in it: `en`, `es_MX`.
+    language: str = ENGLISH
 
     def of(self, years: Iterable[int]) -> dict[date, str]:
         """Return the holidays of some years, with their names."""
         years = list(years)
-        found = dict(_public(self.name, years).items()) if self.name else {}
+        found = dict(_public(self.name, years, self.language).items()) if self.name else {}
         for year in years:
             extra = [(day, each.name) for each in self.also if (day := each.of(year)) is not None]
             for day, name in [*_lacking(self.name, year), *extra]:
@@ -77,9 +83,21 @@ def _extra_day(text: str) -> ExtraDay:
     return ExtraDay(year=year, month=month, day=day, name=(match[4] or "").strip() or NAMELESS)
 
 
-def _public(name: str, years: list[int]) -> holidays.HolidayBase:
+def _public(name: str, years: list[int], language: str = ENGLISH) -> holidays.HolidayBase:
     country, _, subdivision = name.partition("-")
-    return holidays.country_holidays(country, subdiv=subdivision or None, years=years)
+    spoken = _spoken(country, language)
+    return holidays.country_holidays(country, subdiv=subdivision or None, years=years, language=spoken)
+
+
+@cache
+def _spoken(country: str, language: str) -> str | None:
+    """Return a calendar's language that is nearest to one; its own, None, where it has nothing like it."""
+    calendar = holidays.country_holidays(country)
+    known = calendar.supported_languages or ()
+    wanted = language.partition("_")[0]
+    same = [each for each in known if each.partition("_")[0] == wanted]
+    own = calendar.default_language
+    return next((each for each in (language, own, *same) if each in same), None)
 
 
 def _new_years_eve_observed(year: int) -> tuple[date, str] | None:
@@ -90,7 +108,7 @@ def _new_years_eve_observed(year: int) -> tuple[date, str] | None:
     """
     eve = date(year, 12, 31)
     before = {SUNDAY: 2, FRIDAY: 1}.get(eve.weekday())
-    return None if before is None else (eve - timedelta(days=before), "New Year's Eve (observed)")
+    return None if before is None else (eve - timedelta(days=before), n_("New Year's Eve (observed)"))
 
 
 #: What the calendars of the package `holidays` lack.

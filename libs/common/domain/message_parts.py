@@ -66,7 +66,7 @@ class Costly:
     @property
     def name(self) -> str:
         """What Unicode calls it, in small letters."""
-        return unicodedata.name(self.character, f"U+{ord(self.character):04X}").lower()
+        return _name(self.character)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,15 @@ class Price:
     amount: Decimal
     #: By ISO 4217: `USD`.
     currency: str
+
+
+def names() -> list[str]:
+    """Return what the characters are called that have a replacement."""
+    return sorted({_name(character) for character in REPLACEMENTS})
+
+
+def _name(character: str) -> str:
+    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
 
 
 def measure(text: str) -> Measure:

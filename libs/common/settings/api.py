@@ -56,9 +56,6 @@ class ApiSettings(CalendarSettings):
     organisation: Annotated[str, Field(min_length=1, max_length=60)] = "Broadsheet"
     """The name at the top of every page of the desk."""
 
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = "en"
-    """The language of the desk: `en`, or one that has a folder in `services/api/desk/locale`, such as `es_MX`."""
-
     public_url: HttpUrl = "http://127.0.0.1:8000"
     """Where the carriers reach the API, exactly as they call it: Twilio signs the whole address."""
 

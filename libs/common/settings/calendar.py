@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from libs.common.domain import holiday_calendar
 from libs.common.domain.holiday_calendar import Calendar
@@ -40,7 +40,11 @@ class CalendarSettings(Settings):
     """Days of your own that are left out as well: a date such as `2027-08-02`, or a day of every year such as `08-02`,
     with a name or without (`08-02=Founders' Day`)."""
 
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")] = "en"
+    """The language of the desk, of notices and of the names of holidays: `en`, or one that has a folder in
+    `services/api/desk/locale`, such as `es_MX`."""
+
     @cached_property
     def calendar(self) -> Calendar:
         """The days on which a broadcast that recurs does not go out, beside weekends."""
-        return Calendar(self.holidays, holiday_calendar.parse_extra_days(self.holidays_also))
+        return Calendar(self.holidays, holiday_calendar.parse_extra_days(self.holidays_also), self.language)

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.response import Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.domain import actors
 from libs.common.domain.actors import ActorKind
 from libs.common.texts import gettext_noop as n_
@@ -18,7 +19,6 @@ from services.api.audit import queries
 from services.api.audit.queries import Entry
 from services.api.context import Context
 from services.api.desk import rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.waits import CARRIERS
 from services.api.http import pagination
 from services.api.http.fields import BIGGEST, Cursor

@@ -10,11 +10,11 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from services.api.broadcasts import outcomes, queries
 from services.api.broadcasts.outcomes import Group, Outcomes
 from services.api.context import Context
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.reply_filters import Query
 from services.api.http import csv_export
 from services.api.http.fields import ChosenId, PathId

@@ -12,6 +12,7 @@ from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
 from libs.common.broadcasts import sending_again
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
 from libs.common.errors import AlreadySent
@@ -20,7 +21,6 @@ from services.api.accounts.users import User
 from services.api.broadcasts import listing, outcomes, queries, reports, snapshot, staff_actions
 from services.api.context import Context
 from services.api.desk import broadcast_people, broadcast_view, live, reasons, rendering, sentences
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.reply_filters import Query
 from services.api.http import pagination, transactions
 from services.api.http.fields import ChosenId, Cursor, PathId, PlaceCursor

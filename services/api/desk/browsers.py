@@ -1,6 +1,6 @@
 """Browsers by the names that people know, from what they send as `User-Agent`."""
 
-from services.api.desk.catalogue import gettext as _
+from libs.common.catalogue import gettext as _
 
 #: What stands in it, and what that is called. Most pretend to be others, too: the first that is found counts.
 BROWSERS = (

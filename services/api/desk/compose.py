@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from libs.common import database
 from libs.common.broadcasts import repository
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain import actors
 from libs.common.domain.cause import Cause
@@ -24,7 +25,6 @@ from services.api.accounts import users
 from services.api.broadcasts import queries, writing
 from services.api.context import Context
 from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.compose_form import Given
 from services.api.http import idempotency_keys, transactions, versions
 from services.api.http.errors import Changed, Forbidden, InvalidFields, TooManyTests

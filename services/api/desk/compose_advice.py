@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import ngettext
 from libs.common.domain import calendar, wall_clock
 from libs.common.settings.api import ApiSettings
 from services.api.broadcasts import pace
 from services.api.desk import times
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import ngettext
 from services.api.desk.numbers import count
 
 DAYS = 14
@@ -65,7 +65,7 @@ def on_time(run_at: datetime, settings: ApiSettings, now: datetime) -> list[str]
         found.append(_("This time is over."))
     holiday = settings.calendar.of([local.year]).get(local.date())
     if holiday:
-        found.append(_("This day is a holiday (%(name)s). It goes out all the same.") % {"name": holiday})
+        found.append(_("This day is a holiday (%(name)s). It goes out all the same.") % {"name": _(holiday)})
     elif local.weekday() >= calendar.SATURDAY:
         found.append(_("This day is on a weekend. It goes out all the same."))
     until = wall_clock.quiet_until(run_at, settings.quiet, settings.zone)
@@ -126,7 +126,7 @@ def week(run_at: datetime, settings: ApiSettings, weekly: calendar.Week | None =
     for each in dates:
         is_first = each == local.date()
         at = local.time() if is_first else calendar.wall_on(each, local.time(), weekly)
-        off = names.get(each, "")
+        off = _(names.get(each, ""))
         if not off and calendar.wall_on(each, local.time(), weekly) is None:
             off = _("Weekend") if each.weekday() >= calendar.SATURDAY else _("No time on this weekday")
         goes = at is not None and (is_first or (recurring and not off))

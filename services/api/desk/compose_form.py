@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, structs
 
+from libs.common.catalogue import gettext as _
 from libs.common.domain import calendar, message_parts, wall_clock
 from libs.common.settings.api import ApiSettings
-from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.schemas import Broadcast, NewBroadcast, Share, Week
 

@@ -1,9 +1,9 @@
 """Why something cannot be done to a broadcast, and what can: one table from its state to words. Pure."""
 
+from libs.common.catalogue import gettext as _
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import NotInState
 from libs.common.texts import gettext_noop as n_
-from services.api.desk.catalogue import gettext as _
 
 #: State to how it stands, and what can be done now.
 STANDS = {

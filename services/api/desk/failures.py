@@ -8,12 +8,12 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import said
 from libs.common.errors import NotInState
 from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
 from services.api.desk import conflicts, rendering
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import said
 from services.api.http import failures, problems
 from services.api.http.errors import Unauthorized
 

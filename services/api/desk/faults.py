@@ -1,7 +1,7 @@
 """Why something cannot be taken or done, as a sentence. The reasons are those that the API gives."""
 
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import said
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import said
 
 
 def of(what: str, reason: str) -> str:

@@ -9,6 +9,7 @@ from litestar.params import Body
 from litestar.response import Redirect, Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Scope
@@ -16,7 +17,6 @@ from libs.common.texts import gettext_noop as n_
 from services.api.accounts import administration, api_keys
 from services.api.context import Context
 from services.api.desk import rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.http.errors import NameTaken
 from services.api.http.fields import PathId

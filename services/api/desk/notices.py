@@ -11,6 +11,7 @@ from litestar.params import Body, FromPath
 from litestar.response import Redirect, Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.notices import CHOSEN, NoticeChannel, NoticeKind
@@ -20,7 +21,6 @@ from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.notices import choosing, queries
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from babel.numbers import format_currency, format_decimal, format_percent
 
-from services.api.desk.catalogue import formats
+from libs.common.catalogue import formats
 
 
 def count(number: int) -> str:

@@ -9,6 +9,8 @@ from litestar.params import Body, FromPath
 from litestar.response import Redirect, Template
 
 from libs.common import database, phone_numbers
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import said
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.errors import Invalid
@@ -17,8 +19,6 @@ from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import said
 from services.api.desk.sign_in import too_many
 from services.api.desk.users import ROLES
 from services.api.http import transactions

@@ -12,6 +12,7 @@ from litestar.response import Redirect, Template
 from libs.common import database, phone_numbers
 from libs.common.broadcasts import erasure, unreachable
 from libs.common.broadcasts.explanations import failure
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from services.api.accounts.users import User
@@ -21,7 +22,6 @@ from services.api.contacts.stories import Story
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
 from services.api.desk import faults, person_history, reasons, rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId

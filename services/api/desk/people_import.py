@@ -14,6 +14,7 @@ from litestar.params import Body
 from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain import actors
 from libs.common.domain.cause import Cause
@@ -28,7 +29,6 @@ from services.api.contacts.files.outcome import Summary, UnreadableFile
 from services.api.contacts.uploads import Upload
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import PathId

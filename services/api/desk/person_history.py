@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.common.catalogue import gettext as _
 from libs.common.texts import gettext_noop as n_
 from services.api.audit.queries import Entry
 from services.api.desk import audit
-from services.api.desk.catalogue import gettext as _
 
 #: By the event's type. Who did it may be a person, a program, a carrier, or Broadsheet itself.
 DONE = {

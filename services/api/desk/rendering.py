@@ -10,9 +10,10 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Template
 from litestar.template import TemplateConfig
 
+from libs.common import catalogue
 from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
-from services.api.desk import assets, browsers, catalogue, numbers, sentences, times
+from services.api.desk import assets, browsers, numbers, sentences, times
 from services.api.http import framing
 
 FOLDER = Path(__file__).parent / "templates"

@@ -12,6 +12,8 @@ from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
 from libs.common.broadcasts import reply_work, reviews
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import said
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.errors import Conflict
@@ -22,8 +24,6 @@ from services.api.contacts import stories
 from services.api.contacts.stories import Story
 from services.api.context import Context
 from services.api.desk import faults, reasons, rendering
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import said
 from services.api.desk.reply_filters import Chosen, Query
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields

@@ -1,7 +1,7 @@
 """What a share and a comparison say, in words. Pure: rates in, words out."""
 
+from libs.common.catalogue import gettext as _
 from services.api.broadcasts.rates import Rate, difference
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.numbers import hundredths
 
 #: Fewer than this say nothing of others.

@@ -13,6 +13,7 @@ from litestar.response import Redirect, Template
 from libs.common import database
 from libs.common.broadcasts import audience
 from libs.common.broadcasts.audience import LeftOut
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain import tags
 from libs.common.domain.cause import Cause
@@ -20,7 +21,6 @@ from libs.common.domain.states import BroadcastState
 from libs.common.errors import Conflict
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import pagination, transactions, versions
 from services.api.http.errors import Changed, InvalidFields, NameTaken
 from services.api.http.fields import Cursor, PathId

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from libs.common.broadcasts import explanations
+from libs.common.catalogue import gettext as _
 from libs.common.domain.states import BroadcastState
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts.wait_reasons import WaitReason
 from services.api.broadcasts.waiting import Going
 from services.api.desk import times, waits
-from services.api.desk.catalogue import gettext as _
 from services.api.desk.numbers import count
 
 

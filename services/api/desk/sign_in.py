@@ -16,6 +16,8 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.response import Redirect, Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import ngettext
 from libs.common.database import Connection
 from libs.common.domain import actors
 from libs.common.domain.cause import Cause
@@ -25,8 +27,6 @@ from services.api.accounts.provider import NotProven, Pending, ProviderAway
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import ngettext
 from services.api.http import framing, transactions
 from services.api.http.auth import DESK, PUBLIC, is_desk
 from services.api.http.queries import ANY_QUERY

@@ -14,13 +14,14 @@ from pathlib import Path
 from babel.messages import Catalog, pofile
 from babel.messages.extract import extract_from_dir
 
+from libs.common import catalogue
+from libs.common.domain import message_parts
 from libs.common.errors import Rejected
-from services.api.desk import catalogue
 from services.api.http import problems
 
 ROOT = Path(__file__).parents[3]
-#: Where texts are that somebody reads at the desk.
-CODE = ("libs/common", "services/api")
+#: Where texts are that somebody reads at the desk, or in a notice.
+CODE = ("libs/common", "services/api", "services/planner/notices")
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
 #: Jinja's extension is that of `rendering`; a template that cannot be read is an error.
 OPTIONS = {"**/templates/**.html": {"extensions": "jinja2.ext.i18n", "newstyle_gettext": "true", "silent": "false"}}
@@ -43,6 +44,8 @@ def template() -> Catalog:
             found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, keywords, [COMMENT], strip_comment_tags=True)
             for file, _line, text, comments, _context in sorted(found, key=lambda each: each[:2]):
                 made.add(text, locations=[(f"{folder}/{file}", 0)], auto_comments=[*comments, *remarks])
+    for name in message_parts.names():
+        made.add(name, locations=[("libs/common/domain/message_parts.py", 0)])
     for error in errors():
         made.add(inspect.getdoc(error) or "", locations=[(error.__module__.replace(".", "/") + ".py", 0)])
     return made

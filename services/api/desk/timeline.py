@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import ngettext
 from libs.common.domain import events as e
 from libs.common.domain.actors import ActorKind
 from libs.common.domain.states import PauseReason
 from services.api.broadcasts.history import Step, Tried
 from services.api.desk import sentences, times
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import ngettext
 from services.api.desk.numbers import count
 from services.api.desk.sentences import Paused
 

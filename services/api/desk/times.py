@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 
+from libs.common.catalogue import formats
+from libs.common.catalogue import gettext as _
 from libs.common.texts import gettext_noop as n_
-from services.api.desk.catalogue import formats
-from services.api.desk.catalogue import gettext as _
 
 # Translators: how a time of day is written, in CLDR's letters (https://unicode.org/reports/tr35/tr35-dates.html).
 CLOCK = n_("HH:mm")

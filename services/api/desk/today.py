@@ -11,14 +11,15 @@ from litestar.response import Template
 
 from libs.common import database
 from libs.common.broadcasts import single_messages
+from libs.common.catalogue import gettext as _
 from libs.common.domain import calendar
 from libs.common.domain.states import BroadcastState
 from libs.common.settings.api import ApiSettings
+from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import first_steps, own_numbers, rendering, schedules, sentences
 from services.api.desk.broadcast_view import settled, view
-from services.api.desk.catalogue import gettext as _
 from services.api.http.fields import BIGGEST
 from services.api.replies import queries as replies
 from services.api.replies.queries import Filters
@@ -130,7 +131,7 @@ def week(scheduled: Sequence[Broadcast], settings: ApiSettings, now: datetime) -
     return [
         Day(
             date=each,
-            off=names.get(each, _("Weekend") if each.weekday() >= calendar.SATURDAY else ""),
+            off=_(names.get(each, n_("Weekend") if each.weekday() >= calendar.SATURDAY else "")),
             runs=tuple(sorted((run for run in runs if run.at.astimezone(zone).date() == each), key=lambda run: run.at)),
         )
         for each in dates

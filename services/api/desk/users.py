@@ -9,6 +9,7 @@ from litestar.params import Body
 from litestar.response import Redirect, Template
 
 from libs.common import database
+from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Role
@@ -19,7 +20,6 @@ from services.api.accounts.routes import link
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
-from services.api.desk.catalogue import gettext as _
 from services.api.http import transactions
 from services.api.http.errors import NameTaken
 from services.api.http.fields import PathId

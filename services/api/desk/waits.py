@@ -3,11 +3,11 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from libs.common.catalogue import gettext as _
+from libs.common.catalogue import ngettext
 from services.api.broadcasts.wait_reasons import WaitReason
 from services.api.broadcasts.waiting import Going, PaceLimit
 from services.api.desk import times
-from services.api.desk.catalogue import gettext as _
-from services.api.desk.catalogue import ngettext
 from services.api.desk.numbers import count, figure
 
 #: What the carriers are called.

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from libs.common.catalogue import gettext as _
 from libs.common.domain.notices import NoticeChannel
 from libs.common.errors import BroadsheetError
 from libs.common.settings import is_loopback
@@ -131,7 +132,8 @@ def email(dispatch: Dispatch, sender: str, now: datetime) -> EmailMessage:
     letter["Date"] = format_datetime(now)
     letter["Message-ID"] = f"<notice-{dispatch.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-    letter.set_content(f"{dispatch.body}\n\n{dispatch.url}\n\n--\nYou chose this notice under Settings, Notices.\n")
+    why = _("You chose this notice under Settings, Notices.")
+    letter.set_content(f"{dispatch.body}\n\n{dispatch.url}\n\n--\n{why}\n")
     return letter
 
 

@@ -1,10 +1,13 @@
 """What notices say, how a webhook is signed, and how long one waits for another try."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from babel.messages import Catalog, pofile
 
+from libs.common import catalogue
 from libs.common.domain.notices import NoticeKind
 from services.planner.notices import channels, delivery, words
 from services.planner.notices.channels import Dispatch
@@ -98,3 +101,22 @@ def test_a_letter_that_comes_twice_has_the_same_id_and_is_answered_by_no_machine
 def test_each_try_waits_twice_as_long_up_to_an_hour() -> None:
     waits = [delivery.wait(n).total_seconds() for n in (1, 2, 3, 8, 9, 500)]
     assert waits == [30, 60, 120, 3600, 3600, 3600]
+
+
+def test_a_notice_is_in_the_organisations_language(tmp_path: Path) -> None:
+    texts = Catalog("es")
+    texts.add("Paused: the broadcast of %(when)s", "En pausa: el envío del %(when)s")
+    texts.add("It was paused: %(why)s. Nothing more is sent until somebody goes on.", "En pausa: %(why)s.")
+    texts.add("Blocked by the phone companies: our number is not registered", "el número no está registrado")
+    path = catalogue.path("es", tmp_path)
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        pofile.write_po(file, texts)
+    catalogue.speak("es", tmp_path)
+    try:
+        written = said(NoticeKind.PAUSED, reason="30034")
+    finally:
+        catalogue.speak("en")
+    assert written == (
+        "En pausa: el envío del lun 30 nov, 14:30 | En pausa: el número no está registrado. | /desk/broadcasts/7"
+    )

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages import Catalog
 
-from libs.common import phone_numbers
+from libs.common import catalogue, phone_numbers
 from libs.common.broadcasts import explanations
 from libs.common.errors import SettingsError
-from services.api.desk import catalogue, numbers, rendering, sentences, texts, times
+from services.api.desk import numbers, rendering, sentences, texts, times
 
 WEDNESDAY = datetime(2026, 12, 2, 13, 30, tzinfo=UTC)
 

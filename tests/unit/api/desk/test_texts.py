@@ -7,7 +7,8 @@ from unittest import mock
 
 import pytest
 
-from services.api.desk import catalogue, texts
+from libs.common import catalogue
+from services.api.desk import texts
 
 
 @pytest.fixture(scope="module", autouse=True)

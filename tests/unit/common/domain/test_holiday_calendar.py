@@ -68,6 +68,19 @@ def test_days_of_ones_own_are_left_out_beside_the_public_ones() -> None:
     assert not calendar.is_working_day(date(2026, 3, 9), alone)
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "called"),
+    [
+        ("DE", "en", "New Year's Day"), ("DE", "de", "Neujahr"), ("MX", "es_MX", "Año Nuevo"),
+        ("CA", "fr_CA", "Jour de l'an"), ("US-MI", "en", "New Year's Day"), ("US", "es", "New Year's Day"),
+    ],
+)  # fmt: skip
+def test_holidays_are_called_as_the_organisation_speaks_where_their_calendar_has_that(
+    name: str, language: str, called: str
+) -> None:
+    assert Calendar(name, language=language).of([2026])[date(2026, 1, 1)] == called
+
+
 def test_the_next_holidays_have_names_and_come_in_order() -> None:
     ours = Calendar("US-MI", holiday_calendar.parse_extra_days("2028-12-27=Winter break,12-28"))
     assert calendar.next_holidays(date(2028, 12, 26), ours, 4) == [

@@ -1,4 +1,6 @@
-"""The desk's texts in one catalogue (gettext). English stands in the code; another language is a `.po` in `locale/`.
+"""The texts for people in one catalogue (gettext): of the desk, and of notices outside it.
+
+English stands in the code; another language is a `.po` in `services/api/desk/locale`.
 
 A process speaks one language, that of its settings. What is looked up when a module is imported would stay English:
 tables mark their texts (`gettext_noop`), and who shows one looks it up.
@@ -16,7 +18,7 @@ from babel.messages import Catalog, mofile, pofile
 from libs.common.errors import SettingsError
 from libs.common.settings.names import PREFIX
 
-LOCALE = Path(__file__).parent / "locale"
+LOCALE = Path(__file__).parents[2] / "services" / "api" / "desk" / "locale"
 DOMAIN = "desk"
 ENGLISH = "en"
 #: What the catalogue says of a text that comes to the desk with its placeholders filled (`libs.common.texts.filled`).
