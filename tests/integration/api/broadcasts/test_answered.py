@@ -36,7 +36,13 @@ async def test_it_counts_what_the_desk_counts_by_broadcast_by_segment_and_by_hou
     assert (found["total"]["delivered"], found["total"]["replied"]) == (29, 6)
     # In Detroit it was ten o'clock, and eleven.
     assert [(each["hour"], each["rate"]["delivered"]) for each in found["hours"]] == [(10, 4), (11, 25)]
-    assert sum(each["rate"]["delivered"] for each in found["segments"]) == 29
+    names = await api.column("SELECT name FROM audience_segments ORDER BY id DESC")
+    assert [(each["name"], each["rate"]["delivered"]) for each in found["segments"]] == list(
+        zip(names, (25, 4), strict=True)
+    )
+    for each in found["items"]:
+        whole = (await api.get(f"/broadcasts/{each['broadcast_id']}")).json()
+        assert (each["began_at"], each["first_message"]) == (whole["made_at"], whole["first_message"])
 
 
 async def test_older_broadcasts_are_on_the_next_page(api: Api) -> None:
