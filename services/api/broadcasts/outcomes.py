@@ -205,7 +205,7 @@ async def recipients(
 
     Those of a large group are among the next recipients; those of a small one are found by what became of them.
     """
-    values = {
+    values: dict[str, Any] = {
         "id": broadcast_id,
         "is_second": group.results[0].is_second,
         "segment": segment,

@@ -18,7 +18,7 @@ from libs.common.domain.states import DELIVERED, SENDING, UNANSWERED, UNDELIVERE
 APPROVERS = [role for role, permissions in OF_ROLE.items() if Permission.APPROVE in permissions]
 
 #: After each of these, a broadcast that waits for approval is told of once.
-VERSIONS = [e.BroadcastScheduled.__name__, e.BroadcastApproved.__name__]
+VERSIONS = f"'{e.BroadcastScheduled.__name__}', '{e.BroadcastApproved.__name__}'"
 
 #: Whether somebody has a message as far as is known: nobody has said that it failed.
 _GOT = f"s.outcome = '{Outcome.ACCEPTED}' AND coalesce(s.twilio_sent_status, '') NOT IN {literals(UNDELIVERED)}"
@@ -85,7 +85,7 @@ SELECT t.id, '{NoticeKind.WANTS_APPROVAL}', version.about, b.id, b.author, :now,
 FROM broadcasts b
 CROSS JOIN LATERAL (
     SELECT max(position) AS about FROM events
-    WHERE broadcast_id = b.id AND type IN {literals(VERSIONS)}
+    WHERE broadcast_id = b.id AND type IN ({VERSIONS})
 ) AS version
 CROSS JOIN notice_targets t LEFT JOIN users u ON u.id = t.user_id
 WHERE {_WAITS} AND '{NoticeKind.WANTS_APPROVAL}' = ANY(t.kinds) AND u.disabled_at IS NULL AND {_MAY_APPROVE}
