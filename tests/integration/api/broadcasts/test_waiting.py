@@ -52,9 +52,11 @@ async def test_quiet_hours_hold_it_until_they_end(api: Api, broadcast: int) -> N
 
 
 async def test_what_has_not_left_before_the_second_night_is_not_expected_after_it(api: Api, broadcast: int) -> None:
-    await api.query("UPDATE broadcasts SET made_at = made_at - interval '20 hours'")
-    await api.query("UPDATE outgoing_messages SET state = 'pending'")
-    api.clock.forward(hours=8, minutes=59, seconds=58)  # 20:59:58; noon is when the clock begins
+    api.clock.forward(hours=10, minutes=59, seconds=58)  # 20:59:58 in Detroit
+    await api.query(
+        "UPDATE broadcasts SET made_at = made_at - interval '5 hours', hold_until = %s WHERE id = %s",
+        api.clock.now, broadcast,
+    )  # fmt: skip
     going = await now(api, broadcast)
     assert (going["waits_for"], going["expected_end"]) == (None, "2026-03-05T02:00:00Z")
     assert going["cut_off_at"] == going["expected_end"]
