@@ -67,7 +67,7 @@ def create(
     if from_number is not None:
         body["from_number"] = from_number
     found = connect().call("POST", "/broadcasts", json=body, headers=key_header(key))
-    with after(f"Broadcast {found['id']} is {'a draft' if draft else 'scheduled'}."):
+    with after(f"Draft {found['id']} is saved." if draft else f"Broadcast {found['id']} is scheduled."):
         show(found, as_json=as_json)
 
 

@@ -153,7 +153,7 @@ async def change(
 
 
 async def set_number(connection: Connection, user_id: int, phone_number: str | None) -> bool:
-    """Give a user a number for test messages, in E.164, or none; False if that is so already."""
+    """Set a user's number for test messages, in E.164, or none; False if that is so already."""
     cursor = await connection.execute(SET_NUMBER, {"id": user_id, "number": phone_number})
     return cursor.rowcount > 0
 
