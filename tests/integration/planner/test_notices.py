@@ -143,12 +143,14 @@ async def test_who_may_approve_a_broadcast_is_told_that_it_waits_once_until_a_ch
     world: World, mail: Mailboxes
 ) -> None:
     async with telling(world, approval_required=True, **by_mail(mail)) as told:
+        ids = {}
         for name, role in (("Ana", "approver"), ("Bo", "approver"), ("Cy", "editor"), ("Di", "admin")):
-            user = await told.user(name)
+            user = ids[name] = await told.user(name)
             await world.query("UPDATE users SET role = %s WHERE id = %s", role, user)
             await told.wants(user, NoticeChannel.EMAIL, NoticeKind.WANTS_APPROVAL)
         broadcast = await world.scheduled()
-        await world.query("UPDATE broadcasts SET author = 'user:1'")
+        ana, bo = f"user:{ids['Ana']}", f"user:{ids['Bo']}"
+        await world.query("UPDATE broadcasts SET author = %s", ana)
 
         async def letters() -> list[str]:
             mail.letters.clear()
@@ -161,9 +163,9 @@ async def test_who_may_approve_a_broadcast_is_told_that_it_waits_once_until_a_ch
         assert mail.letters[0][1]["Subject"].startswith("Waits for approval: the broadcast of")
         assert "Ana wrote it" in mail.letters[0][1].get_content()
         assert await letters() == []
-        await world.apply(broadcast, e.BroadcastApproved(broadcast_id=broadcast, by="user:2"))
+        await world.apply(broadcast, e.BroadcastApproved(broadcast_id=broadcast, by=bo))
         assert await letters() == []
-        await world.query("UPDATE broadcasts SET approved_by = NULL, author = 'user:1'")
+        await world.query("UPDATE broadcasts SET approved_by = NULL, author = %s", ana)
         await planning.plan_approvals(world.worker, world.clock.now)
         await world.query("UPDATE users SET role = 'viewer' WHERE name = 'Di'")
         assert await letters() == ["bo@example.org"]
