@@ -15,13 +15,12 @@ import httpx
 from litestar import Litestar
 from twilio.request_validator import RequestValidator
 
-from libs.common import database
+from libs.common import catalogue, database
 from libs.common.clock import utc_now
 from libs.common.database import Engine
 from libs.common.settings.api import ApiSettings
 from services.api.app import create_app, create_context
 from services.api.context import Context
-from services.api.desk import catalogue
 from tests.support import described, servers, witness
 
 KEY = "a-key-for-the-tests"
