@@ -88,7 +88,8 @@ CROSS JOIN LATERAL (
     WHERE broadcast_id = b.id AND type IN ({VERSIONS})
 ) AS version
 CROSS JOIN notice_targets t LEFT JOIN users u ON u.id = t.user_id
-WHERE {_WAITS} AND version.about IS NOT NULL AND '{NoticeKind.WANTS_APPROVAL}' = ANY(t.kinds) AND u.disabled_at IS NULL AND {_MAY_APPROVE}
+WHERE {_WAITS} AND version.about IS NOT NULL AND '{NoticeKind.WANTS_APPROVAL}' = ANY(t.kinds)
+  AND u.disabled_at IS NULL AND {_MAY_APPROVE}
 ORDER BY t.id, b.id
 ON CONFLICT (target_id, kind, about) DO NOTHING
 """)
