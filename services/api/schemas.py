@@ -7,8 +7,21 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from libs.common.domain import message_bodies
+from libs.common.domain.attributes import MOST as MOST_ATTRIBUTES
 from libs.common.domain.states import BroadcastState, MessageState, Outcome, SkipReason
-from services.api.http.fields import NO_NUL, Id, Moment, Name, PhoneNumber, Tag, WallTime
+from services.api.http.fields import (
+    NO_NUL,
+    AttributeName,
+    AttributeValue,
+    Id,
+    Language,
+    Moment,
+    Name,
+    PhoneNumber,
+    Tag,
+    TimeZone,
+    WallTime,
+)
 
 T = TypeVar("T")
 
@@ -247,6 +260,12 @@ class Contact(Struct, kw_only=True):
     phone_number: PhoneNumber | None
     name: str
     tags: list[str]
+    #: What else is known: texts, numbers, yes or no, dates as `2026-11-27`.
+    attributes: dict[str, AttributeValue]
+    #: By the IANA database; null where it is not known.
+    time_zone: str | None
+    #: BCP 47; null where it is not known.
+    language: str | None
     opted_out: bool
     #: Null as long as the number may be drawn.
     unreachable: Unreachable | None
@@ -259,6 +278,12 @@ class ContactChanges(Body):
 
     name: Name | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=100)] | UnsetType = UNSET
+    #: Those that are named are changed, null removes one, the others stay.
+    attributes: Annotated[dict[AttributeName, AttributeValue | None], Meta(max_length=MOST_ATTRIBUTES)] | UnsetType = (
+        UNSET
+    )
+    time_zone: TimeZone | UnsetType | None = UNSET
+    language: Language | UnsetType | None = UNSET
     opted_out: bool | UnsetType = UNSET
     #: Why they are opted out, or in again: kept with `opted_out`.
     reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | UnsetType = UNSET
@@ -270,7 +295,7 @@ class ImportUndone(Struct, kw_only=True):
     import_id: int
     #: They were new, and are erased again.
     removed: int
-    #: They have the name and the tags that they had before.
+    #: They have the name, the tags and the attributes that they had before.
     restored: int
     #: They stay as they are: somebody or something else has touched them since, or the file said that they opted out.
     kept: int
@@ -295,5 +320,7 @@ class Imported(Struct, kw_only=True):
     rejected_count: int
     #: Numbers that opted out by what the file says, and had not before.
     opted_out: int = 0
+    #: People who have as many attributes as anybody may: of those in the file some were not taken.
+    full: int = 0
     #: Headings of the columns that were not read.
     passed_over: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Erase people: their number, name, tags and words are deleted. What was not sent to them will not be.
+"""Erase people: their number, name, tags, attributes and words are deleted. What was not sent to them will not be.
 
 Events name people by id only, and stay. Of an opt-out only the number stays. A message whose end is not known yet is
 looked up by its number, so it keeps the number until then; the planner deletes it afterwards.
@@ -32,7 +32,8 @@ SELECT EXISTS (SELECT FROM contacts WHERE phone_number = :phone_number)
 
 #: Erasing, step by step.
 FORGET_CONTACT = text("""
-UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', erased_at = :now
+UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', attributes = '{}', time_zone = NULL, language = NULL,
+    erased_at = :now
 WHERE id = :id AND erased_at IS NULL
 """)
 FORGET_MESSAGES = text(f"""
@@ -51,6 +52,8 @@ WHERE contact_id = :id OR phone_number = :phone_number
 
 #: What an import has made of them cannot be undone any more.
 FORGET_IMPORTS = text("DELETE FROM contact_import_changes WHERE contact_id = :id")
+#: Nor are they of a file any more.
+FORGET_FILES = text("DELETE FROM contact_import_members WHERE contact_id = :id")
 
 #: Forgets the numbers of people who were erased while a message of theirs was still to be settled.
 FORGET_SETTLED = text(f"""
@@ -113,7 +116,7 @@ async def _lock_number(connection: Connection, phone_number: str) -> _Contact | 
 
 
 async def _forget(connection: Connection, contact_id: int | None, phone_number: str | None, now: datetime) -> None:
-    """Take out what was not sent, then number, name, tags and words."""
+    """Take out what was not sent, then number, name, tags, attributes and words."""
     if phone_number is not None:
         await opt_outs.skip_unsent_to(connection, phone_number, SkipReason.ERASED, now)
         await opt_outs.forget(connection, phone_number)
@@ -122,6 +125,7 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
     for statement in (
         FORGET_IMPORTS,
         conversations.FORGET,
+        FORGET_FILES,
         FORGET_MESSAGES,
         FORGET_REPLIES,
         FORGET_SINGLE_MESSAGES,

@@ -1,7 +1,7 @@
 """Taking an import back: what it added and changed, of everybody whom nothing else has touched since.
 
-Somebody who was new is erased again, somebody who was here has the former name and tags. A no that the file has told
-stays: whoever said it is not texted because a file was the wrong one.
+Somebody who was new is erased again, somebody who was here has the former name, tags and
+attributes. A no that the file has told stays: whoever said it is not texted because a file was the wrong one.
 """
 
 from collections.abc import Sequence
@@ -45,29 +45,37 @@ SELECT count(*) FROM (SELECT FROM contacts WHERE id = ANY(:ids) ORDER BY phone_n
 #: Somebody is as the import has left them.
 _AS_LEFT = """
     x.import_id = :id AND x.contact_id = ANY(:ids) AND c.id = x.contact_id AND c.erased_at IS NULL
-    AND c.name = x.name_after AND c.tags = x.tags_after
+    AND c.name = x.name_after AND c.tags = x.tags_after AND c.attributes = x.attributes_after
+    AND c.time_zone IS NOT DISTINCT FROM x.time_zone_after AND c.language IS NOT DISTINCT FROM x.language_after
 """
 
 #: Takes back what was changed, erases those who were new and were never used, and forgets what was noted.
 TAKE_BACK = text(f"""
 WITH restored AS (
-    UPDATE contacts c SET name = x.name_before, tags = x.tags_before FROM contact_import_changes x
+    UPDATE contacts c SET name = x.name_before, tags = x.tags_before, attributes = x.attributes_before,
+        time_zone = x.time_zone_before, language = x.language_before
+    FROM contact_import_changes x
     WHERE {_AS_LEFT} AND x.tags_before IS NOT NULL RETURNING c.id
 ), removed AS (
-    UPDATE contacts c SET phone_number = NULL, name = '', tags = '{{}}', erased_at = :now FROM contact_import_changes x
+    UPDATE contacts c SET phone_number = NULL, name = '', tags = '{{}}', attributes = '{{}}', time_zone = NULL,
+        language = NULL, erased_at = :now
+    FROM contact_import_changes x
     WHERE {_AS_LEFT} AND x.tags_before IS NULL
       AND NOT EXISTS (SELECT FROM streams s WHERE s.stream = 'contact-' || c.id)
       AND NOT EXISTS (SELECT FROM outgoing_messages m WHERE m.recipient_phone_number = c.phone_number)
       AND NOT EXISTS (SELECT FROM single_messages i WHERE i.phone_number = c.phone_number)
       AND NOT EXISTS (SELECT FROM replies r WHERE r.phone_number = c.phone_number)
       AND NOT EXISTS (SELECT FROM consent_records k WHERE k.phone_number = c.phone_number)
-      AND NOT EXISTS (SELECT FROM contact_import_changes o WHERE o.contact_id = c.id AND o.import_id <> :id)
+      AND NOT EXISTS (SELECT FROM contact_import_members o WHERE o.contact_id = c.id AND o.import_id <> :id)
     RETURNING c.id
 ), forgotten AS (
     DELETE FROM contact_import_changes WHERE import_id = :id AND contact_id = ANY(:ids)
 )
 SELECT (SELECT count(*) FROM removed) AS removed, (SELECT count(*) FROM restored) AS restored
 """)
+
+#: The file has nobody any more: a segment of its people is empty.
+EMPTY = text("DELETE FROM contact_import_members WHERE import_id = :id")
 
 NOTE = text("""
 UPDATE contact_imports SET removed = removed + :removed, restored = restored + :restored, kept = kept + :kept_now,
@@ -112,6 +120,7 @@ async def undo(api: Context, cause: Cause, import_id: int) -> ImportUndone:
 
         async def end(connection: Connection) -> ImportUndone:
             ended = (await connection.execute(UNDONE, {"id": import_id, "now": api.clock()})).first()
+            await connection.execute(EMPTY, {"id": import_id})
             whole = await uploads.one(connection, import_id)
             counts: dict[str, Any] = {"removed": whole.removed, "restored": whole.restored, "kept": whole.kept}
             if ended is not None:
@@ -140,7 +149,8 @@ async def _take_back(connection: Connection, import_id: int, now: datetime) -> i
 async def undo_import(api: NamedDependency[Context], cause: NamedDependency[Cause], import_id: PathId) -> ImportUndone:
     """Take back what an import has added and changed, of all whom nothing else has touched since.
 
-    Who was new is erased again; who was here has the former name and tags. An opt-out that the file told stays.
+    Who was new is erased again; who was here has the former name, tags and attributes. An opt-out that the file told
+    stays.
     """
     return await undo(api, cause, import_id)
 

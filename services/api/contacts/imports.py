@@ -36,6 +36,7 @@ from services.api.contacts.files import reading, spool
 from services.api.contacts.files.__main__ import UNREADABLE
 from services.api.contacts.files.headings import Role
 from services.api.contacts.files.outcome import Person, Summary, UnreadableFile
+from services.api.contacts.queries import Merged
 from services.api.context import Context
 from services.api.http import correlation, idempotency, transactions
 from services.api.http.contract import tells
@@ -211,19 +212,26 @@ async def _read_elsewhere(file: IO[bytes], aside: Path, regions: Sequence[str], 
 
 async def merge_all(api: Context, cause: Cause, import_id: int, aside: Path, summary: Summary) -> Imported:
     """Merge all people that were put aside, slice by slice, and note with the import how far it came."""
-    imported = updated = opted_out = 0
+    imported = updated = opted_out = full = 0
     after = ""
     while people := await asyncio.to_thread(spool.read, aside, after, SLICE):
 
-        async def work(connection: Connection, people: Sequence[Person] = people) -> tuple[int, int, int]:
-            new, changed, out = await _merge(connection, import_id, people, api.clock())
+        async def work(connection: Connection, people: Sequence[Person] = people) -> tuple[Merged, int]:
+            merged, out = await _merge(connection, import_id, people, api.clock())
             await uploads.note(
-                connection, import_id, api.clock(), people=len(people), new=new, changed=changed, out=out
+                connection,
+                import_id,
+                api.clock(),
+                people=len(people),
+                new=merged.imported,
+                changed=merged.updated,
+                out=out,
             )
-            return new, changed, out
+            return merged, out
 
-        new, changed, out = await transactions.retrying(api.imports, cause, work)
-        imported, updated, opted_out = imported + new, updated + changed, opted_out + out
+        merged, out = await transactions.retrying(api.imports, cause, work)
+        imported, updated, full = imported + merged.imported, updated + merged.updated, full + merged.full
+        opted_out += out
         after = people[-1].phone_number
     return Imported(
         import_id=import_id,
@@ -233,18 +241,17 @@ async def merge_all(api: Context, cause: Cause, import_id: int, aside: Path, sum
         rejected=[RejectedLine(line=each.line, reason=each.reason) for each in summary.rejected],
         rejected_count=summary.rejected_count,
         opted_out=opted_out,
+        full=full,
         passed_over=summary.passed_over,
     )
 
 
-async def _merge(
-    connection: Connection, import_id: int, people: Sequence[Person], now: datetime
-) -> tuple[int, int, int]:
-    """Merge some people; return how many are new, changed, and opted out now."""
+async def _merge(connection: Connection, import_id: int, people: Sequence[Person], now: datetime) -> tuple[Merged, int]:
+    """Merge some people; return what became of them, and how many are opted out now."""
     out = [person.phone_number for person in people if person.opted_out]
     await file_opt_outs.alone(connection, out)
     merged = await queries.merge(connection, import_id, people)
-    return merged.imported, merged.updated, await file_opt_outs.record(connection, out, now)
+    return merged, await file_opt_outs.record(connection, out, now)
 
 
 HANDLERS = (upload,)

@@ -18,6 +18,7 @@ from libs.common.domain import message_bodies
 from libs.common.domain.cause import Cause
 from libs.common.errors import Conflict, Invalid, NotFound
 from services.api.contacts import changes, queries
+from services.api.contacts.attribute_input import checked_attributes, checked_language, checked_zone
 from services.api.contacts.tag_input import composed_tag, composed_tags
 from services.api.context import Context
 from services.api.http import pagination, transactions, versions
@@ -66,12 +67,15 @@ async def change(
     contact_id: PathId,
     data: JSONBody[ContactChanges],
 ) -> Response[Contact]:
-    """Change name or tags, or opt somebody out or in again.
+    """Change what is known of somebody, or opt them out or in again.
 
+    Of `attributes` those that are named are changed; null removes one.
     With `If-Match` the contact is changed only if it is still the version that has this `ETag`; else 412.
     """
     wanted = versions.asked(request)
     tags = None if data.tags is UNSET else sorted(composed_tags(data.tags, "tags"))
+    attributes = None if data.attributes is UNSET else checked_attributes(data.attributes)
+    time_zone, language = checked_zone(data.time_zone), checked_language(data.language)
 
     async def work(connection: Connection) -> Contact:
         versions.check(wanted, await queries.one(connection, contact_id))
@@ -79,7 +83,16 @@ async def change(
         opted_out = None if data.opted_out is UNSET else data.opted_out
         reason = "" if data.reason is UNSET else data.reason.strip()
         await changes.change(
-            connection, contact_id, api.clock(), name=name, tags=tags, opted_out=opted_out, reason=reason
+            connection,
+            contact_id,
+            api.clock(),
+            name=name,
+            tags=tags,
+            attributes=attributes,
+            time_zone=time_zone,
+            language=language,
+            opted_out=opted_out,
+            reason=reason,
         )
         return await queries.one(connection, contact_id)
 
@@ -104,7 +117,10 @@ async def reachable(
 
 @delete("/contacts/{contact_id:int}")
 async def erase(api: NamedDependency[Context], cause: NamedDependency[Cause], contact_id: PathId) -> None:
-    """Erase a contact: number, name, tags and replies. What was not sent will not be; an opt-out stays on record."""
+    """Erase a contact: number, name, tags, attributes and replies. What was not sent will not be.
+
+    An opt-out stays on record.
+    """
 
     async def work(connection: Connection) -> None:
         await erasure.erase(connection, contact_id, api.clock())

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from libs.common.texts import gettext_noop as n_
 from services.api.http.errors import InvalidFields, MalformedBody, UnsupportedMediaType
 from services.api.http.fields import in_words
 from services.api.schemas import Body
@@ -17,7 +18,7 @@ from services.api.schemas import Body
 JSON = "application/json"
 WITH_BODY = ("POST", "PATCH", "PUT")
 
-_AT = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<message>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _NAMES = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 
 
@@ -37,7 +38,9 @@ async def check(request: Request[Any, Any, Any]) -> None:
         msgspec.json.decode(raw, type=body)
     except msgspec.ValidationError as error:
         raise InvalidFields(_field(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        raise InvalidFields(("", n_("is nested too deep"))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise MalformedBody from None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
-from libs.common.domain import tags
+from libs.common.domain import attributes, tags
 
 BIGGEST = 2**63 - 1  # PostgreSQL's bigint
 PAGE = 50
@@ -31,6 +31,7 @@ NO_CURSOR = "is not one that a page of this list gave"
 #: What a value that does not match must be, for people. Whatever has a pattern has its words here.
 WORDS = {
     TAG_PATTERN: tags.REASON,
+    attributes.NAME_PATTERN: attributes.BAD_NAME,
     WALL_TIME_PATTERN: "must be a time of day such as 14:30",
     NO_NUL: "must not hold the character NUL",
     EMAIL_PATTERN: "must be a whole e-mail address, such as ana@example.org",
@@ -48,6 +49,17 @@ Id: TypeAlias = Annotated[int, Meta(gt=0, extra_json_schema={"maximum": BIGGEST}
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 PhoneNumber: TypeAlias = Annotated[str, Meta(examples=["+13135550142"], description="E.164 in answers")]
 Tag: TypeAlias = Annotated[str, Meta(min_length=1, max_length=tags.LONGEST, pattern=TAG_PATTERN, examples=["north"])]
+#: The name of an attribute.
+AttributeName: TypeAlias = Annotated[str, Meta(pattern=attributes.NAME_PATTERN, examples=["district"])]
+#: Its value: a text, a number, yes or no, or a date as `2026-11-27`.
+AttributeValue: TypeAlias = bool | int | float | str
+TimeZone: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=attributes.LONGEST_ZONE, pattern=NO_NUL, examples=["America/Detroit"])
+]
+Language: TypeAlias = Annotated[
+    str,
+    Meta(min_length=2, max_length=attributes.LONGEST_LANGUAGE, pattern=NO_NUL, examples=["es"], description="BCP 47"),
+]
 #: A time of day on the organisation's clocks.
 WallTime: TypeAlias = Annotated[str, Meta(pattern=WALL_TIME_PATTERN, examples=["14:30"])]
 Name: TypeAlias = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]

@@ -88,6 +88,7 @@ async def test_a_file_is_imported_with_its_bad_lines_told_by_number(api: Api) ->
         ],
         "rejected_count": 5,
         "opted_out": 0,
+        "full": 0,
         "passed_over": ["Comment"],
     }
     assert await everybody(api) == [

@@ -34,12 +34,19 @@ class Contact(Base):
     phone_number: Mapped[str | None]
     name: Mapped[str] = mapped_column(server_default="")
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    #: What else is known of them, by name: `domain/attributes.py`.
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    #: Where their clocks are, by the IANA database; null where it is not known.
+    time_zone: Mapped[str | None]
+    #: BCP 47; null where it is not known.
+    language: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     erased_at: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("phone_number"),
         check(f"phone_number ~ '{E164}'", "contacts_phone_number_check"),
         check("(erased_at IS NULL) = (phone_number IS NOT NULL)", "contacts_an_erased_contact_has_no_number"),
+        check("jsonb_typeof(attributes) = 'object'", "contacts_attributes_check"),
         Index("contacts_tags", "tags", postgresql_using="gin", postgresql_where=text("erased_at IS NULL")),
         # For the search by the beginnings of names.
         Index(

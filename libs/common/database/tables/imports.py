@@ -61,13 +61,38 @@ class ContactImportChange(Base):
     #: Null for somebody who was new.
     name_before: Mapped[str | None]
     tags_before: Mapped[list[str] | None]
+    attributes_before: Mapped[dict[str, Any] | None]
+    time_zone_before: Mapped[str | None]
+    language_before: Mapped[str | None]
     name_after: Mapped[str]
     tags_after: Mapped[list[str]]
+    attributes_after: Mapped[dict[str, Any]]
+    time_zone_after: Mapped[str | None]
+    language_after: Mapped[str | None]
     __table_args__ = (
         PrimaryKeyConstraint("import_id", "contact_id"),
         check(
             "(name_before IS NULL) = (tags_before IS NULL)",
             "contact_import_changes_who_was_here_had_a_name_and_tags",
         ),
+        check(
+            "(name_before IS NULL) = (attributes_before IS NULL)",
+            "contact_import_changes_who_was_here_had_attributes",
+        ),
         Index("contact_import_changes_contact", "contact_id"),
+    )
+
+
+class ContactImportMember(Base):
+    """Who was in a file, changed by it or not.
+
+    A segment may be the people of a file. It is forgotten when they are erased, and when the import is undone.
+    """
+
+    __tablename__ = "contact_import_members"
+    import_id: Mapped[int] = mapped_column(ForeignKey("contact_imports.id", ondelete="CASCADE"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    __table_args__ = (
+        PrimaryKeyConstraint("import_id", "contact_id"),
+        Index("contact_import_members_contact", "contact_id"),
     )

@@ -31,10 +31,10 @@ class ImportUndone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactChanged:
-    """A contact's name or tags were changed."""
+    """What is known of a contact was changed."""
 
     contact_id: int
-    #: Which fields: `name`, `tags`.
+    #: Which fields: `name`, `tags`, `attributes`, `time_zone`, `language`.
     fields: tuple[str, ...]
 
 

@@ -1,6 +1,9 @@
 """What comes of reading a file: people, lines that cannot be taken, or a file that cannot be read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from libs.common.domain.attributes import Value
 
 
 class UnreadableFile(Exception):
@@ -21,6 +24,11 @@ class Person:
     tags: tuple[str, ...]
     #: The file says that they want nothing.
     opted_out: bool = False
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    #: Of the IANA database; empty where the file does not say.
+    time_zone: str = ""
+    #: BCP 47; empty where the file does not say.
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

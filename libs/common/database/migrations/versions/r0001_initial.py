@@ -26,12 +26,16 @@ CREATE TABLE contacts (
     phone_number text,
     name text DEFAULT '' NOT NULL,
     tags text[] DEFAULT '{}' NOT NULL,
+    attributes jsonb DEFAULT '{}' NOT NULL,
+    time_zone text,
+    language text,
     created_at timestamptz DEFAULT now() NOT NULL,
     erased_at timestamptz,
     CONSTRAINT contacts_pkey PRIMARY KEY (id),
     CONSTRAINT contacts_phone_number_key UNIQUE (phone_number),
     CONSTRAINT contacts_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
-    CONSTRAINT contacts_an_erased_contact_has_no_number CHECK ((erased_at IS NULL) = (phone_number IS NOT NULL))
+    CONSTRAINT contacts_an_erased_contact_has_no_number CHECK ((erased_at IS NULL) = (phone_number IS NOT NULL)),
+    CONSTRAINT contacts_attributes_check CHECK (jsonb_typeof(attributes) = 'object')
 );
 COMMENT ON TABLE contacts IS 'A person who may be texted';
 CREATE INDEX contacts_erased ON contacts (id) WHERE erased_at IS NOT NULL;
@@ -130,11 +134,19 @@ CREATE TABLE contact_import_changes (
     contact_id bigint NOT NULL,
     name_before text,
     tags_before text[],
+    attributes_before jsonb,
+    time_zone_before text,
+    language_before text,
     name_after text NOT NULL,
     tags_after text[] NOT NULL,
+    attributes_after jsonb NOT NULL,
+    time_zone_after text,
+    language_after text,
     CONSTRAINT contact_import_changes_pkey PRIMARY KEY (import_id, contact_id),
     CONSTRAINT contact_import_changes_who_was_here_had_a_name_and_tags
         CHECK ((name_before IS NULL) = (tags_before IS NULL)),
+    CONSTRAINT contact_import_changes_who_was_here_had_attributes
+        CHECK ((name_before IS NULL) = (attributes_before IS NULL)),
     CONSTRAINT contact_import_changes_import_id_fkey FOREIGN KEY(import_id) REFERENCES contact_imports (id)
         ON DELETE CASCADE,
     CONSTRAINT contact_import_changes_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
@@ -171,6 +183,17 @@ CREATE TABLE missive_label_passes (
 );
 COMMENT ON TABLE missive_label_passes IS
     'How far the pass over Missive''s labels came, and when the next one is due; at most one row';
+
+CREATE TABLE contact_import_members (
+    import_id bigint NOT NULL,
+    contact_id bigint NOT NULL,
+    CONSTRAINT contact_import_members_pkey PRIMARY KEY (import_id, contact_id),
+    CONSTRAINT contact_import_members_import_id_fkey FOREIGN KEY(import_id) REFERENCES contact_imports (id)
+        ON DELETE CASCADE,
+    CONSTRAINT contact_import_members_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
+);
+COMMENT ON TABLE contact_import_members IS 'Who was in a file, changed by it or not';
+CREATE INDEX contact_import_members_contact ON contact_import_members (contact_id);
 """
 
 BROADCASTS = """
@@ -760,7 +783,8 @@ TABLES = (
     "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
     "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
     "broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_segments broadcasts "
-    "contact_import_changes contact_import_chunks contact_imports missive_label_passes missive_conversations "
+    "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_label_passes "
+    "missive_conversations "
     "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
 )
 
