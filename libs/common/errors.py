@@ -17,7 +17,8 @@
         ├── Invalid               a field's value cannot be taken
         ├── NothingScheduled      no broadcast is scheduled for today
         ├── NoSegments            the broadcast has no audience
-        └── EmptyDraw             no contact can be drawn
+        ├── EmptyDraw             no contact can be drawn
+        └── Unrenderable          some people's messages cannot be made
 
 Driver and provider errors become these at the edge and stay behind as `__cause__`. None of them knows HTTP: the API
 maps them in one table.
@@ -114,3 +115,12 @@ class NoSegments(Rejected):
 
 class EmptyDraw(Rejected):
     """No contact can be drawn: every member of the segments has opted out, or there is none."""
+
+
+class Unrenderable(Rejected):
+    """Some who may get the broadcast lack a value that its messages name, or would get more than a message holds."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__(f"the messages of {people} people cannot be made: `preflight` lists them")
+        #: How many.
+        self.people = people

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -111,6 +112,37 @@ def explain(broadcast_id: BroadcastId, as_json: Json = False) -> None:
         console.print(table)
     if not tables:
         console.print("Nobody is drawn yet.")
+
+
+@broadcasts.command()
+def preflight(
+    broadcast_id: BroadcastId,
+    csv: Annotated[Path | None, typer.Option(help="Write all whose messages cannot be made to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whose messages cannot be made, and in how many parts the others go. Exit status 1 if one cannot be made."""
+    client = connect()
+    found = client.call("GET", f"/broadcasts/{broadcast_id}/preflight", within=LONG)
+    if csv is not None:
+        client.download(f"/broadcasts/{broadcast_id}/preflight.csv", csv, {})
+    if as_json:
+        show(found, as_json=True)
+    else:
+        console.print("\n".join(checked(found)))
+    if found["wrong"]:
+        raise typer.Exit(1)
+
+
+def checked(found: Mapping[str, Any]) -> list[str]:
+    """Put into words what a look at a broadcast's messages has found."""
+    lines = [f"May get it: {found['people']:,}. Their messages cannot be made: {found['wrong']:,}."]
+    lines += [f"Without a value for {each['variable']}: {each['people']:,}" for each in found["lacking"]]
+    if found["too_long"]:
+        lines.append(f"More than 1,600 characters: {found['too_long']:,}")
+    for each in found["parts"]:
+        phase = "Follow-up" if each["is_second"] else "First message"
+        lines.append(f"{phase} in {each['parts']} parts: {each['messages']:,}")
+    return lines
 
 
 @broadcasts.command()

@@ -29,7 +29,7 @@ from services.api.accounts import routes as accounts
 from services.api.accounts import sessions
 from services.api.accounts.provider import Provider
 from services.api.audit import routes as audit
-from services.api.broadcasts import actions, answered, reports, stop, stream, trying, uncertain_messages
+from services.api.broadcasts import actions, answered, checking, reports, stop, stream, trying, uncertain_messages
 from services.api.broadcasts import routes as broadcasts
 from services.api.broadcasts.hub import Hub
 from services.api.contacts import import_undo, imports
@@ -72,6 +72,7 @@ HANDLERS = (
     *stop.HANDLERS,
     *broadcasts.HANDLERS,
     *reports.HANDLERS,
+    *checking.HANDLERS,
     *answered.HANDLERS,
     *uncertain_messages.HANDLERS,
     *trying.HANDLERS,

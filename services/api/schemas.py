@@ -115,6 +115,14 @@ class BroadcastSegment(Struct, kw_only=True):
     drawn: int | None
 
 
+class PhaseParts(Struct, kw_only=True):
+    """How many messages of a phase need so many parts."""
+
+    is_second: bool
+    parts: int
+    messages: int
+
+
 class Broadcast(Struct):
     """A broadcast."""
 
@@ -149,6 +157,8 @@ class Broadcast(Struct):
     pause_reason: str | None
     missed_reason: str | None
     completed_at: Moment | None
+    #: In how many parts its messages go, once it was made, where its messages have variables; else empty.
+    parts: list[PhaseParts] = field(default_factory=list)
 
     @property
     def began_at(self) -> datetime:

@@ -16,7 +16,7 @@ from libs.common.domain import wall_clock
 from libs.common.domain.broadcast import Broadcast, finish_phase, miss, start_second_phase
 from libs.common.domain.commands import StartSecondPhase
 from libs.common.domain.states import BroadcastState, SkipReason
-from libs.common.errors import EmptyDraw, NotApproved
+from libs.common.errors import EmptyDraw, NotApproved, Unrenderable
 from libs.common.messaging import outbox
 from libs.common.observability import telemetry
 from libs.common.settings.planner import PlannerSettings
@@ -77,6 +77,8 @@ async def _make_or_miss(
                 made = await making.make(connection, broadcast, schedule, now, by_hand=False, hold=hold)
         except EmptyDraw:
             reason = "empty_draw"
+        except Unrenderable:
+            reason = "unrenderable"
         except NotApproved:
             reason = "not_approved"
         else:

@@ -244,7 +244,7 @@ class Sender:
             outcome = await self._carrier.send(
                 to=started.attempt.to,
                 from_number=run.batch.from_number,
-                body=run.batch.body,
+                body=started.body,
                 may_still_send=lambda: time.monotonic() < until and not turn.missed(),
                 ready=turn.ready,
             )

@@ -7,19 +7,19 @@ fence, the broadcast's state, opt-outs, held numbers, erasures, replies, quiet h
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.common import database
-from libs.common.broadcasts import messages, repository, restore_hold, unwanted_messages
+from libs.common.broadcasts import messages, personal_words, repository, restore_hold, unwanted_messages
 from libs.common.broadcasts.messages import Attempt
 from libs.common.broadcasts.suppression import may_start
 from libs.common.database import Connection, Engine, first_row
-from libs.common.domain import codec
+from libs.common.domain import codec, templates
 from libs.common.domain import events as e
 from libs.common.domain.cause import Cause
 from libs.common.domain.states import BroadcastState, MessageState
@@ -73,9 +73,10 @@ _STARTED = store.appended(
     data="CAST(CAST(:started_data AS text) AS jsonb) || jsonb_build_object('message_ids', to_jsonb(begun.ids))",
 )
 
-#: Starts the attempts of the next messages of a batch, with the event: after this has committed their requests may
-#: leave. One round trip, since messages wait for it.
-START = text(f"""
+
+def _start(body: str, may_start: str) -> TextClause:
+    """Return the statement that starts the next messages of a batch; `body` gives the words of one, as `m`."""
+    return text(f"""
 WITH batch AS (
     SELECT b.id FROM batches b JOIN broadcasts c ON c.id = b.broadcast_id
     WHERE b.id = :batch_id AND b.fence = :fence AND b.closed_at IS NULL AND c.state = :state
@@ -84,21 +85,28 @@ WITH batch AS (
     SELECT m.id FROM outgoing_messages m
     WHERE m.claimed_by = :batch_id AND m.state = '{MessageState.CLAIMED}' AND EXISTS (SELECT FROM batch) AND NOT :quiet
       AND NOT {restore_hold.HOLDS}
-      AND {may_start("m")}
+      AND {may_start}
     ORDER BY m.id LIMIT :count FOR UPDATE OF m
 ), message AS (
     UPDATE outgoing_messages m
     SET state = '{MessageState.STARTED}', attempts = m.attempts + 1, attempt_started_at = :now
     FROM next WHERE m.id = next.id
-    RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number
+    RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number, {body} AS body
 ), begun AS (
     SELECT CAST(:broadcast_id AS bigint) AS broadcast_id, array_agg(id ORDER BY id) AS ids,
            array_agg(attempts ORDER BY id) AS attempts, array_agg(failures ORDER BY id) AS failures,
-           array_agg(recipient_phone_number ORDER BY id) AS numbers
+           array_agg(recipient_phone_number ORDER BY id) AS numbers, array_agg(body ORDER BY id) AS bodies
     FROM message HAVING count(*) > 0
 ), {_STARTED}
-SELECT ids, attempts, failures, numbers FROM begun
+SELECT ids, attempts, failures, numbers, bodies FROM begun
 """)
+
+
+#: Starts the attempts of the next messages of a batch, with the event: after this has committed their requests may
+#: leave. One round trip, since messages wait for it. Words that are the broadcast's are not asked for again.
+START = _start("CAST(NULL AS text)", may_start("m"))
+#: The same where each has their own; one without does not leave.
+START_PERSONAL = _start(personal_words.OWN, f"{may_start('m')} AND {personal_words.OWN} IS NOT NULL")
 
 #: Closes a batch; no row if it is somebody else's now.
 CLOSE = text("""
@@ -122,7 +130,13 @@ class Batch:
     is_second: bool
     sending_number_id: int
     from_number: str
+    #: Those of the broadcast, which may have variables.
     body: str
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether each message has words of its own."""
+        return templates.parse(self.body).is_personal
 
     @property
     def state(self) -> BroadcastState:
@@ -137,6 +151,7 @@ class StartedAttempt:
     attempt: Attempt
     #: Attempts before this one that count towards `MAX_ATTEMPTS`.
     failures: int
+    body: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,8 @@ class Begun:
     attempts: list[int]
     failures: list[int]
     numbers: list[str]
+    #: Null where they are the broadcast's.
+    bodies: list[str | None]
 
 
 async def take(
@@ -194,7 +211,7 @@ async def start(
     Their requests may leave once the caller's transaction has committed.
     """
     parameters = _start_parameters(batch, store.origin(connection, now), count=count, quiet=quiet, now=now)
-    begun = first_row(await connection.execute(START, parameters), Begun)
+    begun = first_row(await connection.execute(_statement(batch), parameters), Begun)
     if begun is None:
         return []
     store.count(connection, e.MessagesStarted)
@@ -208,7 +225,7 @@ async def start_alone(
     parameters = _start_parameters(
         batch, store.origin_of(database.signed(engine, cause), now), count=count, quiet=quiet, now=now
     )
-    begun = await database.execute_alone(engine, START, parameters, Begun)
+    begun = await database.execute_alone(engine, _statement(batch), parameters, Begun)
     if begun is None:
         return []
     store.count_committed([e.MessagesStarted])
@@ -233,6 +250,10 @@ async def close(connection: Connection, batch: Batch, *, started: int, now: date
     return True
 
 
+def _statement(batch: Batch) -> TextClause:
+    return START_PERSONAL if batch.is_personal else START
+
+
 def _attempts_of(begun: Begun, batch: Batch) -> list[StartedAttempt]:
     return [
         StartedAttempt(
@@ -244,9 +265,10 @@ def _attempts_of(begun: Begun, batch: Batch) -> list[StartedAttempt]:
                 to=to,
             ),
             failures=failures,
+            body=batch.body if own is None else own,
         )
-        for message_id, number, failures, to in zip(
-            begun.ids, begun.attempts, begun.failures, begun.numbers, strict=True
+        for message_id, number, failures, to, own in zip(
+            begun.ids, begun.attempts, begun.failures, begun.numbers, begun.bodies, strict=True
         )
     ]
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.personal_words import words_of
 from libs.common.carriers.log_matching import Candidate
 from libs.common.database import Connection, EnumText, all_rows, literals, one_row
 from libs.common.domain.states import UNANSWERED, MessageState, Outcome
@@ -31,7 +32,7 @@ FROM broadcast_sent_message_status WHERE twilio_id = ANY(:sids) ORDER BY outgoin
 #: is not known: an entry may be theirs, too.
 CANDIDATES = text(f"""
 SELECT m.id AS message_id, m.broadcast_id, m.recipient_phone_number AS number, m.attempt_started_at, m.state,
-       m.attempts, m.failures, m.is_second, CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body
+       m.attempts, m.failures, m.is_second, {words_of("m", "b")} AS body
 FROM outgoing_messages m
 JOIN broadcasts b ON b.id = m.broadcast_id
 JOIN sending_numbers n ON n.id = b.sending_number_id

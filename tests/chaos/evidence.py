@@ -20,9 +20,10 @@ from tests.chaos.judge import Attempt, Message, Reply, Sent, Step
 MESSAGES = """
 SELECT m.id, m.broadcast_id, m.is_second, m.recipient_phone_number AS number, n.phone_number AS from_number,
        CASE s.outcome WHEN 'not_handed_over' THEN s.outcome ELSE m.state END AS state,
-       CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body,
+       coalesce(w.body, CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END) AS body,
        coalesce(m.skip_reason, CASE WHEN s.outcome = 'refused' THEN s.twilio_error_code END) AS why
 FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
+LEFT JOIN message_bodies w ON w.message_id = m.id
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id ORDER BY m.id
 """
 

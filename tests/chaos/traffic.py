@@ -20,11 +20,13 @@ NUMBERS = ("+13135550100", "+13135550101")
 PATIENCE = 60.0  # seconds for which a call to the API is tried again
 LEAD = 1.5  # seconds until the run_at of a broadcast that is made by the clock
 EQUAL = 4  # every so many broadcasts say the same in both messages
+PERSONAL = 3  # every so many broadcasts have variables, and every second of those in its follow-up, too
 FINAL = ("completed", "cancelled", "missed")
 
 CONTACTS = """
-INSERT INTO contacts (phone_number, tags)
-SELECT '+1313' || (6000000 + n)::text, '{all}' FROM generate_series(1, %s::int) AS n
+INSERT INTO contacts (phone_number, tags, name)
+SELECT '+1313' || (6000000 + n)::text, '{all}', CASE WHEN n %% 3 > 0 THEN 'Ana' || n || ' Díaz' ELSE '' END
+FROM generate_series(1, %s::int) AS n
 """
 SEGMENT = "INSERT INTO audience_segments (name, filter) VALUES ('all', %s) RETURNING id"
 STATES = """
@@ -118,7 +120,12 @@ class Traffic:
             self._serial += 1
             name = f"broadcast {self._serial} of seed {self.seed}"
             first = f'It\'s "{name}": ¿vienes? 100 % \\ $$ {{}} 🗳️'
-            second = first if self._serial % EQUAL == 0 else f"Reminder of {name}: don't forget\n%s"
+            if self._serial % PERSONAL == 0:  # each person gets their own words
+                first = f'{{{{ first_name | default: "vecina" }}}}, {first}'
+            reminder = f"Reminder of {name}: don't forget\n%s"
+            if self._serial % (2 * PERSONAL) == 0:
+                reminder += " {{ name | default: '' }}"
+            second = first if self._serial % EQUAL == 0 else reminder
             body = {
                 "run_at": (datetime.now(UTC) + timedelta(seconds=lead)).isoformat(),
                 "first_message": first,

@@ -1,7 +1,7 @@
 """Erase people: their number, name, tags, attributes and words are deleted. What was not sent to them will not be.
 
 Events name people by id only, and stay. Of an opt-out only the number stays. A message whose end is not known yet is
-looked up by its number, so it keeps the number until then; the planner deletes it afterwards.
+looked up by its number and its words, so it keeps them until then; the planner deletes them afterwards.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import conversations, opt_outs, replies, single_messages, unreachable
+from libs.common.broadcasts import conversations, opt_outs, personal_words, replies, single_messages, unreachable
 from libs.common.database import Connection, first_row, literals
 from libs.common.domain.events.registers import ContactErased
 from libs.common.domain.states import ENDED, ConsentSource, MessageState, SkipReason
@@ -36,10 +36,10 @@ UPDATE contacts SET phone_number = NULL, name = '', tags = '{}', attributes = '{
     erased_at = :now
 WHERE id = :id AND erased_at IS NULL
 """)
-FORGET_MESSAGES = text(f"""
-UPDATE outgoing_messages SET recipient_phone_number = NULL
-WHERE (contact_id = :id OR recipient_phone_number = :phone_number)
-  AND recipient_phone_number IS NOT NULL AND state IN {literals(ENDED)}
+FORGET_MESSAGES = personal_words.forgetting(f"""
+UPDATE outgoing_messages m SET recipient_phone_number = NULL
+WHERE (m.contact_id = :id OR m.recipient_phone_number = :phone_number)
+  AND m.recipient_phone_number IS NOT NULL AND m.state IN {literals(ENDED)}
 """)
 FORGET_REPLIES = text(f"""
 UPDATE replies SET {replies.FORGOTTEN}
@@ -56,14 +56,14 @@ FORGET_IMPORTS = text("DELETE FROM contact_import_changes WHERE contact_id = :id
 FORGET_FILES = text("DELETE FROM contact_import_members WHERE contact_id = :id")
 
 #: Forgets the numbers of people who were erased while a message of theirs was still to be settled.
-FORGET_SETTLED = text(f"""
+FORGET_SETTLED = personal_words.forgetting(f"""
 UPDATE outgoing_messages m SET recipient_phone_number = NULL FROM contacts c
 WHERE c.id = m.contact_id AND c.erased_at IS NOT NULL AND m.recipient_phone_number IS NOT NULL
   AND m.state IN {literals(ENDED)}
 """)
 
 #: The same for messages that stay uncertain: their broadcast is over, and nobody looks for them any more.
-FORGET_LEFT_UNCERTAIN = text(f"""
+FORGET_LEFT_UNCERTAIN = personal_words.forgetting(f"""
 UPDATE outgoing_messages m SET recipient_phone_number = NULL FROM contacts c, broadcasts b
 WHERE m.state = '{MessageState.UNCERTAIN}' AND b.id = m.broadcast_id AND b.completed_at IS NOT NULL
   AND c.id = m.contact_id AND c.erased_at IS NOT NULL AND m.recipient_phone_number IS NOT NULL

@@ -137,6 +137,7 @@ NO_CODE = (
 MISSED = {
     "day_over": n_("its day went by"),
     "empty_draw": n_("nobody could be drawn"),
+    "unrenderable": n_("some of the people lack a value that its messages name"),
     "not_approved": n_("nobody had approved it"),
     "called_back": n_("it was called back before anybody had it"),
 }

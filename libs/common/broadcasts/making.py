@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import audience, repository, restore_hold, traces
+from libs.common.broadcasts import audience, personal_words, repository, restore_hold, traces
 from libs.common.database import Connection
 from libs.common.domain import codec
 from libs.common.domain import events as e
@@ -121,7 +121,7 @@ class Schedule:
 
 
 async def make_nearest(connection: Connection, schedule: Schedule, now: datetime) -> Made:
-    """Make the nearest scheduled broadcast of today. Raise NothingScheduled, NoSegments, EmptyDraw.
+    """Make the nearest scheduled broadcast of today. Raise NothingScheduled, NoSegments, EmptyDraw, Unrenderable.
 
     Of two callers at once one makes it; the other must not go on to the next broadcast of the day.
     """
@@ -148,7 +148,7 @@ async def make(
 
     `broadcast` is as `repository.load` has locked it, on an engine that is made for long work. Nothing leaves for the
     time of `hold`, from when the recipients are fixed. Raise Conflict (not in a state to be made), NotReconciled,
-    NotApproved, NoSegments, EmptyDraw; then nothing has changed.
+    NotApproved, NoSegments, EmptyDraw, Unrenderable; then nothing has changed.
     """
     if await restore_hold.held(connection):
         raise NotReconciled
@@ -162,10 +162,11 @@ async def remake_for_restore(
     """Make a broadcast as of `now`, restored or not; of each segment those with the given numbers are drawn first.
 
     So `reconcile` makes one whose making a restore has undone: who was texted already is a recipient again. It had
-    gone before, so no approval is asked for, and it was no draft: the restore may have undone both, too.
+    gone before, so no approval is asked for, and it was no draft: the restore may have undone both, too. Nor does it
+    fail where somebody lacks a value (`personal_words.skip_wordless`).
     """
     may_make(replace(broadcast, draft=False), by_hand=True)
-    return await _make(connection, broadcast, schedule, now, numbers=numbers)
+    return await _make(connection, broadcast, schedule, now, numbers=numbers, is_strict=False)
 
 
 async def _make(
@@ -176,6 +177,7 @@ async def _make(
     *,
     numbers: Sequence[str] = (),
     hold: timedelta = timedelta(),
+    is_strict: bool = True,
 ) -> Made:
     began = time.monotonic()
     with tracing.span("make", broadcast_id=broadcast.id) as span:
@@ -188,6 +190,7 @@ async def _make(
         if recipients == 0:
             raise EmptyDraw
         span.set(count=recipients)
+        parts = await personal_words.render(connection, broadcast, recipients, is_strict=is_strict)
         if recipients >= LARGE:
             await connection.execute(COUNT_MESSAGES)
         following = await schedule_successor(connection, broadcast, schedule, now)
@@ -199,6 +202,7 @@ async def _make(
             next_broadcast_id=following.broadcast_id if following else None,
             # A large draw takes minutes; people see the broadcast after it.
             hold_until=now + timedelta(seconds=time.monotonic() - began) + hold if hold else None,
+            parts=parts,
         )
         made = await repository.save(connection, broadcast, [event], now)
         await outbox.forget(connection, broadcast.id, MakeBroadcast.__name__)

@@ -1,13 +1,15 @@
 """Checks of a message's body before it is stored: in the API, and in a file on the command line.
 
-A message is kept composed (NFC), shows something, and holds no variable: Broadsheet fills none in yet, and everybody
-would get `{{first_name}}` as it stands. What is taken here has a form by which it is found again in the carrier's log
+A message is kept composed (NFC) and shows something. A broadcast's may hold variables, `{{ first_name }}`
+(`templates.py`); an answer to one person has none, and variables as other systems write them would be sent as they
+stand: both are refused. What is taken here has a form by which it is found again in the carrier's log
 (`text_normalization.py`): two spellings of one body have one form there.
 """
 
 import re
 import unicodedata
 
+from libs.common.domain import templates
 from libs.common.domain.message_parts import utf16_units
 from libs.common.domain.text_normalization import normalise
 from libs.common.texts import filled
@@ -45,7 +47,38 @@ VARIABLES = (
 
 
 def checked(text: str) -> str:
-    """Return a message as it is kept. Raise ValueError, with a reason that does not repeat it, if it cannot leave."""
+    """Return a message without variables as it is kept.
+
+    Raise ValueError, with a reason that does not repeat it, if it cannot leave.
+    """
+    composed = _checked_characters(text)
+    for example, pattern in VARIABLES:
+        if pattern.search(unicodedata.normalize("NFKC", composed)):
+            raise ValueError(
+                filled("holds a variable like %(example)s: it would be sent as it stands here", example=example)
+            )
+    return composed
+
+
+def checked_template(text: str) -> str:
+    """Return the message of a broadcast, which may have variables, as it is kept.
+
+    Raise ValueError, with a reason that does not repeat it and names the place, if it cannot leave.
+    """
+    composed = _checked_characters(text)
+    words = unicodedata.normalize("NFKC", templates.parse(composed).words)
+    for example, pattern in VARIABLES:
+        if pattern.search(words):
+            raise ValueError(
+                filled(
+                    "holds a variable like %(example)s: here it is written {{ first_name }}, or people get it as it is",
+                    example=example,
+                )
+            )
+    return composed
+
+
+def _checked_characters(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     if utf16_units(composed) > LONGEST:
         raise ValueError(filled("must have %(most)s characters at most; an emoji counts as two or more", most=LONGEST))
@@ -55,15 +88,6 @@ def checked(text: str) -> str:
         raise ValueError(n_("must not hold control characters other than line breaks and tabs"))
     if not is_visible(composed) or not normalise(composed):
         raise ValueError(n_("must show something: there is nothing in it that people see"))
-    plain = unicodedata.normalize("NFKC", composed)
-    for example, pattern in VARIABLES:
-        if pattern.search(plain):
-            raise ValueError(
-                filled(
-                    "holds a variable like %(example)s: there are no variables yet, people would get it as it is",
-                    example=example,
-                )
-            )
     return composed
 
 

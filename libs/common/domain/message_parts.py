@@ -114,6 +114,15 @@ def measure(text: str) -> Measure:
     return Measure(encoding=encoding, units=units, parts=parts, room=each - last, costly=costly)
 
 
+def parts_of(text: str) -> int:
+    """Return in how many parts a text is sent."""
+    is_ucs2 = any(character not in BASIC and character not in EXTENSION for character in text)
+    encoding = Encoding.UCS_2 if is_ucs2 else Encoding.GSM_7
+    alone, each = ROOM[encoding]
+    sizes = list(_sizes(text, encoding))
+    return 1 if sum(sizes) <= alone else _packed(sizes, each)[0]
+
+
 def replaced(text: str) -> str:
     """Return a text with what says the same in GSM-7 in place of each character that has such a replacement."""
     return "".join(REPLACEMENTS.get(character, character) for character in text)

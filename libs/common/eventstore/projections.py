@@ -88,9 +88,19 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
         FROM jsonb_array_elements(CAST(:data AS jsonb) -> 'draws') AS d (value)
         WHERE broadcast_id = :broadcast_id AND segment_id = (d.value ->> 'segment_id')::bigint
         """,
+        """
+        INSERT INTO broadcasts_parts (broadcast_id, is_second, parts, messages)
+        SELECT :broadcast_id, t.is_second, t.parts, t.messages
+        FROM jsonb_to_recordset(CAST(:data AS jsonb) -> 'parts') AS t (is_second boolean, parts int, messages int)
+        """,
     ),
     e.RepeatingStopped: (),
     e.BroadcastCalledBack: (
+        """
+        DELETE FROM message_bodies w USING outgoing_messages m
+        WHERE m.broadcast_id = :broadcast_id AND w.message_id = m.id
+        """,
+        "DELETE FROM broadcasts_parts WHERE broadcast_id = :broadcast_id",
         "DELETE FROM outgoing_messages WHERE broadcast_id = :broadcast_id",
         "UPDATE broadcasts_segments SET quota = NULL, drawn = NULL WHERE broadcast_id = :broadcast_id",
     ),

@@ -1,7 +1,8 @@
 """Empties the tables that come from events and fills them again from history, to the same rows.
 
 All in one transaction, with the tables locked: whoever sends meanwhile waits, or gives up and tries again. Registers
-(contacts, replies, opt-outs, segments) are not rebuilt: events name people by id, and who they are stands there alone.
+(contacts, replies, opt-outs, segments, the words that are one person's own) are not rebuilt: events name people by id,
+and who they are stands there alone.
 """
 
 from collections.abc import AsyncIterator
@@ -20,7 +21,9 @@ from libs.common.eventstore.store import Recorded
 from libs.common.operations.telling import Tell, nobody
 
 #: What is rebuilt; those that refer to others first.
-TABLES = ("broadcast_sent_message_status", "outgoing_messages", "broadcasts_segments", "broadcasts")
+TABLES = (
+    "broadcast_sent_message_status", "outgoing_messages", "broadcasts_parts", "broadcasts_segments", "broadcasts",
+)  # fmt: skip
 
 LOCK = text(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE")
 DEFER = text("SET CONSTRAINTS ALL DEFERRED")
@@ -56,6 +59,12 @@ WHERE recipient_phone_number LIKE 'erased %' AND (state IN {literals(ENDED)} OR 
         SELECT FROM broadcasts b WHERE b.id = broadcast_id AND b.completed_at IS NOT NULL)))
 """)
 
+#: Words of messages that have no number any more, or that are not there: `message_bodies` is in no event.
+FORGET_WORDS = text("""
+DELETE FROM message_bodies w WHERE NOT EXISTS (
+    SELECT FROM outgoing_messages m WHERE m.id = w.message_id AND m.recipient_phone_number IS NOT NULL)
+""")
+
 #: A table's rows as one hash, whatever their order, with their number.
 FINGERPRINT = """
 SELECT count(*) AS rows, coalesce(md5(string_agg(hash, '' ORDER BY hash)), '') AS hash
@@ -85,6 +94,7 @@ async def rebuild(connection: Connection, tell: Tell = nobody) -> int:
             tell(replayed, events)
     await connection.execute(CARRY_OVER, {"ids": list(kept), "numbers": list(kept.values())})
     await connection.execute(FORGET_ERASED)
+    await connection.execute(FORGET_WORDS)
     return replayed
 
 

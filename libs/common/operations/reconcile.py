@@ -8,20 +8,29 @@ again: one that was cut off, or is run twice, does nothing twice.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from libs.common import database
-from libs.common.broadcasts import delivery_status, making, repository, restore_hold, single_attempts
+from libs.common.broadcasts import (
+    delivery_status,
+    making,
+    personal_words,
+    repository,
+    restore_hold,
+    single_attempts,
+)
 from libs.common.broadcasts.restore_hold import Mark
 from libs.common.carriers.clocks import MARGIN, Offset
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.twilio import LogEntry, Twilio
 from libs.common.database import Connection, Engine, all_rows
 from libs.common.domain import events as e
+from libs.common.domain import templates
+from libs.common.domain.broadcast import Broadcast
 from libs.common.domain.states import UNANSWERED, MessageState, PauseReason
 from libs.common.domain.text_normalization import normalise
 from libs.common.domain.wall_clock import same_day
@@ -179,10 +188,11 @@ async def _make_one(
     for candidate in unmade:
         if candidate.id in report.made:
             continue
+        words = await _words(engine, candidate, strangers)
         own = [
             entry
             for entry in strangers
-            if latest(entry, offset) >= mark.since and _is_of(entry, candidate, schedule, offset)
+            if latest(entry, offset) >= mark.since and _is_of(entry, candidate, words, schedule, offset)
         ]
         if not own:
             continue
@@ -196,6 +206,8 @@ async def _make_one(
             try:
                 async with connection.begin_nested():
                     made = await making.remake_for_restore(connection, broadcast, schedule, as_of, numbers=numbers)
+                    await _keep_what_was_sent(connection, broadcast, strangers)
+                    await personal_words.skip_wordless(connection, made.broadcast, as_of)
             except (NoSegments, EmptyDraw) as error:
                 # There is nobody to send to, so nobody can get it twice.
                 log.warning("not_made_again", broadcast_id=broadcast.id, reason=type(error).__name__)
@@ -209,9 +221,39 @@ async def _make_one(
     return False
 
 
-def _is_of(entry: LogEntry, broadcast: queries.Unmade, schedule: making.Schedule, offset: Offset) -> bool:
-    """Return whether an entry that is no known message's may be the first message of a broadcast."""
-    if entry.from_number != broadcast.from_number or normalise(entry.body) != normalise(broadcast.body):
+async def _words(engine: Engine, broadcast: queries.Unmade, entries: Sequence[LogEntry]) -> dict[str, str]:
+    """Return the first message of a broadcast as the numbers of some entries would get it now, where it is theirs."""
+    template = templates.parse(broadcast.body)
+    if not template.is_personal:
+        return {}
+    async with database.transaction(engine) as connection:
+        return await personal_words.render_for(connection, template, sorted({entry.to for entry in entries}))
+
+
+async def _keep_what_was_sent(connection: Connection, broadcast: Broadcast, entries: Sequence[LogEntry]) -> None:
+    """Put what people got, by the log, in the place of what was rendered anew: their values may have changed since."""
+    for is_second, body in ((False, broadcast.first_message), (True, broadcast.second_message)):
+        template = templates.parse(body or "")
+        sent = {entry.to: entry.body for entry in entries if template.is_personal and template.may_be(entry.body)}
+        if sent:
+            await personal_words.replace(connection, broadcast.id, sent, is_second=is_second)
+
+
+def _is_of(
+    entry: LogEntry,
+    broadcast: queries.Unmade,
+    words: Mapping[str, str],
+    schedule: making.Schedule,
+    offset: Offset,
+) -> bool:
+    """Return whether an entry that is no known message's may be the first message of a broadcast.
+
+    `words` are what numbers would get of it now, where each gets their own.
+    """
+    if entry.from_number != broadcast.from_number:
+        return False
+    is_same = normalise(entry.body) == normalise(words.get(entry.to, broadcast.body))
+    if not is_same and not (words and templates.parse(broadcast.body).may_be(entry.body)):
         return False
     at = latest(entry, offset)
     # Where the same was sent before, what was sent before its day is a message of that, to somebody the draw has passed

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from libs.common.broadcasts import restore_hold
+from libs.common.broadcasts.personal_words import words_of
 from libs.common.database import EnumText, literals
 from libs.common.domain import events as e
 from libs.common.domain.events.registers import RestoreMarked
@@ -41,7 +42,7 @@ MAY_BE_IN_LOG = f"""
 PLANNED = text(f"""
 WITH {SKIPPED_SINCE_MARK}
 SELECT m.id AS message_id, m.broadcast_id AS broadcast, m.is_second, m.state, n.phone_number AS from_number,
-       m.recipient_phone_number AS number, CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS body,
+       m.recipient_phone_number AS number, {words_of("m", "b")} AS body,
        CASE WHEN m.state IN {literals(NOT_BEGUN)} THEN greatest(b.made_at, f.attempt_started_at)
             ELSE m.attempt_started_at END AS not_before
 FROM outgoing_messages m

@@ -32,8 +32,8 @@ SELECT b.id FROM broadcasts b WHERE b.completed_at < :before AND EXISTS (
 ORDER BY b.id
 """)
 
-#: Takes the numbers out of a broadcast's messages, a bounded number at a time, in the order of the index of numbers.
-#: What was taken out just now is still in that index: each call begins where the last one ended.
+#: Takes the numbers out of a broadcast's messages, with words of their own, a bounded number at a time, in the order of
+#: the index of numbers. What was taken out just now is still in that index: each call begins where the last one ended.
 FORGET_NUMBERS = text(f"""
 WITH found AS (
     SELECT id, recipient_phone_number FROM outgoing_messages
@@ -43,6 +43,8 @@ WITH found AS (
 ), forgotten AS (
     UPDATE outgoing_messages m SET recipient_phone_number = NULL FROM found WHERE m.id = found.id
     RETURNING found.recipient_phone_number
+), wordless AS (
+    DELETE FROM message_bodies w USING found WHERE w.message_id = found.id
 )
 SELECT count(*) AS rows, max(recipient_phone_number) AS last FROM forgotten
 """)

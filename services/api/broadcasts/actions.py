@@ -20,6 +20,7 @@ from libs.common.errors import (
     NotApproved,
     NothingScheduled,
     NotReconciled,
+    Unrenderable,
 )
 from services.api.broadcasts import queries, staff_actions
 from services.api.context import Context
@@ -31,7 +32,7 @@ from services.api.schemas import Asked, Broadcast, Made
 AnyRequest = Request[Any, Any, Any]
 
 #: Why a broadcast may not be made.
-MAKING = (Conflict, EmptyDraw, NoSegments, NotApproved, NotReconciled)
+MAKING = (Conflict, EmptyDraw, NoSegments, NotApproved, NotReconciled, Unrenderable)
 ACTION = tells(Conflict, NotReconciled, idempotent=True)
 
 

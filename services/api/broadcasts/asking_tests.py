@@ -12,12 +12,14 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 
 from libs.common import phone_numbers
-from libs.common.broadcasts import single_messages
+from libs.common.broadcasts import personal_words, single_messages
 from libs.common.broadcasts.single_messages import Draft
 from libs.common.broadcasts.suppression import held, opted_out
 from libs.common.database import Connection, all_rows
 from libs.common.domain import message_bodies
+from libs.common.domain.message_bodies import LONGEST
 from libs.common.domain.states import SinglePurpose
+from libs.common.domain.templates import parse
 from libs.common.domain.wall_clock import quiet_until
 from libs.common.settings.api import ApiSettings
 from libs.common.texts import filled
@@ -76,7 +78,7 @@ async def ask(
     In the quiet hours they go to numbers that users have given as their own, and to no others.
     """
     given = _in_e164(numbers, settings)
-    bodies = _bodies(words)
+    bodies = await _bodies(connection, words, given)
     await connection.execute(ALONE)
     lately = int((await connection.execute(LATELY, {"since": now - A_MINUTE})).scalar_one())
     if lately + len(bodies) * len(given) > MOST_A_MINUTE:
@@ -93,12 +95,12 @@ async def ask(
             # The same request names the same messages, however often it comes.
             request_id=uuid5(request_id, f"{number} {is_second}"),
             phone_number=number,
-            body=body,
+            body=own.get(number, example),
             sending_number_id=sending_number_id,
             broadcast_id=words.broadcast_id,
         )
         for number in given
-        for is_second, body in bodies
+        for is_second, example, own in bodies
     ]
     return [await single_messages.ask(connection, draft, now) for draft in drafts]
 
@@ -126,16 +128,25 @@ def _in_e164(numbers: Sequence[str], settings: ApiSettings) -> list[str]:
     return found
 
 
-def _bodies(words: Words) -> list[tuple[bool, str]]:
-    """Return what goes out, each with whether it is the second message. Raise InvalidFields."""
+async def _bodies(
+    connection: Connection, words: Words, numbers: Sequence[str]
+) -> list[tuple[bool, str, dict[str, str]]]:
+    """Return what goes out, each with whether it is the second message, and as numbers who are known get it.
+
+    Whoever is not known, or lacks a value, gets the defaults, and the names of variables that have none. Raise
+    InvalidFields.
+    """
     bodies = []
     for field, is_second, body in (("first_message", False, words.first), ("second_message", True, words.second)):
         if body is None:
             continue
         try:
-            bodies.append((is_second, message_bodies.checked(MARK + message_bodies.checked(body))))
+            template = parse(message_bodies.checked_template(body))
+            example = message_bodies.checked(MARK + template.example)
         except ValueError as error:
             raise InvalidFields((field, str(error))) from error
+        own = await personal_words.render_for(connection, template, numbers) if template.is_personal else {}
+        bodies.append((is_second, example, {number: (MARK + text)[:LONGEST] for number, text in own.items()}))
     return bodies
 
 

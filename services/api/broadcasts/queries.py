@@ -17,7 +17,7 @@ from libs.common.domain.broadcast import PAUSABLE
 from libs.common.domain.states import OPEN, UNSENT, BroadcastState, MessageState, Outcome, SkipReason
 from libs.common.errors import NotFound
 from libs.common.eventstore import store
-from services.api.schemas import Broadcast, BroadcastSegment, Message, RecordedEvent, Week
+from services.api.schemas import Broadcast, BroadcastSegment, Message, PhaseParts, RecordedEvent, Week
 
 #: The times of the weekdays by their names; null where there are none.
 _WEEK = f"""
@@ -37,7 +37,10 @@ SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.sec
        b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.author,
        b.approved_by, b.recipients, b.made_at, b.hold_until, b.second_due_at,
        b.next_broadcast_id, b.previous_id, b.paused_from, b.pause_reason, b.missed_reason,
-       b.completed_at
+       b.completed_at, coalesce((
+           SELECT jsonb_agg(jsonb_build_object('is_second', p.is_second, 'parts', p.parts, 'messages', p.messages)
+                            ORDER BY p.is_second, p.parts)
+           FROM broadcasts_parts p WHERE p.broadcast_id = b.id), CAST('[]' AS jsonb)) AS parts
 FROM broadcasts b JOIN sending_numbers n ON n.id = b.sending_number_id
 """
 
@@ -46,6 +49,7 @@ _TYPES: dict[str, Any] = {
     "paused_from": EnumText(BroadcastState),
     "segments": TypedJson(list[BroadcastSegment]),
     "week": TypedJson(Week),
+    "parts": TypedJson(list[PhaseParts]),
 }
 
 #: One broadcast.

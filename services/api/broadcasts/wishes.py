@@ -78,7 +78,7 @@ def _message(name: str, text: str | UnsetType | None) -> Faults:
     if text is UNSET or text is None:
         return []
     try:
-        message_bodies.checked(text)
+        message_bodies.checked_template(text)
     except ValueError as error:
         return [(name, str(error))]
     return []

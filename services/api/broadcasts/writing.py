@@ -23,7 +23,7 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
     event = e.BroadcastScheduled(
         broadcast_id=await making.new_id(connection),
         run_at=wishes.in_utc(wish.run_at),
-        first_message=message_bodies.checked(wish.first_message),
+        first_message=message_bodies.checked_template(wish.first_message),
         second_message=_follow_up(wish.second_message),
         second_delay=settings.second_delay if wish.second_delay is UNSET else wish.second_delay,
         segments=wishes.shares(wish.segments),
@@ -56,7 +56,7 @@ async def change(
     await wishes.check(connection, changes, now, settings.own_numbers)
     edited = broadcast.unchanged(before)
     if changes.first_message is not UNSET:
-        edited = replace(edited, first_message=message_bodies.checked(changes.first_message))
+        edited = replace(edited, first_message=message_bodies.checked_template(changes.first_message))
     if changes.second_message is not UNSET:
         edited = replace(edited, second_message=_follow_up(changes.second_message))
     for name in ("second_delay", "max_recipients", "recurring", "draft"):
@@ -79,7 +79,7 @@ async def change(
 
 def _follow_up(body: str | None) -> str | None:
     """Return the second message as it is kept; None where there is to be none."""
-    return None if body is None else message_bodies.checked(body)
+    return None if body is None else message_bodies.checked_template(body)
 
 
 def _week(changes: BroadcastChanges, edited: e.BroadcastEdited) -> tuple[str, ...]:

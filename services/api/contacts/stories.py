@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from libs.common.broadcasts import single_messages
 from libs.common.broadcasts.explanations import Explanation, Result, explain
+from libs.common.broadcasts.personal_words import words_of
 from libs.common.database import Connection, EnumText
 from libs.common.domain.states import Channel, SinglePurpose
 
@@ -16,13 +17,13 @@ LONGEST = 100  # entries of a story, the newest
 
 #: The newest messages to a number, whatever became of them. One that was not sent stands where it would have been. The
 #: index is that of the number.
-SENT = text("""
+SENT = text(f"""
 SELECT m.broadcast_id, m.is_second, m.state, m.skip_reason, s.outcome, s.twilio_sent_status AS status,
        s.twilio_error_code AS code,
        coalesce(s.twilio_sent_at, m.attempt_started_at, CASE WHEN m.is_second THEN b.second_due_at END,
                 b.made_at + CASE WHEN m.is_second THEN make_interval(secs => b.second_delay) ELSE interval '0' END,
                 b.run_at) AS at,
-       CASE WHEN m.is_second THEN b.second_message ELSE b.first_message END AS words
+       {words_of("m", "b")} AS words
 FROM outgoing_messages m
 JOIN broadcasts b ON b.id = m.broadcast_id
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id

@@ -8,21 +8,22 @@ from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, QueryParameter
-from litestar.response import Redirect, Template
+from litestar.response import Redirect, Stream, Template
 from msgspec import UNSET
 
 from libs.common import database
-from libs.common.broadcasts import repository
+from libs.common.broadcasts import preflight, repository
 from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain import actors
 from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Permission
 from libs.common.domain.states import BroadcastState
+from libs.common.domain.templates import TemplateError
 from libs.common.errors import ConcurrencyError, NotFound
 from libs.common.texts import gettext_noop as n_
 from services.api.accounts import users
-from services.api.broadcasts import queries, writing
+from services.api.broadcasts import checking, queries, writing
 from services.api.context import Context
 from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
 from services.api.desk.compose_form import Given
@@ -96,6 +97,21 @@ async def audience(request: AnyRequest, api: NamedDependency[Context], data: For
     async with database.transaction(api.engine) as connection:
         values = await compose_estimate.audience(connection, api, given)
     return rendering.page(request, api, "compose_audience.html", given=given, **values)
+
+
+@post("/wrong.csv", status_code=200)
+async def wrong_csv(api: NamedDependency[Context], data: Form) -> Stream:
+    """List those whose messages cannot be made as they stand in the form, as CSV. Raise InvalidFields."""
+    given = compose_form.of_data(data)
+    try:
+        is_personal = preflight.needs_a_look(given.first_message, given.follow_up)
+    except TemplateError as error:
+        raise InvalidFields(("first_message", str(error))) from error
+    async with database.transaction(api.engine) as connection:
+        wording = await compose_estimate.wording(
+            connection, given, (compose_form.shares(given) or []) if is_personal else []
+        )
+    return checking.spreadsheet(api, wording, "people-whose-message-cannot-be-made.csv")
 
 
 @post("/")
@@ -301,4 +317,4 @@ async def _page(
     )
 
 
-ROUTER = Router("/compose", route_handlers=[new, edit, words, audience, trying.tests, create, change])
+ROUTER = Router("/compose", route_handlers=[new, edit, words, audience, wrong_csv, trying.tests, create, change])

@@ -1,18 +1,25 @@
 """What a form of a broadcast comes to: parts, cost, who gets it and when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from libs.common.broadcasts import audience as segment_filters
+from libs.common.broadcasts import preflight
+from libs.common.broadcasts.preflight import Preflight
 from libs.common.database import Connection
 from libs.common.domain import calendar, message_parts
 from libs.common.domain.message_parts import Measure
+from libs.common.domain.templates import TemplateError, parse
 from libs.common.rate_limits import rate
 from services.api.broadcasts import recipients_preview, sending_numbers, wishes
+from services.api.broadcasts.checking import Wording
 from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
 from services.api.desk import compose_advice, compose_form, numbers
 from services.api.desk.compose_form import Given
+from services.api.schemas import Share
 from services.api.segments import queries as segments
 from services.api.segments.schemas import Segment
 
@@ -27,6 +34,11 @@ class Words:
 
     first: Measure
     second: Measure
+    #: The messages as they are shown: with the defaults of their variables, and FIRST_NAME where there is none.
+    first_example: str
+    second_example: str
+    #: Whether people get different words: then the measures are of the examples.
+    is_personal: bool
     #: What would be saved if plain characters stood in place of those that have one: parts of both messages.
     saving: int
     is_replaceable: bool
@@ -45,14 +57,17 @@ async def audience(connection: Connection, api: Context, given: Given, *, is_cou
     recipients = Recipients()
     if is_counted and shares and (most := compose_form.most(given)) is not None:
         recipients = await recipients_preview.read(connection, shares, most)
+    checked = await _check(connection, given, shares) if recipients.gets_it.most else None
     run_at = compose_form.moment(given, api.settings.zone)
     if run_at is not None and abs(run_at - api.clock()) > wishes.FARTHEST:
         run_at = None  # no calendar is asked about a day that cannot be
     part_price, measured = api.settings.price, words(given)
     cost = None
     if part_price is not None and recipients.gets_it.most:
-        parts = measured.first.parts + measured.second.parts
-        cost = numbers.money(message_parts.cost(part_price, parts, recipients.gets_it.most), part_price.currency)
+        parts: float = measured.first.parts + measured.second.parts
+        if checked is not None and checked.people > checked.wrong:
+            parts = checked.total / (checked.people - checked.wrong)
+        cost = numbers.money(part_price.amount * round(parts * recipients.gets_it.most), part_price.currency)
     sending = None
     if run_at is not None and recipients.gets_it.most:
         spacing = max(limit.interval for limit in rate.limits(api.settings, ANY_NUMBER))
@@ -67,6 +82,7 @@ async def audience(connection: Connection, api: Context, given: Given, *, is_cou
         "recipients": recipients,
         "is_to_count": bool(shares) and not is_counted,
         "cost": cost,
+        "checked": checked,
         "price": price(api),
         "run_at": run_at,
         "sending": sending,
@@ -87,17 +103,46 @@ def _weekly(given: Given) -> calendar.Week | None:
 
 def words(given: Given) -> Words:
     """Return what the two messages of a form are to a carrier."""
-    first, second = message_parts.measure(given.first_message), message_parts.measure(given.follow_up)
+    examples = [_example(text) for text in (given.first_message, given.follow_up)]
+    first, second = map(message_parts.measure, examples)
     plain = compose_form.with_replacements(given)
-    plain_parts = sum(message_parts.measure(text).parts for text in (plain.first_message, plain.follow_up))
+    plain_parts = sum(message_parts.measure(_example(text)).parts for text in (plain.first_message, plain.follow_up))
     return Words(
         first=first,
         second=second,
+        first_example=examples[0],
+        second_example=examples[1],
+        is_personal=examples != [given.first_message, given.follow_up],
         saving=first.parts + second.parts - plain_parts,
         is_replaceable=plain != given,
         advice=compose_advice.on_words(given.first_message, given.follow_up),
         has_link=compose_advice.has_link(given.first_message, given.follow_up),
     )
+
+
+def _example(text: str) -> str:
+    """Return a message as it is shown; one that cannot be read as it stands."""
+    try:
+        return parse(text).example
+    except TemplateError:
+        return text
+
+
+async def _check(connection: Connection, given: Given, shares: Sequence[Share]) -> Preflight | None:
+    """Return what the messages are to those who may get them; None where all get the same, or it cannot be read."""
+    try:
+        if not preflight.needs_a_look(given.first_message, given.follow_up):
+            return None
+    except TemplateError:
+        return None
+    return await (await wording(connection, given, shares)).read(connection)
+
+
+async def wording(connection: Connection, given: Given, shares: Sequence[Share]) -> Wording:
+    """Return the messages of a form, and whom they may go to. Raise NotFound."""
+    ids = [share.segment_id for share in shares]
+    filters = await segment_filters.filters(connection, ids)
+    return Wording([filters[each] for each in ids], given.first_message, given.follow_up or None)
 
 
 def price(api: Context) -> Any:

@@ -178,6 +178,14 @@ PROBLEMS: dict[type[BaseException], Problem] = {
         advice="The database was restored to a point in the past. `broadsheet reconcile` finds what was sent since; "
         "until then nothing starts.",
     ),
+    errors.Unrenderable: Problem(
+        status=409,
+        name="unrenderable",
+        title="Some people's messages cannot be made",
+        advice="The messages have variables, and some of the people lack a value that has no default, or would get "
+        "more than 1,600 characters; `detail` says how many. `GET /broadcasts/{id}/preflight` lists them. Give the "
+        'variable a default, `{{ first_name | default: "neighbor" }}`, give the people the value, or leave them out.',
+    ),
     Changed: Problem(
         status=412,
         name="changed",

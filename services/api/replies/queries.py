@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import TextClause, TextualSelect, text
 
 from libs.common import phone_numbers
+from libs.common.broadcasts.personal_words import words_of
 from libs.common.broadcasts.suppression import opted_out
 from libs.common.carriers import missive
 from libs.common.database import Connection, EnumText, all_rows, first_row, folded, literals
@@ -34,12 +35,23 @@ EXISTS (SELECT FROM outgoing_messages m WHERE m.broadcast_id = r.broadcast_id AN
         AND m.attempt_started_at <= r.received_at)
 """
 
+
+def _answered(column: str, phase: str) -> str:
+    """Return the expression for the words of a phase as the writer of `r` got them, of its broadcast `b`."""
+    return f"""
+    CASE WHEN position('{{{{' IN b.{column}) = 0 THEN b.{column}
+         ELSE (SELECT {words_of("m", "b")} FROM outgoing_messages m
+               WHERE m.broadcast_id = r.broadcast_id AND m.contact_id = r.contact_id AND {phase}) END"""
+
+
 #: What is shown of replies, as `r`. The first message of the broadcast says by which segment its writer was chosen.
 _SELECT = f"""
 SELECT r.id, r.received_at, r.channel, r.phone_number, r.sender, r.contact_id, c.name, r.broadcast_id,
        CASE WHEN r.broadcast_id IS NOT NULL THEN {ANSWERS_SECOND} END AS is_second, f.segment_id, a.name AS segment,
-       b.first_message, b.second_message, r.body, r.words_cut, r.wish, r.carrier_word, r.review, r.review_reason,
-       r.reviewed_at, r.reviewed_by, r.read_at, r.read_by, r.assigned_to, w.name AS assigned_to_name, r.assigned_by,
+       {_answered("first_message", "NOT m.is_second")} AS first_message,
+       {_answered("second_message", "m.is_second")} AS second_message, r.body, r.words_cut, r.wish,
+       r.carrier_word, r.review, r.review_reason, r.reviewed_at, r.reviewed_by, r.read_at, r.read_by, r.assigned_to,
+       w.name AS assigned_to_name, r.assigned_by,
        r.done_at, r.done_by,
        coalesce(k.merged_into, r.missive_conversation_id, s.missive_conversation_id) AS conversation,
        {opted_out("r.phone_number")} AS opted_out

@@ -17,7 +17,7 @@ NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 
 def what(outcome: Outcome, *, failures: int = 0, max_attempts: int = 3) -> Effect:
     attempt = Attempt(message_id=7, broadcast_id=1, number=failures + 1, batch_id=uuid4(), to="+13135550001")
-    return effect(outcome, StartedAttempt(attempt=attempt, failures=failures), max_attempts, NOW)
+    return effect(outcome, StartedAttempt(attempt=attempt, failures=failures, body="Hello"), max_attempts, NOW)
 
 
 def deferred(code: str, retry_after: float | None = None) -> Deferred:

@@ -18,12 +18,20 @@ from libs.common.database.tables.audience import (
     UnreachableNumber,
 )
 from libs.common.database.tables.base import Base
-from libs.common.database.tables.broadcasts import BROADCAST_IDS, Batch, Broadcast, BroadcastSegment, Settling, Sync
+from libs.common.database.tables.broadcasts import (
+    BROADCAST_IDS,
+    Batch,
+    Broadcast,
+    BroadcastParts,
+    BroadcastSegment,
+    Settling,
+    Sync,
+)
 from libs.common.database.tables.conversations import MissiveConversation, MissiveLabelPass
 from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored, WebhookSource
 from libs.common.database.tables.history import Event, Inbox, Outbox, Stream, Trace
 from libs.common.database.tables.imports import ContactImport, ContactImportChange, ContactImportChunk
-from libs.common.database.tables.messages import MESSAGE_IDS, MessageStatus, OutgoingMessage
+from libs.common.database.tables.messages import MESSAGE_IDS, MessageBody, MessageStatus, OutgoingMessage
 from libs.common.database.tables.notices import Notice, NoticesRead, NoticeTarget
 from libs.common.database.tables.replies import Reply
 from libs.common.database.tables.single_messages import SingleMessage
@@ -36,6 +44,7 @@ __all__ = [
     "Base",
     "Batch",
     "Broadcast",
+    "BroadcastParts",
     "BroadcastSegment",
     "CarrierClock",
     "ConsentRecord",
@@ -47,6 +56,7 @@ __all__ = [
     "IdempotencyKey",
     "Inbox",
     "Invitation",
+    "MessageBody",
     "MessageStatus",
     "MissiveConversation",
     "MissiveLabelPass",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Integer, PrimaryKeyConstraint, Sequence, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, PrimaryKeyConstraint, Sequence, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
@@ -112,6 +112,20 @@ class BroadcastSegment(Base):
         PrimaryKeyConstraint("broadcast_id", "segment_id"),
         check("ratio > 0 AND ratio <= 100", "broadcasts_segments_ratio_check"),
         check("drawn <= quota", "broadcasts_segments_no_segment_gives_more_than_its_quota"),
+    )
+
+
+class BroadcastParts(Base):
+    """How many of a broadcast's messages need so many parts, where people get their own words."""
+
+    __tablename__ = "broadcasts_parts"
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
+    is_second: Mapped[bool]
+    parts: Mapped[int] = mapped_column(SmallInteger)
+    messages: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (
+        PrimaryKeyConstraint("broadcast_id", "is_second", "parts"),
+        check("parts > 0 AND messages > 0", "broadcasts_parts_check"),
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Computed, ForeignKey, Index, Integer, Sequence, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, Index, Integer, Sequence, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
@@ -141,3 +141,20 @@ class MessageStatus(Base):
             postgresql_where=text("twilio_id IS NULL AND missive_id IS NOT NULL"),
         ),
     )
+
+
+class MessageBody(Base):
+    """The words of a message whose recipient has their own.
+
+    Made when the broadcast is made, since what they are made of may change. Not in history, so a rebuild leaves them:
+    they go with the number of their message, or with the message.
+    """
+
+    __tablename__ = "message_bodies"
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("outgoing_messages.id", deferrable=True), primary_key=True, autoincrement=False
+    )
+    body: Mapped[str]
+    #: In how many parts it is sent.
+    parts: Mapped[int] = mapped_column(SmallInteger)
+    __table_args__ = (check("length(body) BETWEEN 1 AND 1600", "message_bodies_body_check"),)

@@ -99,6 +99,15 @@ class RecipientsDrawn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """How many messages of a phase need so many parts, where each person gets their own words."""
+
+    is_second: bool
+    parts: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastMade:
     """The recipients are fixed and the first phase begins."""
 
@@ -110,6 +119,8 @@ class BroadcastMade:
     next_broadcast_id: int | None
     #: No message leaves before this, so that the broadcast can be called back; None where it is not held.
     hold_until: datetime | None = None
+    #: Of phases whose message has variables; the words themselves are in no event.
+    parts: tuple[Parts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +135,7 @@ class BroadcastMissed:
     """The broadcast was not made on its day, or could not be."""
 
     broadcast_id: int
-    #: `day_over`, `empty_draw` or `not_approved`. In the row also `called_back`.
+    #: `day_over`, `empty_draw`, `not_approved` or `unrenderable`. In the row also `called_back`.
     reason: str
     next_broadcast_id: int | None
 

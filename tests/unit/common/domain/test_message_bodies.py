@@ -1,3 +1,4 @@
+import re
 import unicodedata
 
 import pytest
@@ -39,8 +40,30 @@ def test_a_message_of_one_sign_is_a_message(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_variable_is_not_sent_as_it_stands(text: str) -> None:
-    with pytest.raises(ValueError, match="no variables yet"):
+    with pytest.raises(ValueError, match="holds a variable"):
         message_bodies.checked(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi {{first_name}}!", "Hi {{ first_name | default: 'you' }}", "50% of {{ name }}, 40%", "{{ message }}"]
+)
+def test_a_broadcast_may_have_variables(text: str) -> None:
+    assert message_bodies.checked_template(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Hi {{ first_name }, hello", "at character 18: one brace is missing"),
+        ("Hi ｛｛first_name｝｝", "holds a variable like {{first_name}}"),
+        ("Hi {first_name}, {{ name }}", "holds a variable like {first_name}: here it is written {{ first_name }}"),
+        ("Hi %name%", "holds a variable like %first_name%"),
+        ("{{ name }}\x00", "NUL"),
+    ],
+)
+def test_what_is_no_variable_of_ours_is_refused_with_the_place(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        message_bodies.checked_template(text)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ def test_what_costs_is_what_is_not_in_gsm_7(text: str) -> None:
     assert (found.encoding is Encoding.UCS_2) == bool(outside)
 
 
+@given(texts | gsm_texts)
+def test_parts_alone_are_those_of_the_whole_measure(text: str) -> None:
+    assert message_parts.parts_of(text) == measure(text).parts
+
+
 @given(texts)
 def test_utf_16_counts_as_its_codec_does(text: str) -> None:
     assert message_parts.utf16_units(text) == len(text.encode("utf-16-le")) // 2

@@ -269,6 +269,18 @@ CREATE TABLE broadcasts_segments (
 );
 COMMENT ON TABLE broadcasts_segments IS 'A segment''s share in a broadcast, and what it gave';
 
+CREATE TABLE broadcasts_parts (
+    broadcast_id bigint NOT NULL,
+    is_second boolean NOT NULL,
+    parts smallint NOT NULL,
+    messages integer NOT NULL,
+    CONSTRAINT broadcasts_parts_pkey PRIMARY KEY (broadcast_id, is_second, parts),
+    CONSTRAINT broadcasts_parts_check CHECK (parts > 0 AND messages > 0),
+    CONSTRAINT broadcasts_parts_broadcast_id_fkey FOREIGN KEY(broadcast_id) REFERENCES broadcasts (id) DEFERRABLE
+);
+COMMENT ON TABLE broadcasts_parts IS
+    'How many of a broadcast''s messages need so many parts, where people get their own words';
+
 CREATE TABLE batches (
     id uuid NOT NULL,
     broadcast_id bigint NOT NULL,
@@ -384,6 +396,16 @@ CREATE INDEX status_too_fast ON broadcast_sent_message_status (broadcast_id)
 CREATE INDEX status_unsettled ON broadcast_sent_message_status (broadcast_id) WHERE NOT settled;
 CREATE INDEX status_without_sid ON broadcast_sent_message_status (broadcast_id, outgoing_message_id) WHERE twilio_id
         IS NULL AND missive_id IS NOT NULL;
+
+CREATE TABLE message_bodies (
+    message_id bigint NOT NULL,
+    body text NOT NULL,
+    parts smallint NOT NULL,
+    CONSTRAINT message_bodies_pkey PRIMARY KEY (message_id),
+    CONSTRAINT message_bodies_body_check CHECK (length(body) BETWEEN 1 AND 1600),
+    CONSTRAINT message_bodies_message_id_fkey FOREIGN KEY(message_id) REFERENCES outgoing_messages (id) DEFERRABLE
+);
+COMMENT ON TABLE message_bodies IS 'The words of a message whose recipient has their own';
 
 CREATE TABLE replies (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -782,7 +804,8 @@ CREATE TRIGGER outbox_wakes_relay AFTER INSERT ON outbox FOR EACH STATEMENT EXEC
 TABLES = (
     "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
     "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
-    "broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_segments broadcasts "
+    "message_bodies broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_parts "
+    "broadcasts_segments broadcasts "
     "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_label_passes "
     "missive_conversations "
     "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
