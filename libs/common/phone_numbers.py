@@ -12,6 +12,7 @@ from importlib.resources import files
 
 import phonenumbers
 
+from libs.common import plain_numbers
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
 
@@ -23,7 +24,10 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}(?![\s\S])")
 #: Digits, and what people put between them.
 _WRITTEN = re.compile(r"\(?\+? ?\(?[0-9][0-9 ()./-]*(?![\s\S])")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+(?![\s\S])")
-#: A number with decimals: `313555012.0` is no number of ten digits.
+#: A whole number as a spreadsheet or a program writes one that it holds as a float: no digit of it is lost.
+_WHOLE = re.compile(r"(\+?[0-9]{7,})[.,]0{1,2}(?![\s\S])")
+_WHOLE_SCIENTIFIC = re.compile(r"(\+?[1-9])[.,]([0-9]{6,})[eE]\+?([0-9]{1,2})(?![\s\S])")
+#: Any other number with decimals is none.
 _DECIMAL = re.compile(r"[+-]?([0-9]{5,}\.[0-9]{1,2}|[0-9]{7,}\.[0-9]+)(?![\s\S])")
 
 NORTH_AMERICA = 1
@@ -77,6 +81,8 @@ def textable(text: str, regions: Sequence[str]) -> str:
 
     One without a country code is read as one of the first region.
     """
+    if (plain := plain_numbers.read(text, _with_territories(tuple(regions)))) is not None:
+        return plain
     parsed = _valid(text, regions[0])
     found = phonenumbers.region_code_for_number(parsed) or "001"
     if not any(found in _TOGETHER.get(region, {region}) for region in regions):
@@ -121,8 +127,54 @@ def _ascii(character: str) -> str:
     return str(unicodedata.decimal(character, character))
 
 
-def _valid(text: str, region: str) -> phonenumbers.PhoneNumber:
+@cache
+def _with_territories(regions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return regions with those that stand for the same, the first of them first."""
+    rest = (each for region in regions for each in sorted(_TOGETHER.get(region, ())))
+    return tuple(dict.fromkeys((*regions, *rest)))
+
+
+def whole(text: str) -> str:
+    """Return the digits of a number that is written as a float, where all of them are there; else what is given.
+
+    `15550100.0` and `4.915512345678E12` are whole. `4.91551E+12` is not: digits were rounded away, or were zeros.
+    """
+    if (found := _WHOLE.match(text)) is not None:
+        return found[1]
+    found = _WHOLE_SCIENTIFIC.match(text)
+    if found is not None and len(found[2]) == int(found[3]):
+        return found[1] + found[2]
+    return text
+
+
+def _meant(text: str, region: str) -> phonenumbers.PhoneNumber:
+    """Parse a number. One without a plus may begin with the region's country code, or be one of its numbers as it is.
+
+    A spreadsheet takes the plus away. Where both readings are numbers, and one alone is of a mobile, that one is meant.
+    """
     parsed = _parse(text, region)
+    digits = str(parsed.national_number)
+    if "+" in text or not digits.startswith(str(parsed.country_code)) or len(digits) != _count_digits(text):
+        return parsed
+    try:
+        other = _parse(f"+{digits}", region)
+    except ValueError:
+        return parsed
+    return other if _is_mobile(other) and not _is_mobile(parsed) else parsed
+
+
+def _count_digits(text: str) -> int:
+    return sum(character.isdecimal() for character in text)
+
+
+def _is_mobile(parsed: phonenumbers.PhoneNumber) -> bool:
+    mobile = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return phonenumbers.number_type(parsed) in mobile
+
+
+def _valid(text: str, region: str) -> phonenumbers.PhoneNumber:
+    text = whole(text.strip())
+    parsed = _meant(text, region)
     if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError(NO_NUMBER)
     kind = phonenumbers.number_type(parsed)  # known of valid numbers alone

@@ -51,8 +51,12 @@ def test_what_cannot_be_called_from_anywhere_is_no_number(given: str) -> None:
         ("3135550100,,5", "not a phone number"),
         ("3.13555012E9", "scientific notation"),
         ("3,13555012E+09", "scientific notation"),
-        ("313555010.0", "decimals"),
-        ("3135550100.0", "decimals"),
+        ("313555010.0", "not a phone number$"),
+        ("3135550100.5", "decimals"),
+        ("313555.01", "decimals"),
+        ("3.135550E9", "scientific notation"),
+        ("3.1355501001E9", "scientific notation"),
+        ("3.13555010011E+12", "scientific notation"),
         ("+3135550100", "after a plus comes the country code"),
         ("0000000000", "can exist"),
         ("1313555010", "can exist"),
@@ -71,6 +75,23 @@ def test_a_cell_that_is_no_number_never_becomes_somebody_elses(given: str, reaso
         phone_numbers.textable(given, ["US"])
 
 
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        ("3135550100.0", "+13135550100"),
+        ("13135550100.00", "+13135550100"),
+        ("3135550100,0", "+13135550100"),
+        ("+13135550100.0", "+13135550100"),
+        ("3.135550101E9", "+13135550101"),
+        ("1.3135550101E+10", "+13135550101"),
+        ("4.915512345678E12", "+4915512345678"),
+        ("+4,915512345678e+12", "+4915512345678"),
+    ],
+)
+def test_a_number_that_is_held_as_a_float_is_one_where_every_digit_is_there(given: str, number: str) -> None:
+    assert phone_numbers.textable(given, ["US", "DE"] if number[1] == "1" else ["DE"]) == number
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_the_digits_of_a_number_are_the_digits_of_the_cell(text: str) -> None:
     for cell in (text, f"313555{text}", f"+1313555{text}"):
@@ -78,7 +99,7 @@ def test_the_digits_of_a_number_are_the_digits_of_the_cell(text: str) -> None:
             number = phone_numbers.textable(cell, ["US"])
         except ValueError:
             continue
-        digits = "".join(str(unicodedata.decimal(character, "")) for character in cell)
+        digits = "".join(str(unicodedata.decimal(character, "")) for character in phone_numbers.whole(cell.strip()))
         assert number == f"+1{digits.removeprefix('1')}"
 
 
