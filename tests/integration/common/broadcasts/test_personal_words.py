@@ -96,9 +96,9 @@ async def test_without_variables_nothing_is_kept_with_a_message(world: World) ->
 async def test_what_leaves_is_what_was_rendered_whatever_changes_then(world: World) -> None:
     broadcast = await made(world, "Ana", "Bo")
     await world.query("UPDATE contacts SET name = 'Somebody Else'")
-    assert [each.body for each in await world.send(broadcast)] == [
+    assert {each.body for each in await world.send(broadcast)} == {
         "Hi Ana, what should we look into?", "Hi Bo, what should we look into?",
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
 async def test_a_message_without_its_words_does_not_leave(world: World) -> None:
