@@ -148,7 +148,8 @@ async def test_who_may_approve_a_broadcast_is_told_that_it_waits_once_until_a_ch
             user = ids[name] = await told.user(name)
             await world.query("UPDATE users SET role = %s WHERE id = %s", role, user)
             await told.wants(user, NoticeChannel.EMAIL, NoticeKind.WANTS_APPROVAL)
-        broadcast = await world.scheduled()
+        segment = await world.segment("made")
+        broadcast = await world.scheduled(segment)
         ana, bo = f"user:{ids['Ana']}", f"user:{ids['Bo']}"
         await world.query("UPDATE broadcasts SET author = %s", ana)
 
@@ -170,7 +171,7 @@ async def test_who_may_approve_a_broadcast_is_told_that_it_waits_once_until_a_ch
         await world.query("UPDATE users SET role = 'viewer' WHERE name = 'Di'")
         assert await letters() == ["bo@example.org"]
         await world.query("UPDATE broadcasts SET draft = true")
-        await world.scheduled()
+        await world.scheduled(segment)
         await world.query("UPDATE broadcasts SET draft = true")
         assert await letters() == []
 
