@@ -32,6 +32,7 @@ from services.api.audit import routes as audit
 from services.api.broadcasts import actions, answered, checking, reports, stop, stream, trying, uncertain_messages
 from services.api.broadcasts import routes as broadcasts
 from services.api.broadcasts.hub import Hub
+from services.api.consent import routes as consent
 from services.api.contacts import import_undo, imports
 from services.api.contacts import routes as contacts
 from services.api.contacts.import_lane import Lane
@@ -84,6 +85,7 @@ HANDLERS = (
     *replies.HANDLERS,
     *accounts.HANDLERS,
     *audit.HANDLERS,
+    *consent.HANDLERS,
     *webhooks.HANDLERS,
 )
 #: Pages for people. They have a session, and are not in the API's description.

@@ -133,8 +133,15 @@ async def record(
         if classify(refused.code).is_unreachable:
             await unreachable.judge(connection, [attempt.to], now, broadcast_id=attempt.broadcast_id)
         await auto_pause.pause_if_refused(connection, attempt.broadcast_id, now)
-    if what.opt_out:
-        await opt_outs.opt_out(connection, attempt.to, ConsentSource.CARRIER, now, broadcast_id=attempt.broadcast_id)
+    if refused is not None and what.opt_out:
+        await opt_outs.opt_out(
+            connection,
+            attempt.to,
+            ConsentSource.CARRIER,
+            now,
+            broadcast_id=attempt.broadcast_id,
+            note=opt_outs.carrier_code(refused.code),
+        )
     if what.hold:
         await rate.back_off(connection, carrier, what.hold_seconds)
     if what.outcome is Count.ACCEPTED:

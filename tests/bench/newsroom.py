@@ -49,10 +49,12 @@ SELECT '+1' || ({FIRST_NUMBER} + i)::text,
 FROM generate_series(1, %(people)s) AS i
 """,
     """
-INSERT INTO opt_outs SELECT phone_number, id, 'sms', created_at, 'record-' || id FROM contacts WHERE id %% 33 = 5
+INSERT INTO opt_outs
+SELECT phone_number, id, 'sms', created_at, 'record-' || id, 'carrier:twilio' FROM contacts WHERE id %% 33 = 5
 """,
     """
-INSERT INTO consent_records SELECT phone_number, 'file-1', 'start', 'file', created_at FROM contacts WHERE id %% 5 < 2
+INSERT INTO consent_records
+SELECT phone_number, 'file-1', 'start', 'file', created_at, '', '', 'user:1' FROM contacts WHERE id %% 5 < 2
 UNION ALL SELECT phone_number, record, 'stop', source, opted_out_at FROM opt_outs
 """,
     """

@@ -41,6 +41,7 @@ NOT_MEASURED = {
     "/desk/broadcasts/{broadcast_id}/live", "/desk/people/import/{import_id}/progress",
     "/desk/broadcasts/{broadcast_id}/report.csv", "/desk/broadcasts/{broadcast_id}/{message}/{key}/people.csv",
     "/desk/replies/export.csv", "/desk/replies/export-with-numbers.csv",
+    "/desk/settings/consent/export.csv", "/desk/settings/consent/export.jsonl",
     "/desk/people/import/{import_id}/rejected.csv",
 }  # fmt: skip
 

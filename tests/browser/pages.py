@@ -18,6 +18,8 @@ NO_PAGES = {
     "/desk/broadcasts/{broadcast_id}/report.csv",
     "/desk/broadcasts/{broadcast_id}/{message}/{key}/people.csv",
     "/desk/replies/export.csv",
+    "/desk/settings/consent/export.csv",
+    "/desk/settings/consent/export.jsonl",
     "/desk/replies/export-with-numbers.csv",
     "/desk/sign-in/provider",
     "/desk/sign-in/provider/callback",

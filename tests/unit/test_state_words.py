@@ -51,6 +51,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "libs/console/history.py": {"replied": HEADING},
     "libs/console/reconciling.py": {"opted_out": "a figure of what was settled"},
     "libs/console/report.py": dict.fromkeys(("refused", "sent", "skipped", "uncertain"), HEADING),
+    "services/api/consent/exporting.py": {"opt_out": "a word of the file"},
     "services/api/desk/rendering.py": {"none": POLICY},
     "services/api/desk/sentences.py": {"paused": "a style"},
     "services/api/http/security_headers.py": {"none": POLICY},

@@ -70,6 +70,7 @@ async def _follow(connection: Connection, broadcast_id: int, news: Sequence[e.Me
     message_ids = [
         message_id for message_id, meaning in meanings.items() if meaning.kind in ASKING or meaning.is_unreachable
     ]
+    codes = {item.message_id: item.error_code for item in news if item.error_code is not None}
     failed: list[str] = []
     if message_ids:
         for message in all_rows(await connection.execute(ABOUT, {"message_ids": message_ids}), Failed):
@@ -86,7 +87,8 @@ async def _follow(connection: Connection, broadcast_id: int, news: Sequence[e.Me
                     failed.append(message.phone_number)
             elif message.phone_number is not None and not message.opted_in_since:
                 number, source = message.phone_number, ConsentSource.CARRIER
-                await opt_outs.opt_out(connection, number, source, now, broadcast_id=broadcast_id)
+                note = opt_outs.carrier_code(codes[message.id])
+                await opt_outs.opt_out(connection, number, source, now, broadcast_id=broadcast_id, note=note)
     await unreachable.arrived(connection, [item.message_id for item in news if item.status in DELIVERED], now)
     await unreachable.judge(connection, failed, now, broadcast_id=broadcast_id)
     if any(meaning.kind in TURNED_AWAY for meaning in meanings.values()):

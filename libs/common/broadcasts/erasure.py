@@ -96,7 +96,7 @@ async def erase_number(connection: Connection, phone_number: str, now: datetime,
         raise NotFound("nobody has this number")
     contact = await _lock_number(connection, phone_number)
     if opt_out:
-        await opt_outs.opt_out(connection, phone_number, ConsentSource.STAFF, now)
+        await opt_outs.opt_out(connection, phone_number, ConsentSource.STAFF, now, note="erasure")
         contact = contact or await _lock_number(connection, phone_number)  # events name people by id
     await _forget(connection, contact.id if contact else None, phone_number, now)
 

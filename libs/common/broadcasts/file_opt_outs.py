@@ -23,21 +23,22 @@ SELECT count(pg_advisory_xact_lock(hashtext('broadsheet.consent'), each.hash)) F
 ) AS each
 """)
 
-#: Records the no of each. What a file says comes after all that is on record: whoever sends it means that it holds now.
+#: Records the no of each, by its import. What a file says comes after all that is on record: whoever sends it means
+#: that it holds now.
 RECORD = text(f"""
-INSERT INTO consent_records AS r (phone_number, record, wish, source, at)
-SELECT number, '{SOURCE}:{Wish.STOP}', '{Wish.STOP}', '{SOURCE}', greatest(:now, (
-    SELECT max(k.at) + interval '1 microsecond' FROM consent_records k WHERE k.phone_number = number))
+INSERT INTO consent_records AS r (phone_number, record, wish, source, at, note, actor)
+SELECT number, :record, '{Wish.STOP}', '{SOURCE}', greatest(:now, (
+    SELECT max(k.at) + interval '1 microsecond' FROM consent_records k WHERE k.phone_number = number)), :note, :actor
 FROM unnest(CAST(:numbers AS text[])) AS number ORDER BY number
 ON CONFLICT (phone_number, record) DO UPDATE SET at = greatest(r.at, excluded.at)
 """)
 
 #: Puts those out who are not yet; who said so themselves stays on record as that.
-OUT = text(f"""
-INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at, record)
-SELECT r.phone_number, c.id, r.source, r.at, r.record
+OUT = text("""
+INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at, record, actor)
+SELECT r.phone_number, c.id, r.source, r.at, r.record, r.actor
 FROM consent_records r JOIN contacts c USING (phone_number)
-WHERE r.phone_number = ANY(CAST(:numbers AS text[])) AND r.record = '{SOURCE}:{Wish.STOP}'
+WHERE r.phone_number = ANY(CAST(:numbers AS text[])) AND r.record = :record
 ORDER BY r.phone_number
 ON CONFLICT (phone_number) DO NOTHING RETURNING contact_id
 """)
@@ -60,15 +61,16 @@ async def alone(connection: Connection, numbers: Sequence[str]) -> None:
     await connection.execute(ALONE, {"numbers": list(numbers)})
 
 
-async def record(connection: Connection, numbers: Sequence[str], now: datetime) -> int:
-    """Put numbers on record as opted out, all of which are contacts; return how many were not before.
+async def record(connection: Connection, import_id: int, numbers: Sequence[str], now: datetime) -> int:
+    """Put numbers on record as opted out by an import, all of which are contacts; return how many were not before.
 
     What was not sent to them is taken out, as after a STOP.
     """
     if not numbers:
         return 0
-    which = {"numbers": list(numbers), "now": now}
-    await connection.execute(RECORD, which)
+    which = {"numbers": list(numbers), "record": f"{SOURCE}:{Wish.STOP}:{import_id}"}
+    said = {"now": now, "note": f"import {import_id}", "actor": str(database.actor_of(connection))}
+    await connection.execute(RECORD, {**which, **said})
     new: list[int] = list((await connection.execute(OUT, which)).scalars())
     await store.append_each(
         connection,

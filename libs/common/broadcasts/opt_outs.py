@@ -26,24 +26,29 @@ from libs.common.domain.states import UNREVIEWED, UNSENT, ConsentSource, Review,
 from libs.common.observability import telemetry
 
 NEXT = timedelta(microseconds=1)
+LONGEST_WORDS = 1600  # characters of a message that are kept with what it says: the longest SMS
 
 #: Lets one transaction at a time record what a number wants: what follows is decided over all of its records.
 ALONE = text("SELECT pg_advisory_xact_lock(hashtext('broadsheet.consent'), hashtext(:phone_number))")
 
-#: A record. Of a message, which may be reported several times, the earliest time counts; of other sources the latest.
+#: A record. Of a message, which may be reported several times, the earliest time counts, and who reported it first; of
+#: other sources the latest.
 RECORD = text("""
-INSERT INTO consent_records AS r (phone_number, record, wish, source, at, note)
-VALUES (:phone_number, :record, :wish, :source, :at, :note)
+INSERT INTO consent_records AS r (phone_number, record, wish, source, at, note, words, actor)
+VALUES (:phone_number, :record, :wish, :source, :at, :note, :words, :actor)
 ON CONFLICT (phone_number, record) DO UPDATE SET wish = excluded.wish, source = excluded.source, note = excluded.note,
-    at = CASE WHEN :is_message THEN least(r.at, excluded.at) ELSE greatest(r.at, excluded.at) END
+    words = CASE WHEN excluded.words = '' THEN r.words ELSE excluded.words END,
+    at = CASE WHEN :is_message THEN least(r.at, excluded.at) ELSE greatest(r.at, excluded.at) END,
+    actor = CASE WHEN :is_message OR excluded.at < r.at THEN r.actor ELSE excluded.actor END
 """)
 
 #: What was said last. An opt-out that follows from no record is one itself.
 LATEST = text(f"""
-SELECT wish, source, at, record FROM (
-    SELECT wish, source, at, record FROM consent_records WHERE phone_number = :phone_number
+SELECT wish, source, at, record, actor FROM (
+    SELECT wish, source, at, record, actor FROM consent_records WHERE phone_number = :phone_number
     UNION ALL
-    SELECT '{Wish.STOP}', source, opted_out_at, NULL FROM opt_outs WHERE phone_number = :phone_number AND record IS NULL
+    SELECT '{Wish.STOP}', source, opted_out_at, NULL, actor FROM opt_outs
+    WHERE phone_number = :phone_number AND record IS NULL
 ) AS said ORDER BY at DESC, wish = '{Wish.STOP}' DESC LIMIT 1
 """).columns(wish=EnumText(Wish), source=EnumText(ConsentSource))
 
@@ -54,10 +59,10 @@ CONTACT = text("SELECT id FROM contacts WHERE phone_number = :phone_number")
 NEW_CONTACT = text("INSERT INTO contacts (phone_number) VALUES (:phone_number) ON CONFLICT DO NOTHING")
 
 OPT_OUT = text("""
-INSERT INTO opt_outs AS o (phone_number, contact_id, source, opted_out_at, record)
-VALUES (:phone_number, :contact_id, :source, :at, :record)
-ON CONFLICT (phone_number) DO UPDATE
-SET source = excluded.source, opted_out_at = excluded.opted_out_at, record = excluded.record
+INSERT INTO opt_outs AS o (phone_number, contact_id, source, opted_out_at, record, actor)
+VALUES (:phone_number, :contact_id, :source, :at, :record, :actor)
+ON CONFLICT (phone_number) DO UPDATE SET source = excluded.source, opted_out_at = excluded.opted_out_at,
+    record = excluded.record, actor = excluded.actor
 RETURNING xmax = 0 AS is_new
 """)
 OPT_IN = text("DELETE FROM opt_outs WHERE phone_number = :phone_number RETURNING contact_id")
@@ -91,6 +96,8 @@ class Statement:
     message: str | None = None
     #: Why, in the words of whoever noted it; empty where nobody did.
     note: str = ""
+    #: What the message says; empty where nobody wrote one.
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,8 @@ class Latest:
     at: datetime
     #: None for an opt-out that follows from no record.
     record: str | None
+    #: Who put it on record.
+    actor: str
 
 
 async def lock_number(connection: Connection, phone_number: str) -> None:
@@ -118,14 +127,14 @@ async def record(
     """
     who = {"phone_number": said.phone_number}
     await lock_number(connection, said.phone_number)
-    at, key = said.at, said.message or f"{said.source}:{said.wish}"
-    if said.source == ConsentSource.STAFF and said.message is None:
-        # What staff do comes after all that they can have known of, however close. What they have said before stays on
-        # record, with its reason, unless they say the same again.
+    at, key = said.at, said.message
+    if key is None:
         latest = first_row(await connection.execute(LATEST, who), Latest)
-        at = max(at, latest.at + NEXT) if latest is not None else at
+        # What staff do comes after all that they can have known of, however close.
+        at = max(at, latest.at + NEXT) if latest is not None and said.source == ConsentSource.STAFF else at
+        # What was said before stays on record, with its reason, unless the same is said again.
         said_again = latest is not None and (latest.source, latest.wish) == (said.source, said.wish) and latest.record
-        key = said_again or f"{key}:{at.isoformat()}"
+        key = said_again or f"{said.source}:{said.wish}:{at.isoformat()}"
     await connection.execute(
         RECORD,
         {
@@ -136,6 +145,8 @@ async def record(
             "at": at,
             "is_message": said.message is not None,
             "note": said.note,
+            "words": said.words[:LONGEST_WORDS],
+            "actor": str(database.actor_of(connection)),
         },
     )
     return await _follow(connection, said.phone_number, now, broadcast_id=broadcast_id, answers=answers)
@@ -177,7 +188,8 @@ async def _out(
         await connection.execute(NEW_CONTACT, who)
         contact_id = int((await connection.execute(CONTACT, who)).scalar_one())
     said = {"contact_id": contact_id, "source": latest.source, "at": latest.at, "record": latest.record}
-    is_new = bool((await connection.execute(OPT_OUT, {**who, **said})).scalar_one())
+    cursor = await connection.execute(OPT_OUT, {**who, **said, "actor": latest.actor})
+    is_new = bool(cursor.scalar_one())
     if not is_new:
         return False
     event = e.OptedOut(contact_id=contact_id, source=latest.source, broadcast_id=broadcast_id)
@@ -231,6 +243,11 @@ async def opt_in(
     """
     said = Statement(phone_number=phone_number, wish=Wish.START, source=source, at=at or now, note=note)
     return await record(connection, said, now, broadcast_id=broadcast_id)
+
+
+def carrier_code(code: str | int) -> str:
+    """Return what is noted of an opt-out that a code of the carrier's tells, such as 21610."""
+    return f"code {code}"
 
 
 async def forget(connection: Connection, phone_number: str) -> None:

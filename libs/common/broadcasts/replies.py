@@ -89,6 +89,7 @@ class About:
     reply_id: int | None = None
     broadcast_id: int | None = None
     contact_id: int | None = None
+    words: str = ""
 
 
 async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bool:
@@ -111,6 +112,7 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
         phone_number=inbound.phone_number,
         broadcast_id=reply.broadcast_id,
         contact_id=reply.contact_id,
+        words=inbound.body,
     )
     await _follow(connection, about, verdict, inbound.received_at, now, is_suspected=verdict.reason is not None)
     return True
@@ -139,7 +141,7 @@ async def heed(connection: Connection, inbound: Inbound, now: datetime) -> bool:
     verdict = judge(inbound)
     if verdict.wish is None:
         return False
-    about = About(provider_id=inbound.provider_id, phone_number=inbound.phone_number)
+    about = About(provider_id=inbound.provider_id, phone_number=inbound.phone_number, words=inbound.body)
     await _follow(connection, about, verdict, inbound.received_at, now, is_suspected=False)
     return True
 
@@ -206,6 +208,7 @@ async def complete(
         phone_number=known.phone_number,
         broadcast_id=known.broadcast_id,
         contact_id=known.contact_id,
+        words=words,
     )
     await _follow(connection, about, verdict, at, now, is_suspected=is_suspected)
 
@@ -218,7 +221,12 @@ async def _follow(
     if verdict.wish is not None:
         assert number is not None  # nobody without a number is judged to say yes or no
         said = Statement(
-            phone_number=number, wish=verdict.wish, source=verdict.source, at=at, message=about.provider_id
+            phone_number=number,
+            wish=verdict.wish,
+            source=verdict.source,
+            at=at,
+            message=about.provider_id,
+            words=about.words,
         )
         await record(connection, said, now, broadcast_id=about.broadcast_id, answers=True)
     elif is_suspected:

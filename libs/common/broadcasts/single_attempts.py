@@ -174,7 +174,8 @@ async def record(
     if cursor.first() is not None and effect.state is not MessageState.PENDING:
         await single_messages.ended(connection, started.id, effect.state, effect.code, now)
     if isinstance(outcome, Refused) and classify(outcome.code).kind is ErrorAction.OPT_OUT:
-        await opt_outs.opt_out(connection, started.to_number, ConsentSource.CARRIER, now)
+        note = opt_outs.carrier_code(outcome.code)
+        await opt_outs.opt_out(connection, started.to_number, ConsentSource.CARRIER, now, note=note)
     if effect.hold:
         await rate.back_off(connection, carrier, effect.hold_seconds)
     if effect.state is MessageState.ACCEPTED:

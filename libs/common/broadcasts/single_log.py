@@ -149,7 +149,8 @@ async def learn(
     if message.state is not MessageState.ACCEPTED:
         await single_messages.ended(connection, message.id, MessageState.ACCEPTED, None, now)
     if code is not None and classify(str(code)).kind is ErrorAction.OPT_OUT and message.phone_number is not None:
-        await opt_outs.opt_out(connection, message.phone_number, ConsentSource.CARRIER, now)
+        number, source = message.phone_number, ConsentSource.CARRIER
+        await opt_outs.opt_out(connection, number, source, now, note=opt_outs.carrier_code(code))
     return True
 
 

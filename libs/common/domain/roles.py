@@ -14,6 +14,7 @@ class Permission(StrEnum):
     WRITE = "write"  # change broadcasts that are not made, contacts and segments; decide about replies
     SEND = "send"  # make, pause, resume and cancel broadcasts
     APPROVE = "approve"  # approve a broadcast that somebody else wrote
+    CONSENT = "consent"  # take the register of every opt-out and opt-in, for an auditor
     ADMIN = "admin"  # users, their sessions, and API keys
 
 
@@ -32,6 +33,7 @@ class Scope(StrEnum):
     READ = "read"
     WRITE = "write"
     SEND = "send"
+    CONSENT = "consent"
     ADMIN = "admin"
 
 

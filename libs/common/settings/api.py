@@ -53,6 +53,11 @@ class ApiSettings(CalendarSettings):
     """What the carriers ask for one part of a message, such as `0.0083 USD`: the desk says what a broadcast costs.
     Empty if it is to say nothing."""
 
+    consent_hash_key: Annotated[SecretStr, AfterValidator(checks.long_or_empty)] = SecretStr("")
+    """The key by which numbers are hashed in an export of the consent register that has none (HMAC-SHA256): 16
+    characters or more, `openssl rand -hex 32`. Empty if there is no such export. With another key the same number has
+    another hash."""
+
     organisation: Annotated[str, Field(min_length=1, max_length=60)] = "Broadsheet"
     """The name at the top of every page of the desk."""
 

@@ -22,6 +22,8 @@ NO_POSTGRES_URL = (
     "(in a password, % is written %25, / is %2F, @ is %40)"
 )
 
+SHORTEST_SECRET = 16  # characters
+
 NO_AMQP_URL = "not an AMQP URL, such as amqp://user:password@host/, or several with commas between them"
 
 
@@ -115,6 +117,13 @@ def secret(check: Callable[[str], str]) -> AfterValidator:
         return SecretStr(check(secret.get_secret_value()))
 
     return AfterValidator(checked)
+
+
+def long_or_empty(value: SecretStr) -> SecretStr:
+    """Return a secret of 16 characters or more, or an empty one. Raise ValueError."""
+    if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"has fewer than {SHORTEST_SECRET} characters")
+    return value
 
 
 def plain(value: object) -> str:

@@ -9,7 +9,7 @@ from services.api.http.fields import EMAIL_PATTERN, KEY_NAME_PATTERN, NO_NUL, Mo
 from services.api.schemas import Body
 
 RoleName = Literal["viewer", "editor", "approver", "admin"]
-ScopeName = Literal["read", "write", "send", "admin"]
+ScopeName = Literal["read", "write", "send", "consent", "admin"]
 Email = Annotated[
     str, Meta(min_length=3, max_length=email_addresses.LONGEST, pattern=EMAIL_PATTERN, examples=["ana@example.org"])
 ]
@@ -67,7 +67,7 @@ class NewKey(Body):
     """An API key that is to be made."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=KEY_NAME_PATTERN)]
-    scopes: Annotated[list[ScopeName], Meta(min_length=1, max_length=4)]
+    scopes: Annotated[list[ScopeName], Meta(min_length=1, max_length=5)]
 
 
 class Key(Struct, kw_only=True):

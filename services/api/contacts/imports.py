@@ -251,7 +251,7 @@ async def _merge(connection: Connection, import_id: int, people: Sequence[Person
     out = [person.phone_number for person in people if person.opted_out]
     await file_opt_outs.alone(connection, out)
     merged = await queries.merge(connection, import_id, people)
-    return merged, await file_opt_outs.record(connection, out, now)
+    return merged, await file_opt_outs.record(connection, import_id, out, now)
 
 
 HANDLERS = (upload,)

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from libs.common.broadcasts import single_messages
 from libs.common.broadcasts.explanations import Explanation, Result, explain
 from libs.common.broadcasts.personal_words import words_of
-from libs.common.database import Connection, EnumText
+from libs.common.database import Connection, EnumText, all_rows
 from libs.common.domain.states import Channel, SinglePurpose
+from libs.common.eventstore.store import ACTOR_NAME
 
 LONGEST = 100  # entries of a story, the newest
 
@@ -37,8 +38,9 @@ WHERE phone_number = :phone_number ORDER BY received_at DESC LIMIT :limit
 """).columns(channel=EnumText(Channel))
 
 #: All that was said about whether a number wants messages, the newest first.
-CONSENT = text("""
-SELECT wish, source, at, note FROM consent_records WHERE phone_number = :phone_number ORDER BY at DESC LIMIT :limit
+CONSENT = text(f"""
+SELECT wish, source, at, note, words, {ACTOR_NAME} AS recorded_by FROM consent_records
+WHERE phone_number = :phone_number ORDER BY at DESC LIMIT :limit
 """)
 
 
@@ -78,7 +80,7 @@ class Story:
     is_cut: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Consent:
     """A yes or a no, with who said so."""
 
@@ -87,6 +89,10 @@ class Consent:
     at: datetime
     #: Why, in the words of staff; empty where nobody has said.
     note: str
+    #: What somebody wrote; empty where nobody did.
+    words: str
+    #: The user who put it on record; None where it was no user.
+    recorded_by: str | None
 
 
 async def of_number(connection: Connection, phone_number: str) -> Story:
@@ -143,4 +149,4 @@ async def of_number(connection: Connection, phone_number: str) -> Story:
 async def consent_of(connection: Connection, phone_number: str) -> Sequence[Consent]:
     """Return what was said about whether a number wants messages, the newest first."""
     rows = await connection.execute(CONSENT, {"phone_number": phone_number, "limit": LONGEST})
-    return [Consent(wish=row.wish, source=row.source, at=row.at, note=row.note) for row in rows]
+    return all_rows(rows, Consent)

@@ -44,6 +44,7 @@ SUBJECTS = {
     "single": (n_("a text to one person"), ""),
 }
 NAMED = {
+    "consent": n_("the register of consent"),
     "contacts": n_("a file of people"),
     "dead-letters": n_("messages that a service could not handle"),
     "organisation": n_("everybody"),
@@ -65,6 +66,7 @@ DONE = {
     "MessageSentAgain": n_("%(who)s sent a message again in %(what)s"),
     "OptedOut": n_("%(who)s opted out %(what)s"),
     "OptedIn": n_("%(who)s opted in %(what)s"),
+    "ConsentExported": n_("%(who)s took %(what)s"),
     "OptOutReviewed": n_("%(who)s decided about a reply of %(what)s"),
     "NumberReachable": n_("%(who)s had texts go again to %(what)s"),
     "ContactsImported": n_("%(who)s imported %(what)s"),

@@ -29,6 +29,7 @@ SCOPES = {
     Scope.READ: n_("Read"),
     Scope.WRITE: n_("Write broadcasts, people and groups"),
     Scope.SEND: n_("Send and stop"),
+    Scope.CONSENT: n_("Take the register of consent"),
     Scope.ADMIN: n_("Look after users and keys"),
 }
 

@@ -12,7 +12,7 @@ from litestar.response import Template
 from libs.common import database
 from libs.common.domain import calendar
 from services.api.context import Context
-from services.api.desk import audit, keys, notices, own_account, own_numbers, rendering, users
+from services.api.desk import audit, consent, keys, notices, own_account, own_numbers, rendering, users
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -40,6 +40,6 @@ async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Templa
 ROUTER = Router(
     "/settings",
     route_handlers=[
-        overview, audit.show, notices.ROUTER, *own_account.HANDLERS, *users.HANDLERS, *keys.HANDLERS,
+        overview, audit.show, consent.ROUTER, notices.ROUTER, *own_account.HANDLERS, *users.HANDLERS, *keys.HANDLERS,
     ],
 )  # fmt: skip

@@ -34,6 +34,7 @@ TAGS = {
     "segments": "Who is drawn from: a name and a filter over tags",
     "contacts": "People, one by one or by the file",
     "replies": "What people write back",
+    "consent": "The register of every opt-out and opt-in, for an auditor",
     "users": "People who may sign in to the desk, and their sessions. For admins",
     "keys": "API keys. For admins",
     "audit": "Who did what",

@@ -115,7 +115,7 @@ async def test_an_opt_out_from_before_there_were_records_counts_as_one(world: Wo
     """Of an older release, beside which this one may run."""
     [contact] = await world.contacts(1)
     number = await world.number_of(contact)
-    await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'sms', %s)", number, contact, NOW)
+    await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'sms', %s, NULL, 'user:1')", number, contact, NOW)
     async with database.transaction(world.engine) as connection:
         for seconds, is_out in ((-5, True), (5, False)):
             async with taken_back(connection):

@@ -43,8 +43,8 @@ INSERT INTO broadcasts (id, state, run_at, first_message, second_message, second
 VALUES (1, 'sending_second', now(), 'a', 'b', 600, 100000, 1, false, 100000, now());
 INSERT INTO audience_segments (name, filter) VALUES ('all', '{{}}');
 INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {PEOPLE}) AS n;
-INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at)
-SELECT phone_number, id, 'sms', now() FROM contacts WHERE id > {PEOPLE} - 5000;
+INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at, actor)
+SELECT phone_number, id, 'sms', now(), 'carrier:twilio' FROM contacts WHERE id > {PEOPLE} - 5000;
 INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at)
 SELECT 'SM' || n, '+1313' || (5000000 + n), n, 1, 'yes', now() FROM generate_series({PEOPLE} - 9000, {PEOPLE}) AS n;
 INSERT INTO batches (id, broadcast_id, is_second, due_at, fence, lease_until)

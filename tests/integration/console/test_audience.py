@@ -47,3 +47,16 @@ async def test_a_segment_is_shown_changed_part_by_part_and_deleted(call: Call, d
     assert (status, "Delete segment 1 (“Up north”) for good?" in said) == (2, True)
     assert await call("segments", "delete", "1", "--yes") == (0, "Segment 1 is deleted.\n")
     assert rows(database_url, "SELECT count(*) FROM audience_segments") == [(0,)]
+
+
+async def test_the_register_of_consent_is_written_to_a_file(call: Call, database_url: str, tmp_path: Path) -> None:
+    rows(database_url, f"INSERT INTO contacts (phone_number, name) VALUES ('{NUMBER}', 'Ann')")
+    await call("contacts", "opt-out", NUMBER, "--reason", "By letter")
+    file = tmp_path / "register.csv"
+    assert await call("consent", "export", str(file)) == (0, f"The register is in {file}.\n")
+    assert f"{NUMBER},opt_out," in file.read_text()
+    lines = tmp_path / "register.jsonl"
+    assert (await call("consent", "export", str(lines)))[0] == 0
+    assert json.loads(lines.read_text())["note"] == "By letter"
+    status, said = await call("consent", "export", str(tmp_path / "hashed.csv"), "--hashed")
+    assert (status, "BROADSHEET_CONSENT_HASH_KEY" in said) == (1, True)

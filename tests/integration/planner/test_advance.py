@@ -170,7 +170,8 @@ async def test_the_follow_ups_of_those_who_replied_or_opted_out_are_taken_out_be
         broadcast, started[0].attempt.to,
     )  # fmt: skip
     await world.query(
-        "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now() FROM contacts WHERE phone_number = %s",
+        "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now(), NULL, 'user:1' FROM contacts"
+        " WHERE phone_number = %s",
         started[1].attempt.to,
     )
     await world.advance(broadcast)

@@ -19,7 +19,9 @@ ACCEPTED = Accepted(missive_id="M1")
 async def record_opt_out(world: World, message: dict[str, Any]) -> None:
     """Record an opt-out and nothing else, as if the row of the message could not be seen."""
     await world.query(
-        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", message["recipient_phone_number"], message["contact_id"]
+        "INSERT INTO opt_outs VALUES (%s, %s, 'sms', now(), NULL, 'user:1')",
+        message["recipient_phone_number"],
+        message["contact_id"],
     )
 
 

@@ -73,7 +73,13 @@ class OptOut(Base):
     opted_out_at: Mapped[datetime]
     #: Which of the number's `consent_records` it follows from.
     record: Mapped[str | None]
-    __table_args__ = (check(f"source IN {literals(ConsentSource)}", "opt_outs_source_check"),)
+    #: Who put it on record, as `Actor` writes it: it stays when the record itself is forgotten.
+    actor: Mapped[str]
+    __table_args__ = (
+        check(f"source IN {literals(ConsentSource)}", "opt_outs_source_check"),
+        # For the export of the register, which has the others by their records.
+        Index("opt_outs_without_record", "phone_number", postgresql_where=text("record IS NULL")),
+    )
 
 
 class ConsentRecord(Base):
@@ -88,8 +94,12 @@ class ConsentRecord(Base):
     source: Mapped[ConsentSource]
     #: When it was said, not when we heard of it.
     at: Mapped[datetime]
-    #: Why, in the words of staff who noted it.
+    #: Why, in the words of staff who noted it; which import, of what a file says.
     note: Mapped[str] = mapped_column(server_default="")
+    #: What somebody wrote that says so; empty where nobody wrote.
+    words: Mapped[str] = mapped_column(server_default="")
+    #: Who put it on record, as `Actor` writes it.
+    actor: Mapped[str]
     __table_args__ = (
         PrimaryKeyConstraint("phone_number", "record"),
         check(f"wish IN {literals(WISHES)}", "consent_records_wish_check"),

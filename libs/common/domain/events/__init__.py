@@ -50,6 +50,7 @@ from libs.common.domain.events.people import (
     ReplyReceived,
 )
 from libs.common.domain.events.registers import (
+    ConsentExported,
     ContactChanged,
     ContactErased,
     ContactsImported,
@@ -86,6 +87,7 @@ __all__ = [
     "BroadcastPaused",
     "BroadcastResumed",
     "BroadcastScheduled",
+    "ConsentExported",
     "ContactChanged",
     "ContactErased",
     "ContactsImported",

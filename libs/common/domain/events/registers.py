@@ -46,6 +46,16 @@ class ContactErased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentExported:
+    """The register of every opt-out and opt-in was taken."""
+
+    #: `csv` or `jsonl`.
+    form: str
+    #: Whether a code stood for each number.
+    hashed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentCreated:
     """A segment was created."""
 
@@ -208,6 +218,6 @@ RegisterEvent = (
     ContactsImported | ImportUndone | ContactChanged | ContactErased | SegmentCreated | SegmentChanged | SegmentDeleted
     | UserInvited | UserChanged | PasswordChosen | SessionsEnded | NoticesChosen | KeyCreated | KeyRevoked
     | DeadLettersSentBack | DeadLettersDropped | RestoreMarked | RestoreSettled | ReplyAssigned | ReplyDone
-    | ReplyReopened | SingleMessageAsked | SingleMessageEnded | OwnNumberChanged
+    | ConsentExported | ReplyReopened | SingleMessageAsked | SingleMessageEnded | OwnNumberChanged
 )  # fmt: skip
 REGISTER_EVENTS: tuple[type[RegisterEvent], ...] = RegisterEvent.__args__

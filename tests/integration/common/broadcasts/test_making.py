@@ -79,7 +79,7 @@ async def test_opted_out_and_erased_people_are_never_drawn(world: World) -> None
     """Fault 4: unsubscribed people were excluded only if the segment's author thought of it."""
     ids = await world.contacts(4, "all")
     number = await world.number_of(ids[0])
-    await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'staff', now())", number, ids[0])
+    await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'staff', now(), NULL, 'user:1')", number, ids[0])
     await world.query("UPDATE contacts SET phone_number = NULL, erased_at = now() WHERE id = %s", ids[1])
     broadcast = await world.scheduled(await world.segment("all"))
     await world.make(broadcast)
@@ -91,7 +91,8 @@ async def test_an_opted_out_person_does_not_count_towards_the_quota(world: World
     ids = await world.contacts(20, "all")
     for contact in ids[:10]:
         await world.query(
-            "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now() FROM contacts WHERE id = %s", contact
+            "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now(), NULL, 'user:1' FROM contacts WHERE id = %s",
+            contact,
         )
     broadcast = await world.scheduled(await world.segment("all"), max_recipients=10)
     assert (await world.make(broadcast)).recipients == 10
@@ -255,7 +256,9 @@ async def test_what_cannot_be_made_changes_nothing(world: World, why: type[Excep
         case "EmptyDraw":
             await world.scheduled(segment, recurring=True)
             await world.query(
-                "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now() FROM contacts WHERE id = %s", contact
+                "INSERT INTO opt_outs SELECT phone_number, id, 'sms', now(), NULL, 'user:1' FROM contacts"
+                " WHERE id = %s",
+                contact,
             )
         case _:
             broadcast = await world.scheduled(segment)

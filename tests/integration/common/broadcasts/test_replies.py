@@ -207,7 +207,7 @@ async def test_a_word_inside_a_sentence_is_no_wish(world: World, body: str) -> N
     [contact] = await world.contacts(1, "all")
     number = await world.number_of(contact)
     if body != "don't stop":
-        await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'sms', now())", number, contact)
+        await world.query("INSERT INTO opt_outs VALUES (%s, %s, 'sms', now(), NULL, 'user:1')", number, contact)
     before = await world.value("SELECT count(*) FROM opt_outs")
     await write(world, number, body)
     assert await world.value("SELECT count(*) FROM opt_outs") == before

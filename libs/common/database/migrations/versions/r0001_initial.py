@@ -49,11 +49,13 @@ CREATE TABLE opt_outs (
     source text NOT NULL,
     opted_out_at timestamptz NOT NULL,
     record text,
+    actor text NOT NULL,
     CONSTRAINT opt_outs_pkey PRIMARY KEY (phone_number),
     CONSTRAINT opt_outs_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file')),
     CONSTRAINT opt_outs_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
 );
 COMMENT ON TABLE opt_outs IS 'Who wants no more messages';
+CREATE INDEX opt_outs_without_record ON opt_outs (phone_number) WHERE record IS NULL;
 
 CREATE TABLE consent_records (
     phone_number text NOT NULL,
@@ -62,6 +64,8 @@ CREATE TABLE consent_records (
     source text NOT NULL,
     at timestamptz NOT NULL,
     note text DEFAULT '' NOT NULL,
+    words text DEFAULT '' NOT NULL,
+    actor text NOT NULL,
     CONSTRAINT consent_records_pkey PRIMARY KEY (phone_number, record),
     CONSTRAINT consent_records_wish_check CHECK (wish IN ('stop', 'start')),
     CONSTRAINT consent_records_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file'))
@@ -579,7 +583,7 @@ CREATE TABLE api_keys (
     CONSTRAINT api_keys_hash_key UNIQUE (hash),
     CONSTRAINT api_keys_name_check CHECK (length(name) >= 1),
     CONSTRAINT api_keys_scopes_check CHECK (cardinality(scopes) > 0 AND scopes <@ ARRAY['read', 'write', 'send',
-        'admin'])
+        'consent', 'admin'])
 );
 COMMENT ON TABLE api_keys IS 'A key by which a program calls the API';
 
