@@ -77,6 +77,7 @@ async def _opt_out(api: Context, cause: Cause, said: Comment, now: datetime) -> 
         # A comment has an id: reported twice, it is recorded once.
         message=f"missive-comment-{said.id}",
         note=note,
+        words=said.text,
     )
 
     async def work(connection: Connection) -> None:

@@ -53,7 +53,8 @@ async def test_the_register_of_consent_is_written_to_a_file(call: Call, database
     rows(database_url, f"INSERT INTO contacts (phone_number, name) VALUES ('{NUMBER}', 'Ann')")
     await call("contacts", "opt-out", NUMBER, "--reason", "By letter")
     file = tmp_path / "register.csv"
-    assert await call("consent", "export", str(file)) == (0, f"The register is in {file}.\n")
+    status, said = await call("consent", "export", str(file))
+    assert (status, "".join(said.split())) == (0, f"Theregisterisin{file}.")  # a long path is broken into lines
     assert f"{NUMBER},opt_out," in file.read_text()
     lines = tmp_path / "register.jsonl"
     assert (await call("consent", "export", str(lines)))[0] == 0

@@ -87,7 +87,7 @@ async def test_opting_out_in_again_and_erasing(api: Api, editor: Browser) -> Non
     await editor.submit(f"{page}/opt-out", page, reason="Called <us>\x00 on  Monday")
     opted_out = (await editor.get(page)).text
     assert "Gets no texts: they opted out." in opted_out
-    assert "noted by staff: “Called &lt;us&gt; on Monday”" in opted_out
+    assert "noted by staff (Ana Diaz): “Called &lt;us&gt; on Monday”" in opted_out
     await editor.submit(f"{page}/opt-in", page)
     assert "Gets texts." in (await editor.get(page)).text
     await editor.submit(f"{page}/erase", page)
