@@ -1,15 +1,15 @@
 """`broadsheet segments`, `contacts` and `erase`: the audience, over the API."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from libs.console.bars import Upload, bar
+from libs.console import contact_files
+from libs.console.bars import bar, is_shown
 from libs.console.client import LONG, connect
 from libs.console.failures import ApiError
-from libs.console.inputs import Json, Key, content_of, key_header
+from libs.console.inputs import Json, Key, key_header
 from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
 
 SegmentId = Annotated[int, typer.Argument(help="The segment's id.")]
@@ -128,27 +128,68 @@ def _decide(number: str, reason: str, said: str, *, opted_out: bool, as_json: bo
 
 @contacts.command("import")
 def import_contacts(
-    file: Annotated[Path, typer.Argument(help="CSV with phone_number, name, tags; - for standard input.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, .xlsx or .ods with phone_number, name, tags; - for standard input.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it, and change nothing.")] = False,
+    rejected: Annotated[
+        Path | None, typer.Option(help="Write every line that cannot be taken to this CSV file, with the reason.")
+    ] = None,
+    attributes: Annotated[
+        bool,
+        typer.Option("--attributes", help="Keep every other column as a free attribute: text, number, date, yes/no."),
+    ] = False,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Import people from a CSV file; rows that cannot be taken are listed, the others are in.
+    """Import people from a file; lines that cannot be taken are listed, the others are in.
 
     Columns such as opted_out, unsubscribed, status or consent tell who wants no messages. All that is not read is
-    named.
+    named. Of a workbook the first sheet that has rows is read.
     """
-    content = sys.stdin.buffer.read() if str(file) == "-" else content_of(file)
-    headers = {"Content-Type": "text/csv", "Content-Length": str(len(content)), **key_header(key)}
-    with bar("Importing", as_json=as_json) as tell:
-        sent = Upload(content, tell)
-        found = connect().call("POST", "/contacts/import", content=sent, headers=headers, within=LONG)
+    client = connect()
+    wanted = {"attributes": "true"} if attributes else {}
+    name = "" if str(file) == "-" else file.name
+    with contact_files.opened(file) as content:
+        if rejected is not None:
+            with bar("Checking", as_json=as_json) as tell:
+                contact_files.save_rejected(client, content, tell, rejected, params=wanted)
+        if dry_run:
+            with bar("Checking", as_json=as_json) as tell:
+                found = contact_files.send(client, "/contacts/import/check", content, tell, params=wanted)
+            _tell_import(found, as_json=as_json)
+            return
+        with (
+            bar("Importing", as_json=as_json) as tell,
+            contact_files.followed(client, name, tell, shown=is_shown(as_json=as_json)),
+        ):
+            found = contact_files.send(
+                client, "/contacts/import", content, tell, params={"file_name": name, **wanted}, headers=key_header(key)
+            )
     with after(f"{found['imported']} people are imported."):
-        figures = {name: value for name, value in found.items() if as_json or not isinstance(value, list)}
-        show(figures, as_json=as_json)
-        if (passed_over := found.get("passed_over")) and not as_json:
-            console.print(one_line(f"Columns that were not read: {', '.join(passed_over)}"))
-        for row in found["rejected"] if not as_json else ():
-            console.print(one_line(f"line {row['line']}: {row['reason']}"))
+        _tell_import(found, as_json=as_json)
+
+
+def _tell_import(found: dict[str, Any], *, as_json: bool) -> None:
+    """Print what came, or would come, of a file."""
+    show({name: value for name, value in found.items() if as_json or not isinstance(value, list)}, as_json=as_json)
+    if as_json:
+        return
+    if passed_over := found.get("passed_over"):
+        console.print(one_line(f"Columns that were not read: {', '.join(passed_over)}"))
+    if others := found.get("other_sheets"):
+        console.print(one_line(f"Sheets that were not read: {', '.join(others)}"))
+    for row in found["rejected"]:
+        console.print(one_line(f"line {row['line']}: {row['reason']}"))
+
+
+@contacts.command("imports")
+def list_imports(as_json: Json = False) -> None:
+    """List the imports, the newest first, with how far they came, and the ids by which they are undone."""
+    found = connect().all("/contacts/imports")
+    show_all(
+        found, ("id", "state", "file_name", "created_at", "people", "done", "imported", "updated"), as_json=as_json
+    )
 
 
 @contacts.command("unreachable")

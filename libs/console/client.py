@@ -90,10 +90,14 @@ class Client:
                 return self._answer(tries - 1, key, method, path, within, options)
             raise NoApi(f"{self.url} broke off ({type(error).__name__}).{again if key else ''}") from error
 
-    def download(self, path: str, file: Path, params: dict[str, Any]) -> None:
+    def download(self, path: str, file: Path, *, method: str = "GET", within: float = PATIENCE, **options: Any) -> None:
         """Write what the API streams to a file, as it comes; a file that is half there is taken away again."""
+        timeout = httpx.Timeout(PATIENCE, read=within)
         try:
-            with self._http.stream("GET", path, params=params) as answer, file.open("wb") as written:
+            with (
+                self._http.stream(method, path, timeout=timeout, **options) as answer,
+                file.open("wb") as written,
+            ):
                 if not answer.is_success:
                     answer.read()
                     raise ApiError(explain(answer))

@@ -33,7 +33,7 @@ from services.api.broadcasts import actions, answered, checking, reports, stop, 
 from services.api.broadcasts import routes as broadcasts
 from services.api.broadcasts.hub import Hub
 from services.api.consent import routes as consent
-from services.api.contacts import import_undo, imports
+from services.api.contacts import import_list, import_trials, import_undo, imports
 from services.api.contacts import routes as contacts
 from services.api.contacts.import_lane import Lane
 from services.api.context import Context
@@ -80,6 +80,8 @@ HANDLERS = (
     *stream.HANDLERS,
     *segments.HANDLERS,
     *imports.HANDLERS,
+    *import_list.HANDLERS,
+    *import_trials.HANDLERS,
     *import_undo.HANDLERS,
     *contacts.HANDLERS,
     *replies.HANDLERS,

@@ -334,3 +334,10 @@ class Imported(Struct, kw_only=True):
     full: int = 0
     #: Headings of the columns that were not read.
     passed_over: list[str] = field(default_factory=list)
+    #: In which encoding a text was read; empty of a workbook.
+    encoding: str = ""
+    #: Which sheet of a workbook was read, and which were not; empty of a text.
+    sheet: str = ""
+    other_sheets: list[str] = field(default_factory=list)
+    #: Free attributes that columns became, and of which kind: text, number, date, yes/no.
+    attributes: dict[str, str] = field(default_factory=dict)

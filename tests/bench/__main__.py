@@ -2,7 +2,7 @@
 
 Figures are ratios: how much slower a step is when the broadcast has 100 times as many recipients, how much of the
 allowance is used. Absolute times are printed beside them for this machine alone. With `--against PATH` this checkout is
-compared with another one; `--pages` measures the pages of the desk alone.
+compared with another one; `--pages` measures the pages of the desk alone, `--import` how files of contacts are read.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import checkouts, comparison, pace, pages, replies, steps
+from tests.bench import checkouts, comparison, imports, pace, pages, replies, steps
 from tests.bench.newsroom import Newsroom
 from tests.support import servers
 
@@ -35,12 +35,18 @@ def main() -> None:
         "--only", action="append", choices=comparison.PARTS, help="a part of the comparison; may be repeated"
     )
     parser.add_argument("--pages", action="store_true", help="only how long each page of the desk takes")
+    parser.add_argument(
+        "--import", type=int, nargs="?", const=1_000_000, dest="lines", help="only reading a file of so many"
+    )
     parser.add_argument("--people", type=int, default=1_000_000, help="contacts in the desk's database")
     parser.add_argument("--broadcasts", type=int, default=1_000, help="past broadcasts in it")
     given = parser.parse_args()
     if given.small < steps.FEWEST:
         parser.error(f"at least {steps.FEWEST} recipients are needed to measure both ends of a broadcast")
     try:
+        if given.lines is not None:
+            Console().print(imports.table(imports.measure(given.lines)))
+            return
         if given.against is not None:
             against(given.against, given.large, given.rounds, given.only or comparison.PARTS)
             return

@@ -19,7 +19,6 @@ from libs.common.errors import Conflict
 from libs.common.eventstore import store
 from libs.common.texts import gettext_noop as n_
 from services.api.contacts import imports, uploads
-from services.api.contacts.files import reading
 from services.api.contacts.files.headings import Role
 from services.api.contacts.files.outcome import Summary
 from services.api.context import Context
@@ -57,11 +56,11 @@ async def start(api: Context, cause: Cause, import_id: int) -> None:
 
 @asynccontextmanager
 async def rejected(api: Context, import_id: int) -> AsyncIterator[Path]:
-    """Hold a CSV file of all lines of an upload that cannot be taken, for the time of the block."""
+    """Hold what was read of an upload, and beside it all lines that cannot be taken, for the time of the block."""
     async with database.transaction(api.imports) as connection:
         roles = [Role(each) for each in (await uploads.one(connection, import_id)).roles or []]
     async with api.import_lane.place(), _read(api, import_id, roles) as (_summary, aside):
-        yield reading.rejected_beside(aside)
+        yield aside
 
 
 async def _run(api: Context, cause: Cause, import_id: int, roles: Sequence[Role]) -> None:

@@ -9,31 +9,31 @@ again does the rest. Nobody who opted out is opted in by a file; who opted out b
 import asyncio
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
+from litestar.params import QueryParameter
 
 from libs.common.broadcasts import file_opt_outs
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.domain.events.registers import ContactsImported
 from libs.common.eventstore import store
-from libs.common.settings import PREFIX
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts import files, queries, uploads
-from services.api.contacts.files import reading, spool
-from services.api.contacts.files.__main__ import UNREADABLE
+from services.api.contacts import file_process, queries, uploads
+from services.api.contacts.files import attribute_columns, kinds, reading, spool
+from services.api.contacts.files.__main__ import Read
 from services.api.contacts.files.headings import Role
 from services.api.contacts.files.outcome import Person, Summary, UnreadableFile
 from services.api.contacts.queries import Merged
@@ -41,28 +41,40 @@ from services.api.context import Context
 from services.api.http import correlation, idempotency, transactions
 from services.api.http.contract import tells
 from services.api.http.errors import InvalidFields, NotReady, TooBusy, UnsupportedMediaType
+from services.api.http.fields import NO_NUL
 from services.api.schemas import Imported, RejectedLine
 
-LARGEST = 64 * 1024 * 1024  # bytes; about a million contacts
+LARGEST = 128 * 1024 * 1024  # bytes; a million contacts, also in UTF-16
 CHUNK = 64 * 1024  # bytes that are taken in at once
 #: Bytes up to which a file is read in a thread; a longer one gets a process, so that the event loop keeps this one's.
 SHORT = 64 * 1024
 SLICE = 500  # people that are merged in one transaction
 RECEIVED_WITHIN = 300.0  # seconds
-READ_WITHIN = 900.0  # seconds
+
+#: Whether columns that are nothing else become free attributes.
+Attributes: TypeAlias = Annotated[bool, QueryParameter()]
+#: What a file is called; the desk shows it.
+FileName: TypeAlias = Annotated[str, QueryParameter(max_length=uploads.LONGEST_NAME, pattern=NO_NUL)]
 
 #: How a file is sent.
-_CSV = {
+TEXTS = ("text/csv",)
+WORKBOOKS = (
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.spreadsheet",
+)
+#: What clients say of a file whose kind they do not know: it is read as what it is.
+ANYTHING = ("application/csv", "text/plain", "application/octet-stream")
+_FILE = {
     "type": "string",
     "format": "binary",
     "contentMediaType": "text/csv",
-    "description": "CSV in UTF-8 with a line of headings",
+    "description": "CSV, .xlsx or .ods with a line of headings",
 }
 FILE = {
-    "text/csv": _CSV,
+    **dict.fromkeys((*TEXTS, *WORKBOOKS), _FILE),
     "multipart/form-data": {
         "type": "object",
-        "properties": {"file": _CSV},
+        "properties": {"file": _FILE},
         "required": ["file"],
     },
 }
@@ -71,22 +83,30 @@ FILE = {
 @post(
     "/contacts/import", opt=tells(TooBusy, idempotent=True, body=FILE), status_code=200, request_max_body_size=LARGEST
 )
-async def upload(request: Request[Any, Any, Any], api: NamedDependency[Context]) -> Response[Imported]:
-    """Import a CSV file, as the body (`text/csv`) or as the one file of a form (`multipart/form-data`).
+async def upload(
+    request: Request[Any, Any, Any],
+    api: NamedDependency[Context],
+    file_name: FileName = "",
+    attributes: Attributes = False,  # noqa: FBT002 - a query has no positions
+) -> Response[Imported]:
+    """Import a file, CSV, .xlsx or .ods, as the body or as the one file of a form (`multipart/form-data`).
+
+    A text may be UTF-8, UTF-16 or Windows-1252. Of a workbook the first sheet that has rows is read.
 
     Columns: phone_number (or Phone, Mobile, Cell …), name, tags (separated by semicolons). Columns such as opted_out,
     unsubscribed, do_not_text, status, subscribed or consent tell who wants no messages; others are named in the answer.
-    While too many files are being imported the answer is 429: try again.
+    With `attributes` every other column becomes a free attribute. `file_name` is what the desk shows. While too many
+    files are being imported the answer is 429: try again.
     """
-    async with _place(request, api), _received(request) as (file, digest):
+    async with received(request, api) as (file, digest):
         kept = await idempotency.recall(api.imports, request, answer=Imported, digest=digest)
         if kept is not None:
             return kept.response()
         with tempfile.TemporaryDirectory(prefix="broadsheet-import-") as folder:
             aside = Path(folder) / "people"
-            summary = await read(file, aside, api.settings.regions)
+            summary = await read(file, aside, api.settings.regions, attributes=attributes)
             cause = correlation.cause_of(request)
-            import_id = await _begin(api, cause)
+            import_id = await _begin(api, cause, file_name, summary)
             merged = await merge_all(api, cause, import_id, aside, summary)
 
     async def work(connection: Connection) -> Imported:
@@ -99,11 +119,20 @@ async def upload(request: Request[Any, Any, Any], api: NamedDependency[Context])
     return answer.response()
 
 
-async def _begin(api: Context, cause: Cause) -> int:
+async def _begin(api: Context, cause: Cause, file_name: str, summary: Summary) -> int:
+    found = msgspec.to_builtins(summary)
+
     async def work(connection: Connection) -> int:
-        return await uploads.begin_at_once(connection, str(cause.actor), api.clock())
+        return await uploads.begin_at_once(connection, file_name, str(cause.actor), found, api.clock())
 
     return await transactions.retrying(api.imports, cause, work)
+
+
+@asynccontextmanager
+async def received(request: Request[Any, Any, Any], api: Context) -> AsyncIterator[tuple[IO[bytes], bytes]]:
+    """Hold a place in the lane, and the file of a request with its digest, for the time of the block."""
+    async with _place(request, api), _received(request) as given:
+        yield given
 
 
 @asynccontextmanager
@@ -136,14 +165,14 @@ async def _received(request: Request[Any, Any, Any]) -> AsyncIterator[tuple[IO[b
                     while data := file.read(CHUNK):
                         digest.update(data)
                         await asyncio.sleep(0)
-                elif kind in ("text/csv", "application/csv", "text/plain", "application/octet-stream"):
+                elif kind in (*TEXTS, *WORKBOOKS, *ANYTHING):
                     async for data in request.stream():
                         digest.update(data)
                         file.write(data)
                 else:
                     raise UnsupportedMediaType(
-                        "Content-Type: must be text/csv or multipart/form-data",
-                        {"Accept": "text/csv, multipart/form-data"},
+                        "Content-Type: must be text/csv, that of .xlsx or .ods, or multipart/form-data",
+                        {"Accept": ", ".join((*TEXTS, *WORKBOOKS, "multipart/form-data"))},
                     )
         except TimeoutError:
             raise InvalidFields(
@@ -166,55 +195,44 @@ async def part(request: Request[Any, Any, Any]) -> IO[bytes]:
     return file
 
 
-async def read(file: IO[bytes], aside: Path, regions: Sequence[str], roles: Sequence[Role] = ()) -> Summary:
+async def read(
+    file: IO[bytes], aside: Path, regions: Sequence[str], roles: Sequence[Role] = (), *, attributes: bool = False
+) -> Summary:
     """Read a file; the people in it go aside. Raise InvalidFields if it cannot be read.
 
-    `roles` say what each column is; without them the headings do.
+    `roles` say what each column is; without them the headings do, and with `attributes` every other column becomes one.
     """
     file.flush()
     try:
-        if file.seek(0, os.SEEK_END) <= SHORT:
-            return await asyncio.to_thread(reading.read, file, aside, regions, roles)
-        return await _read_elsewhere(file, aside, regions, roles)
+        is_short = file.seek(0, os.SEEK_END) <= SHORT
+        file.seek(0)
+        if is_short and not kinds.is_container(file):
+            return await asyncio.to_thread(reading.read, file, aside, regions, roles, attributes=attributes)
+        return await file_process.read(file, Read(str(aside), regions, roles, attributes))
     except UnreadableFile as error:
         raise InvalidFields((error.field, error.reason)) from None
     except OSError as error:
         raise NotReady(f"there is no room to read the file ({error.strerror})") from error
 
 
-async def _read_elsewhere(file: IO[bytes], aside: Path, regions: Sequence[str], roles: Sequence[Role]) -> Summary:
-    """Read a file in a process of its own, which is given neither secrets nor connections."""
+async def stored(file: IO[bytes], target: Path) -> IO[bytes]:
+    """Return what is stored of a file until it is imported: its own bytes, or the rows of a workbook.
+
+    Raise UnreadableFile, NotReady.
+    """
     file.seek(0)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", files.__name__, str(aside), ",".join(regions),
-        msgspec.json.encode(roles).decode(),
-        stdin=file, stdout=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(READ_WITHIN):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        raise UnreadableFile(
-            "file", filled("could not be read within %(seconds)s seconds: divide it", seconds=format(READ_WITHIN, "g"))
-        ) from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == UNREADABLE:
-        problem = msgspec.json.decode(said, type=dict[str, str])
-        raise UnreadableFile(problem["field"], problem["reason"])
-    if process.returncode != 0:
-        raise NotReady("the file could not be read: there was no room or no time for it")
-    return msgspec.json.decode(said, type=Summary)
+    if not kinds.is_container(file):
+        return file
+    await file_process.store(file, target, LARGEST)
+    return target.open("rb")
 
 
 async def merge_all(api: Context, cause: Cause, import_id: int, aside: Path, summary: Summary) -> Imported:
     """Merge all people that were put aside, slice by slice, and note with the import how far it came."""
     imported = updated = opted_out = full = 0
     after = ""
-    while people := await asyncio.to_thread(spool.read, aside, after, SLICE):
+    while given := await asyncio.to_thread(spool.read, aside, after, SLICE):
+        people = [_typed(person, summary) for person in given]
 
         async def work(connection: Connection, people: Sequence[Person] = people) -> tuple[Merged, int]:
             merged, out = await _merge(connection, import_id, people, api.clock())
@@ -243,7 +261,17 @@ async def merge_all(api: Context, cause: Cause, import_id: int, aside: Path, sum
         opted_out=opted_out,
         full=full,
         passed_over=summary.passed_over,
+        encoding=summary.encoding,
+        sheet=summary.sheet,
+        other_sheets=summary.other_sheets,
+        attributes=dict(summary.attributes),
     )
+
+
+def _typed(person: Person, summary: Summary) -> Person:
+    if not person.attributes:
+        return person
+    return replace(person, attributes=attribute_columns.typed(person.attributes, summary.attributes))
 
 
 async def _merge(connection: Connection, import_id: int, people: Sequence[Person], now: datetime) -> tuple[Merged, int]:

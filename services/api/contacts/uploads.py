@@ -34,9 +34,9 @@ VALUES ('{ImportState.UPLOADED}', :file_name, :by, :now, :now) RETURNING id
 
 #: An import whose file is not kept: it is merged at once.
 ADD_RUNNING = text(f"""
-INSERT INTO contact_imports (state, file_name, actor, created_at, moved_at)
-VALUES ('{ImportState.RUNNING}', '', :by, :now, :now) RETURNING id
-""")
+INSERT INTO contact_imports (state, file_name, actor, summary, created_at, moved_at)
+VALUES ('{ImportState.RUNNING}', :file_name, :by, :found, :now, :now) RETURNING id
+""").bindparams(bindparam("found", type_=JSONB))
 
 ADD_CHUNK = text("INSERT INTO contact_import_chunks (import_id, n, data) VALUES (:id, :n, :data)")
 
@@ -52,6 +52,11 @@ ENDED = text(f"""
 SELECT {_COLUMNS} FROM contact_imports WHERE state NOT IN {literals(WITH_FILE)} ORDER BY id DESC LIMIT :limit
 """).columns(state=EnumText(ImportState), summary=JSONB)
 
+#: All of them before one, the newest first.
+PAGE = text(f"SELECT {_COLUMNS} FROM contact_imports WHERE id < :before ORDER BY id DESC LIMIT :limit").columns(
+    state=EnumText(ImportState), summary=JSONB
+)
+
 CHUNK_OF = text("SELECT data FROM contact_import_chunks WHERE import_id = :id AND n = :n")
 
 #: Keeps what a trial has found; not of one that runs already.
@@ -65,8 +70,12 @@ WHERE id = :id AND state IN {literals([ImportState.UPLOADED, ImportState.CHECKED
 BEGIN = text(f"""
 UPDATE contact_imports SET state = '{ImportState.RUNNING}', done = 0, moved_at = :now
 WHERE id = :id AND (state = '{ImportState.CHECKED}' OR (state = '{ImportState.RUNNING}' AND moved_at < :cut_off))
+  AND EXISTS (SELECT FROM contact_import_chunks c WHERE c.import_id = :id)
 RETURNING id
 """)
+
+#: Whether its file is kept: one that is merged at once has none.
+HAS_FILE = text("SELECT EXISTS (SELECT FROM contact_import_chunks WHERE import_id = :id)")
 
 #: Notes what was done in the same transaction.
 NOTE = text("""
@@ -115,8 +124,7 @@ class Upload:
 async def add(connection: Connection, file: IO[bytes], file_name: str, by: str, now: datetime) -> int:
     """Keep a file and return the id of its import; files that nobody has imported are forgotten."""
     await connection.execute(FORGET_OLD, {"before": now - KEPT})
-    name = "".join(each if each.isprintable() else " " for each in file_name)[:LONGEST_NAME]
-    cursor = await connection.execute(ADD, {"file_name": name, "by": by, "now": now})
+    cursor = await connection.execute(ADD, {"file_name": _shown(file_name), "by": by, "now": now})
     import_id = int(cursor.scalar_one())
     file.seek(0)
     n = 0
@@ -126,10 +134,15 @@ async def add(connection: Connection, file: IO[bytes], file_name: str, by: str, 
     return import_id
 
 
-async def begin_at_once(connection: Connection, by: str, now: datetime) -> int:
+async def begin_at_once(connection: Connection, file_name: str, by: str, summary: dict[str, Any], now: datetime) -> int:
     """Begin an import whose file is not kept; return its id."""
     await connection.execute(FORGET_OLD, {"before": now - KEPT})
-    return int((await connection.execute(ADD_RUNNING, {"by": by, "now": now})).scalar_one())
+    given = {"file_name": _shown(file_name), "by": by, "found": summary, "now": now}
+    return int((await connection.execute(ADD_RUNNING, given)).scalar_one())
+
+
+def _shown(file_name: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in file_name)[:LONGEST_NAME]
 
 
 async def one(connection: Connection, import_id: int) -> Upload:
@@ -143,6 +156,11 @@ async def one(connection: Connection, import_id: int) -> Upload:
 async def ended(connection: Connection, limit: int) -> Sequence[Upload]:
     """Return the newest imports that came to an end."""
     return all_rows(await connection.execute(ENDED, {"limit": limit}), Upload)
+
+
+async def page(connection: Connection, before: int, limit: int) -> Sequence[Upload]:
+    """Return the newest imports whose id is below `before`, however they stand."""
+    return all_rows(await connection.execute(PAGE, {"before": before, "limit": limit}), Upload)
 
 
 async def chunk(connection: Connection, import_id: int, n: int) -> bytes | None:
@@ -161,6 +179,11 @@ async def fetch(engine: database.Engine, import_id: int, file: IO[bytes]) -> Non
             return
         file.write(data)
         n += 1
+
+
+async def has_file(connection: Connection, import_id: int) -> bool:
+    """Whether the file of an import is kept: one that was cut off can go on."""
+    return bool((await connection.execute(HAS_FILE, {"id": import_id})).scalar_one())
 
 
 async def keep_trial(

@@ -1,8 +1,8 @@
 """Import of a file of people: choose it, see what is what, try it, then let it go in."""
 
-import io
-from collections.abc import AsyncIterator
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -17,14 +17,15 @@ from libs.common import database
 from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain import actors
+from libs.common.domain.attributes import Kind
 from libs.common.domain.cause import Cause
 from libs.common.domain.import_states import ImportState
 from libs.common.errors import Conflict, NotFound
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts import import_runs, import_undo, imports, uploads
-from services.api.contacts.files import headings, reading
+from services.api.contacts import import_runs, import_trials, import_undo, imports, uploads
+from services.api.contacts.files import headings, opening
 from services.api.contacts.files.headings import Role
-from services.api.contacts.files.lines import Line
+from services.api.contacts.files.opening import Opened
 from services.api.contacts.files.outcome import Summary, UnreadableFile
 from services.api.contacts.uploads import Upload
 from services.api.context import Context
@@ -39,7 +40,6 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 SHOWN = 10  # lines of a file
 LISTED = 20  # rejected lines
 ENDED = 10  # imports that are listed
-BLOCK = 64 * 1024  # bytes of a file that are sent at once
 
 #: What a person calls what is in a column.
 ROLES = {
@@ -47,9 +47,19 @@ ROLES = {
     Role.NUMBER: n_("phone number"),
     Role.NAME: n_("name"),
     Role.TAGS: n_("tags"),
+    Role.TIME_ZONE: n_("time zone"),
+    Role.LANGUAGE: n_("language"),
+    Role.ATTRIBUTE: n_("a field of its own"),
     Role.OUT: n_("yes means: no texts"),
     Role.IN: n_("yes means: texts"),
     Role.STATUS: n_("a word tells, such as unsubscribed"),
+}
+#: What the values of a field are.
+KINDS = {
+    Kind.TEXT: n_("text"),
+    Kind.NUMBER: n_("numbers"),
+    Kind.DATE: n_("dates"),
+    Kind.YES_NO: n_("yes or no"),
 }
 CONSENT = frozenset(headings.POLARITIES)
 
@@ -65,19 +75,23 @@ async def upload(
     request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause]
 ) -> Redirect | Template:
     """Take a file in, and look whether it can be one of people."""
-    try:
-        name, file = await _file(request)
-        reading.first(file, SHOWN)
-    except InvalidFields:
-        return await _ask(request, api, _("Choose a file."))
-    except UnreadableFile as error:
-        return await _ask(request, api, _in_words(error.reason))
     by = str(cause.actor or actors.service("api"))
+    with tempfile.TemporaryDirectory(prefix="broadsheet-import-") as folder:
+        try:
+            name, given = await _file(request)
+            async with api.import_lane.place():
+                file = await imports.stored(given, Path(folder) / "rows")
+            _first(file.read(uploads.CHUNK))
+        except InvalidFields:
+            return await _ask(request, api, _("Choose a file."))
+        except UnreadableFile as error:
+            return await _ask(request, api, _in_words(error.reason))
 
-    async def work(connection: Connection) -> int:
-        return await uploads.add(connection, file, name, by, api.clock())
+        async def work(connection: Connection) -> int:
+            return await uploads.add(connection, file, name, by, api.clock())
 
-    return _to(await transactions.retrying(api.imports, cause, work))
+        with file:
+            return _to(await transactions.retrying(api.imports, cause, work))
 
 
 @get("/{import_id:int}")
@@ -117,16 +131,8 @@ async def check(
 @get("/{import_id:int}/rejected.csv")
 async def rejected(api: NamedDependency[Context], import_id: PathId) -> Stream:
     """Return every line that cannot be taken, with the reason."""
-    async with import_runs.rejected(api, import_id) as path:
-        file = path.open("rb")  # what was opened can be read when its name is gone
-
-    async def body() -> AsyncIterator[bytes]:
-        with file:
-            while block := file.read(BLOCK):
-                yield block
-
-    headers = {"Content-Disposition": f'attachment; filename="rejected-{import_id}.csv"', "Cache-Control": "no-store"}
-    return Stream(body(), media_type="text/csv; charset=utf-8", headers=headers)
+    async with import_runs.rejected(api, import_id) as aside:
+        return import_trials.rejected_file(aside, f"rejected-{import_id}.csv")
 
 
 @post("/{import_id:int}/start")
@@ -153,6 +159,11 @@ async def undo(api: NamedDependency[Context], cause: NamedDependency[Cause], imp
     """Take back what an import has added and changed."""
     await import_undo.undo(api, cause, import_id)
     return _to(import_id)
+
+
+def _first(head: bytes) -> Opened:
+    """Return the first lines of a file of which the first part is given. Raise UnreadableFile."""
+    return opening.first(head, SHOWN, is_whole=len(head) < uploads.CHUNK)
 
 
 def _in_words(reason: str) -> str:
@@ -198,11 +209,12 @@ async def _page(
         found = await uploads.one(connection, import_id)
         head = await uploads.chunk(connection, import_id, 0)
         stands = await _stands(connection, api, found)
-    lines: list[Line] = []
+    looked = Opened(iter(()))
     if found.state in (ImportState.UPLOADED, ImportState.CHECKED):
         if head is None:
             raise NotFound("the file is not kept any more")
-        lines = reading.first(io.BytesIO(head), SHOWN)
+        looked = _first(head)
+    lines = list(looked.lines)
     cells = lines[0][1] if lines else []
     guessed = headings.guess(cells)
     taken = roles or [Role(each) for each in found.roles or []] or guessed
@@ -215,10 +227,12 @@ async def _page(
         wrong=wrong or {},
         headings=[headings.shorten(cell) for cell in cells],
         rows=lines[1:],
+        looked=looked,
         guessed=guessed,
         taken=[*taken, *[Role.NOTHING] * len(cells)][: len(cells)],
         role_names={role: _(words) for role, words in ROLES.items()},
         consent=CONSENT,
+        kind_names={kind: _(words) for kind, words in KINDS.items()},
         **stands,
     )
 
@@ -232,6 +246,7 @@ async def _stands(connection: Connection, api: Context, found: Upload) -> dict[s
         "listed": [] if summary is None else summary.rejected[:LISTED],
         "can_undo": found.state is ImportState.DONE and await import_undo.can_undo(connection, found.id),
         "is_cut_off": found.is_cut_off(api.clock()),
+        "can_go_on": await uploads.has_file(connection, found.id),
     }
 
 

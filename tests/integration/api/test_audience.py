@@ -135,7 +135,7 @@ async def test_an_import_does_not_bring_back_somebody_who_said_stop_and_was_eras
         (b"PK\x03\x04", "file"),
         (b'phone,name\n3135550001,"open\n', "file"),
         (b"phone,name\n3135550001," + b"x" * 200_000 + b"\n", "file"),
-        ("phone\n3135550001\n".encode("utf-16"), "file"),
+        ("phone\n3135550001\n".encode("utf-16")[:-1], "file"),
     ],
 )
 async def test_a_file_that_cannot_be_read_is_refused_whole(api: Api, raw: bytes, field: str) -> None:

@@ -1,8 +1,10 @@
 """Imports: what a file says of consent holds, and a long one holds nobody up."""
 
 import asyncio
+import csv
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,6 +19,7 @@ from tests.integration.api import support
 from tests.integration.api.support import NOW, Api, incoming
 from tests.support import lateness
 from tests.support.statements import replaced
+from tests.support.workbooks import Rows, ods, xlsx
 
 NUMBER = "+13135550001"
 
@@ -138,6 +141,116 @@ async def test_a_long_file_that_cannot_be_read_changes_nothing(api: Api) -> None
     before = await api.counts()
     answer = await load(api, long_file(2000) + '3135550001,"open')
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "file")
+    assert await api.counts() == before
+
+
+async def send(api: Api, path: str, raw: bytes, kind: str = "text/csv") -> httpx.Response:
+    return await api.client.post(path, content=raw, headers={"Content-Type": kind})
+
+
+@pytest.mark.parametrize("kind", [*imports.TEXTS, *imports.WORKBOOKS, *imports.ANYTHING])
+async def test_a_file_is_read_as_what_it_is_whatever_it_is_called(api: Api, kind: str) -> None:
+    rows: Rows = [["Phone", "Name", "Opted out"], [3135550001.0, "José", True], [3135550002.0, "Bo", False]]
+    text = "Phone;Name;Opted out\r\n3135550001;José;x\r\n3135550002;Bo;\r\n"
+    files = [xlsx({"Empty": [], "People": rows}), ods({"People": rows}), text.encode("utf-16"), text.encode("cp1252")]
+    told = []
+    for raw in files:
+        answer = await send(api, "/contacts/import", raw, kind)
+        assert answer.status_code == 200, answer.text
+        told.append((answer.json()["sheet"], answer.json()["other_sheets"], answer.json()["encoding"]))
+    assert told == [("People", ["Empty"], ""), ("People", [], ""), ("", [], "UTF-16"), ("", [], "Windows-1252")]
+    assert await api.query("SELECT phone_number, name FROM contacts ORDER BY phone_number") == [
+        {"phone_number": "+13135550001", "name": "José"}, {"phone_number": "+13135550002", "name": "Bo"}
+    ]  # fmt: skip
+    assert await api.column("SELECT phone_number FROM opt_outs") == [NUMBER]
+
+
+async def test_a_workbook_that_takes_more_memory_than_there_is_gets_an_answer_and_ends_nothing_else(api: Api) -> None:
+    cell = '<c r="{0}"><v>3135550001</v></c>'
+    head = '<row r="1"><c r="A1" t="inlineStr"><is><t>phone</t></is></c></row>'
+    wide = xlsx({"S": f'{head}<row r="1000000">{cell.format("XFD1000000")}</row>'})
+    repeated = 'table:number-columns-repeated="16384" office:value-type="float" office:value="1"'
+    tall = ods(
+        {"S": f'<table:table-row table:number-rows-repeated="1000000"><table:table-cell {repeated}/></table:table-row>'}
+    )
+    told: list[str] = []
+    for raw in (wide, tall):
+        async with asyncio.timeout(120):
+            answer = await send(api, "/contacts/import", raw)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "file")
+        told.append(answer.json()["detail"])
+    assert "takes too much memory" in told[0]
+    assert "damaged workbook" in told[1], "the library itself refuses so many cells"
+    assert (await imported(api, "phone\n3135550001\n"))["imported"] == 1
+
+
+async def test_a_trial_lists_every_line_that_would_be_rejected_and_changes_nothing(api: Api) -> None:
+    before = await api.counts()
+    bad = "".join(f"=cmd{n},Ana\n" for n in range(1500))
+    raw = f'phone,name\n3135550001,Ana\n{bad}"313-555-01 \t{"9" * 60}",Bo\n'.encode()
+    trial = (await send(api, "/contacts/import/check", raw)).json()
+    assert (trial["people"], trial["rejected_count"], len(trial["rejected"])) == (1, 1501, 1000)
+    answer = await send(api, "/contacts/import/rejected.csv", raw)
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    lines = list(csv.reader(answer.text.splitlines()))
+    assert lines[0] == ["line", "reason", "phone_number"]
+    assert [line[0] for line in lines[1:]] == [str(n) for n in range(3, 1504)]
+    assert lines[1] == ["3", "not a phone number: letters are not digits", "'=cmd0"]
+    assert lines[-1][2] == f"313-555-01 \t{'9' * 28}", "no more than the beginning of what is there"
+    assert "Ana" not in answer.text
+    assert await api.counts() == before
+    assert (await send(api, "/contacts/import/rejected.csv", b"%PDF-1.7")).status_code == 422
+
+
+async def test_columns_become_attributes_if_somebody_asks_and_are_taken_back(api: Api) -> None:
+    raw = b"phone,Ward,Member,Time zone,Language\n3135550001,5,yes,America/Denver,es\n3135550002,,no,,\n"
+    assert (await send(api, "/contacts/import", raw)).json()["passed_over"] == ["Ward", "Member"]
+    told = (await send(api, "/contacts/import/check?attributes=true", raw)).json()
+    assert told["attributes"] == {"ward": "number", "member": "yes/no"}
+    answer = (await send(api, "/contacts/import?attributes=true", raw)).json()
+    assert (answer["updated"], answer["attributes"], answer["passed_over"]) == (2, told["attributes"], [])
+    known = "SELECT attributes, time_zone, language FROM contacts ORDER BY phone_number"
+    assert await api.query(known) == [
+        {"attributes": {"ward": 5, "member": True}, "time_zone": "America/Denver", "language": "es"},
+        {"attributes": {"member": False}, "time_zone": None, "language": None},
+    ]
+    await api.post(f"/contacts/imports/{answer['import_id']}/undo")
+    assert [row["attributes"] for row in await api.query(known)] == [{}, {}]
+
+
+async def test_imports_are_listed_with_how_far_they_came(api: Api) -> None:
+    for name in ("a.csv", ""):
+        answer = await api.client.post(
+            "/contacts/import", params={"file_name": name}, content=b"phone\n3135550001\nx\n",
+            headers={"Content-Type": "text/csv"},
+        )  # fmt: skip
+        assert answer.status_code == 200
+    first = (await api.get("/contacts/imports?limit=1")).json()
+    newest = first["items"][0]
+    assert (newest["state"], newest["file_name"], newest["people"], newest["done"], newest["imported"]) == (
+        "done",
+        "",
+        1,
+        1,
+        0,
+    )
+    rest = (await api.get(f"/contacts/imports?limit=1&cursor={first['next_cursor']}")).json()
+    assert [each["file_name"] for each in rest["items"]] == ["a.csv"]
+    assert rest["next_cursor"] is None
+
+
+async def test_a_file_that_breaks_off_changes_nothing(api: Api) -> None:
+    before = await api.counts()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"phone\n3135550001\n"
+        raise OSError("the file changed")
+
+    with suppress(OSError, httpx.HTTPError):
+        answer = await api.client.post(
+            "/contacts/import", content=broken(), headers={"Content-Type": "text/csv", "Content-Length": "100"}
+        )
+        assert not answer.is_success
     assert await api.counts() == before
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.integration.console.commands import Call, rows
+from tests.support.workbooks import xlsx
 
 NUMBER = "+13135550142"
 
@@ -21,6 +22,23 @@ async def test_an_import_is_taken_back(call: Call, database_url: str, tmp_path: 
     )  # fmt: skip
     assert rows(database_url, "SELECT phone_number FROM contacts") == [(None,)]
     assert (await call("contacts", "undo", import_id, "--yes"))[0] == 1
+
+
+async def test_a_trial_writes_every_line_that_is_rejected_to_a_file_and_changes_nothing(
+    call: Call, database_url: str, tmp_path: Path
+) -> None:
+    file, rejected = tmp_path / "people.xlsx", tmp_path / "rejected.csv"
+    file.write_bytes(xlsx({"People": [["Phone", "Name", "Ward"], [NUMBER, "Ann", "5a"], ["=1+1", "Bo", ""]]}))
+    status, said = await call("contacts", "import", str(file), "--dry-run", "--rejected", str(rejected))
+    assert status == 0, said
+    assert "line 3: " in said
+    assert rejected.read_text() == "line,reason,phone_number\n3,not a phone number,'=1+1\n"
+    assert rows(database_url, "SELECT count(*) FROM contacts") == [(0,)]
+    status, said = await call("contacts", "import", str(file), "--attributes")
+    assert (status, "People" in said) == (0, True), said
+    assert rows(database_url, "SELECT attributes FROM contacts") == [({"ward": "5a"},)]
+    status, said = await call("contacts", "imports", "--json")
+    assert [(each["file_name"], each["imported"]) for each in json.loads(said)] == [("people.xlsx", 1)]
 
 
 async def test_somebody_is_opted_out_and_in_again_with_the_reason_on_record(call: Call, database_url: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 FILE = b"phone_number\n" + b"+13135550142\n" * 40_000
 
@@ -17,13 +18,19 @@ class Importing(BaseHTTPRequestHandler):
 
     received: list[int] = []  # noqa: RUF012
 
+    def do_GET(self) -> None:
+        self._answer({"items": []})
+
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.received.append(len(content))
         if len(self.received) == 1:
             self.close_connection = True
             return
-        answer = json.dumps({"imported": len(content), "rejected": []}).encode()
+        self._answer({"imported": len(content), "rejected": []})
+
+    def _answer(self, told: dict[str, Any]) -> None:
+        answer = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))

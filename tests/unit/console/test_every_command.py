@@ -72,7 +72,7 @@ NOT_FOR_GOOD = {
 
 LOOKS = {
     "audit", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report", "broadcast show",
-    "broadcast tests", "broadcast watch", "completion", "consent export", "contacts unreachable",
+    "broadcast tests", "broadcast watch", "completion", "consent export", "contacts imports", "contacts unreachable",
     "dead-letters list", "doctor", "history", "keys list",
     "replies", "replies export", "replies show", "segments list", "segments show", "users list",
 }  # fmt: skip

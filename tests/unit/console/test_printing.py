@@ -58,7 +58,7 @@ class Api:
             return REPORT | {"state": "completed"}
         if path.endswith("/outcomes"):
             return {"first": phase([outcome(2, "failed", WRITTEN)]), "second": phase([])}
-        if path == "/contacts/import":
+        if path in ("/contacts/import", "/contacts/import/check"):
             rejected = [{"line": 2, "reason": WRITTEN}]
             return {"imported": 1, "rejected": rejected, "passed_over": [WRITTEN], "name": WRITTEN}
         if path == "/stop":
@@ -83,6 +83,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("segments", ["create", "x"]),
     ("segments", ["list"]),
     ("contacts", ["import", "-"]),
+    ("contacts", ["import", "-", "--dry-run"]),
+    ("contacts", ["imports"]),
     ("contacts", ["unreachable"]),
     ("contacts", ["reachable", "7", "--by", "Ann"]),
 ]

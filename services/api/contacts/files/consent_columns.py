@@ -7,6 +7,7 @@ Words are read without case, accents, punctuation and surplus spaces, in English
 import re
 import unicodedata
 from enum import Enum
+from functools import lru_cache
 
 from libs.common.texts import gettext_noop as n_
 
@@ -124,7 +125,12 @@ def is_of_other_ways(heading: str) -> bool:
 
 def is_plainly_no(cell: str) -> bool:
     """Whether a cell says that somebody wants no messages, whatever its column is called."""
-    return len(cell) <= LONGEST_CELL and _HINT.search(cell) is not None and _words(cell) in _PLAINLY_OUT
+    return len(cell) <= LONGEST_CELL and may_be_plainly_no(cell) and _words(cell) in _PLAINLY_OUT
+
+
+def may_be_plainly_no(cell: str) -> bool:
+    """Whether it is worth looking closer: False of what certainly holds no such words."""
+    return _HINT.search(cell) is not None
 
 
 def is_no(cell: str, column: Polarity) -> bool:
@@ -146,8 +152,9 @@ def is_no(cell: str, column: Polarity) -> bool:
     raise ValueError(n_("can be read neither as a yes nor as a no"))
 
 
+@lru_cache(maxsize=4096)
 def _words(cell: str) -> str:
-    """Return what is said in a cell without what does not matter."""
+    """Return what is said in a cell without what does not matter. The same is said in line after line."""
     decomposed = unicodedata.normalize("NFKD", cell).casefold()
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     bare = re.sub(r"[\u2018\u2019']", "", bare).strip(' \t\r\n.!"()[]\u200b\ufeff\u00a0')

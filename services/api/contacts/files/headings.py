@@ -6,14 +6,14 @@ accents, spaces and punctuation do not count.
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from libs.common import phone_numbers
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts.files import consent_columns
+from services.api.contacts.files import attribute_columns, consent_columns
 from services.api.contacts.files.consent_columns import Polarity, words
 from services.api.contacts.files.outcome import UnreadableFile
 
@@ -30,6 +30,8 @@ NUMBERS = words("""
 """)
 NAMES = words("name fullname contactname nombre nombrecompleto nom nomcomplet")
 TAGS = words("tags tag labels label etiquetas etiqueta etiquettes etiquette")
+TIME_ZONES = words("timezone timezonename tz tzid zonahoraria husohorario fuseauhoraire")
+LANGUAGES = words("language lang locale preferredlanguage idioma lengua idiomapreferido langue languepreferee")
 
 
 class Role(StrEnum):
@@ -39,11 +41,30 @@ class Role(StrEnum):
     NUMBER = "number"
     NAME = "name"
     TAGS = "tags"
+    TIME_ZONE = "time_zone"
+    LANGUAGE = "language"
+    #: A free attribute, which is called as the column is.
+    ATTRIBUTE = "attribute"
     OUT = "out"
     IN = "in"
     STATUS = "status"
 
 
+#: What one column alone may be.
+ONCE = {
+    Role.NUMBER: n_("phone number"),
+    Role.NAME: n_("name"),
+    Role.TAGS: n_("tags"),
+    Role.TIME_ZONE: n_("time zone"),
+    Role.LANGUAGE: n_("language"),
+}
+KNOWN = {
+    Role.NUMBER: NUMBERS,
+    Role.NAME: NAMES,
+    Role.TAGS: TAGS,
+    Role.TIME_ZONE: TIME_ZONES,
+    Role.LANGUAGE: LANGUAGES,
+}
 #: What a yes means in a column that tells about consent.
 POLARITIES = {Role.OUT: Polarity.OUT, Role.IN: Polarity.IN, Role.STATUS: Polarity.STATUS}
 
@@ -62,14 +83,20 @@ class Columns:
     """Where in a line things are."""
 
     count: int
+    #: As they are shown.
+    headings: tuple[str, ...]
     phone_number: int
     name: int | None
     tags: int | None
+    time_zone: int | None
+    language: int | None
     consents: tuple[Consent, ...]
     #: Columns in which a plain no counts all the same, whatever they are about.
     others: tuple[int, ...]
     #: Headings of the columns that are not read.
     passed_over: tuple[str, ...]
+    #: Names of free attributes by the places of their columns.
+    attributes: Mapping[int, str] = field(default_factory=dict)
 
 
 def plain(heading: str) -> str:
@@ -83,8 +110,8 @@ def has_number(cells: Sequence[str]) -> bool:
     return any(plain(cell) in NUMBERS for cell in cells)
 
 
-def read(cells: Sequence[str]) -> Columns:
-    """Return which column is what. Raise UnreadableFile."""
+def read(cells: Sequence[str], *, attributes: bool = False) -> Columns:
+    """Return which column is what; with `attributes` those that are nothing else become some. Raise UnreadableFile."""
     # Columns without a name behind the last one that has one are none: what is in them is too much for its line.
     cells = list(cells)
     while cells and not cells[-1].strip():
@@ -98,17 +125,24 @@ def read(cells: Sequence[str]) -> Columns:
         )
     number = _number(cells, headings, shown)
     name, tags = _only(headings, shown, NAMES, "name"), _only(headings, shown, TAGS, "tags")
+    zone = _only(headings, shown, TIME_ZONES, "time zone", "time_zone")
+    language = _only(headings, shown, LANGUAGES, "language", "language")
     consents = [
         Consent(place, shown[place], polarity)
         for place, each in enumerate(headings)
-        if place not in (number, name, tags) and (polarity := consent_columns.polarity(each)) is not None
+        if place not in (number, name, tags, zone, language)
+        and (polarity := consent_columns.polarity(each)) is not None
     ]
-    read_ones = {number, name, tags, *(consent.place for consent in consents)}
+    read_ones = {number, name, tags, zone, language, *(consent.place for consent in consents)}
+    free = [place for place in range(len(cells)) if attributes and place not in read_ones]
     return Columns(
         count=len(cells),
+        headings=tuple(shown),
         phone_number=number,
         name=name,
         tags=tags,
+        time_zone=zone,
+        language=language,
         consents=tuple(consents),
         others=tuple(
             place
@@ -116,8 +150,11 @@ def read(cells: Sequence[str]) -> Columns:
             if place not in read_ones and not consent_columns.is_of_other_ways(each)
         ),
         passed_over=tuple(
-            shown[place] or f"column {place + 1}" for place in range(len(cells)) if place not in read_ones
+            shown[place] or f"column {place + 1}"
+            for place in range(len(cells))
+            if place not in read_ones and place not in free
         )[:MOST],
+        attributes=attribute_columns.names({place: cells[place] for place in free}),
     )
 
 
@@ -136,30 +173,36 @@ def chosen(cells: Sequence[str], roles: Sequence[Role]) -> Columns:
         for place, guessed in enumerate(guess(cells))
     ]
     shown = [shorten(cell) or f"column {place + 1}" for place, cell in enumerate(cells)]
-    for role, what in ((Role.NUMBER, n_("phone number")), (Role.NAME, n_("name")), (Role.TAGS, n_("tags"))):
+    for role, what in ONCE.items():
         if found.count(role) > 1:
             raise UnreadableFile("file", filled("more than one column is chosen for the %(what)s", what=what))
     if Role.NUMBER not in found:
         raise UnreadableFile("phone_number", n_("no column is chosen for the phone number"))
     return Columns(
         count=len(cells),
+        headings=tuple(shown),
         phone_number=found.index(Role.NUMBER),
         name=found.index(Role.NAME) if Role.NAME in found else None,
         tags=found.index(Role.TAGS) if Role.TAGS in found else None,
+        time_zone=found.index(Role.TIME_ZONE) if Role.TIME_ZONE in found else None,
+        language=found.index(Role.LANGUAGE) if Role.LANGUAGE in found else None,
         consents=tuple(
             Consent(place, shown[place], POLARITIES[role]) for place, role in enumerate(found) if role in POLARITIES
         ),
         others=tuple(
             place
             for place, role in enumerate(found)
-            if role is Role.NOTHING and not consent_columns.is_of_other_ways(plain(cells[place]))
+            if role in (Role.NOTHING, Role.ATTRIBUTE) and not consent_columns.is_of_other_ways(plain(cells[place]))
         ),
         passed_over=tuple(shown[place] for place, role in enumerate(found) if role is Role.NOTHING)[:MOST],
+        attributes=attribute_columns.names(
+            {place: cells[place] for place, role in enumerate(found) if role is Role.ATTRIBUTE}
+        ),
     )
 
 
 def _role(heading: str) -> Role:
-    for role, known in ((Role.NUMBER, NUMBERS), (Role.NAME, NAMES), (Role.TAGS, TAGS)):
+    for role, known in KNOWN.items():
         if heading in known:
             return role
     polarity = consent_columns.polarity(heading)

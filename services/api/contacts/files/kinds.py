@@ -1,6 +1,8 @@
-"""What a file is, before it is read as CSV: one that is none is named as what it is, with what to do about it."""
+"""What a file is, by what is in it and not by its name: one that is not read is named, with what to do about it."""
 
 import zipfile
+import zlib
+from enum import Enum, auto
 from typing import IO
 
 from libs.common.texts import filled
@@ -8,11 +10,34 @@ from libs.common.texts import gettext_noop as n_
 from services.api.contacts.files.outcome import UnreadableFile
 
 SAVE_AS = n_("in the spreadsheet choose File, Save as, CSV UTF-8")
+PASSWORD = n_("is protected by a password: save it without one")
+OLD_WORKBOOK = n_("is an old Excel workbook (.xls): save it as .xlsx, or as CSV UTF-8")
 HEAD = 4096  # bytes that are looked at
+BLOCK = 1024 * 1024  # bytes that are searched at once
+ARCHIVE = b"PK\x03\x04"  # how a zip begins
+#: How the containers of old Office files begin, and what is in those of encrypted new ones ([MS-OFFCRYPTO] 2.3.4.4).
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+ODS = b"application/vnd.oasis.opendocument.spreadsheet"
+#: How the stored rows of a workbook begin (`stored_rows.py`).
+STORED_ROWS = b'{"broadsheet_rows":1,'
+
+
+#: What reading a damaged archive may raise.
+ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+
+
+class Kind(Enum):
+    """What is read."""
+
+    TEXT = auto()
+    #: .xlsx or .ods
+    WORKBOOK = auto()
+    STORED_ROWS = auto()
+
 
 #: How files begin that people send for CSV.
 _BEGINNINGS = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", filled("is an old Excel workbook (.xls), not CSV: %(save)s", save=SAVE_AS)),
     (b"%PDF-", n_("is a PDF, not CSV")),
     (b"{\\rtf", n_("is a text with formats (.rtf), not CSV")),
     (b"BEGIN:VCARD", n_("is an address book (vCard), not CSV")),
@@ -31,55 +56,60 @@ _MARKUP = (
 )
 
 
-def check(file: IO[bytes]) -> None:
-    """Raise UnreadableFile for a file that is certainly no CSV in UTF-8; leave it at its beginning otherwise."""
+def is_container(file: IO[bytes]) -> bool:
+    """Whether a file has others in it, as workbooks have: only a process of its own looks into it."""
+    head = file.read(len(OLD_OFFICE))
+    file.seek(0)
+    return head.startswith((ARCHIVE, OLD_OFFICE))
+
+
+def of(file: IO[bytes]) -> Kind:
+    """Return what a file is by what is in it; leave it at its beginning. Raise UnreadableFile for what is not read."""
     head = file.read(HEAD)
     file.seek(0)
+    if head.startswith(OLD_OFFICE):
+        raise UnreadableFile("file", PASSWORD if _holds(file, ENCRYPTED) else OLD_WORKBOOK)
     for beginning, what in _BEGINNINGS:
         if head.startswith(beginning):
             raise UnreadableFile("file", what)
-    if head.startswith(b"PK\x03\x04"):
-        raise UnreadableFile("file", _archive(file))
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _in_pairs(head[:40]):
-        raise UnreadableFile("file", filled('is not UTF-8 but UTF-16 ("Unicode text"): %(save)s', save=SAVE_AS))
+    if head.startswith(ARCHIVE):
+        fault = _archive(file)
+        file.seek(0)
+        if fault:
+            raise UnreadableFile("file", fault)
+        return Kind.WORKBOOK
+    if head.startswith(STORED_ROWS):
+        return Kind.STORED_ROWS
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for beginning, what in _MARKUP:
         if text.startswith(beginning):
             raise UnreadableFile("file", filled("is %(what)s, not CSV", what=what))
+    return Kind.TEXT
 
 
-def _in_pairs(head: bytes) -> bool:
-    """Whether every second byte is 0, as in English text in UTF-16 without a mark."""
-    return len(head) > 1 and any(not any(head[start::2]) for start in (0, 1))
-
-
-def check_utf8(file: IO[bytes]) -> None:
-    """Raise UnreadableFile that tells the first line that is not UTF-8."""
+def _holds(file: IO[bytes], sought: bytes) -> bool:
+    """Whether some bytes are anywhere in a file, which is read in parts that overlap."""
     file.seek(0)
-    for number, line in enumerate(file, start=1):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            reason = filled(
-                "line %(number)s is not UTF-8; it looks like Windows-1252 or Latin-1: %(save)s",
-                number=number,
-                save=SAVE_AS,
-            )
-            raise UnreadableFile("file", reason) from None
+    tail = b""
+    while data := file.read(BLOCK):
+        if sought in tail + data:
+            return True
+        tail = data[-len(sought) :]
+    return False
 
 
 def _archive(file: IO[bytes]) -> str:
-    """Return what kind of archive a file is: workbooks are archives, too."""
+    """Return what kind of archive a file is; nothing where it is a workbook that is read."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             kind = archive.read("mimetype")[:100] if "mimetype" in names else b""
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError):
+    except ZIP_FAULTS:
         names, kind = [], b""
-    if any(name.startswith("xl/") for name in names):
-        return filled("is an Excel workbook (.xlsx), not CSV: %(save)s", save=SAVE_AS)
-    if kind.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
-        return filled("is a LibreOffice or OpenOffice spreadsheet (.ods), not CSV: %(save)s", save=SAVE_AS)
+    if any(name == "xl/workbook.bin" for name in names):
+        return filled("is a binary Excel workbook (.xlsb): %(save)s", save=SAVE_AS)
+    if any(name.startswith("xl/") for name in names) or kind.startswith(ODS):
+        return ""
     if any(name.endswith(".iwa") for name in names):
         return n_("is a Numbers document (.numbers), not CSV: in Numbers choose File, Export to, CSV")
     if any(name.startswith("word/") for name in names):

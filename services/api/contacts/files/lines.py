@@ -5,71 +5,99 @@ lines, also those of nothing but separators, are passed over, up to a bound.
 """
 
 import csv
-import io
 import itertools
-from collections.abc import Generator, Iterator
-from typing import IO
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts.files import headings, kinds
+from services.api.contacts.files import headings
 from services.api.contacts.files.outcome import UnreadableFile
 
 SEPARATORS = ",;\t|"
 LONGEST_HEADING = 100_000  # characters
+LONGEST_CELL = 131_072  # characters; what Python's reader of CSV takes, too
+LONGEST = 1_000_000  # characters of a line
 MOST = 1_000_000  # lines with something in them
 MOST_EMPTY = 2_000_000  # lines without
 
 Line = tuple[int, list[str]]
 
+#: What the reader of CSV says of a line, and what a person can do about it.
+_IN_WORDS = (
+    ("field larger", filled("a cell has more than %(most)s characters", most=format(LONGEST_CELL, ","))),
+    ("unexpected end", n_("a quotation mark is opened and never closed")),
+    ("expected after", n_("something stands behind a closing quotation mark: one within a cell is written twice")),
+)
 
-def read(file: IO[bytes]) -> Generator[Line, None, None]:
+
+def read(text: TextIO) -> Iterator[Line]:
     """Yield the lines that hold something with their numbers, the headings first. Raise UnreadableFile."""
-    kinds.check(file)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    try:
-        yield from _bounded(text)
-    except UnicodeDecodeError:
-        is_utf8 = False
-    else:
-        is_utf8 = True
-    finally:
-        text.detach()  # or it would close the file
-    if not is_utf8:
-        kinds.check_utf8(file)
-        raise UnreadableFile("file", n_("is not UTF-8"))
-
-
-def _bounded(text: io.TextIOWrapper) -> Iterator[Line]:
     first, skipped, separator = _begin(text)
-    lines = csv.reader(itertools.chain([first], text), delimiter=separator, strict=True)
-    before, found, empty = skipped, 0, skipped
-    try:
-        for cells in lines:
-            number, before = before + 1, skipped + lines.line_num
-            if any(not (cell == "" or cell.isspace()) for cell in cells):
-                found += 1
-                yield number, cells
-            else:
-                empty += 1
-            if found > MOST + 1:
-                raise UnreadableFile("file", filled("has more than %(most)s lines: divide it", most=format(MOST, ",")))
-            if empty > MOST_EMPTY:
-                raise _too_empty()
-    except csv.Error as error:
-        raise UnreadableFile(
-            "file", filled("line %(number)s: %(error)s", number=skipped + lines.line_num, error=error)
-        ) from None
+    yield from _with_something(_cells(first, text, skipped, separator), skipped)
+
+
+def with_something(rows: Iterable[Line]) -> Iterator[Line]:
+    """Yield the rows that hold something, a bounded number. Raise UnreadableFile where there are more, or none."""
+    return _with_something(rows, 0)
+
+
+def too_long_to_be_headings() -> UnreadableFile:
+    """Return what is said of a first line without an end."""
+    return UnreadableFile("phone_number", n_("the first line is too long to name the columns"))
+
+
+def of_line(number: int, fault: str) -> UnreadableFile:
+    """Return what is said where one line keeps the whole file from being read."""
+    return UnreadableFile("file", filled("line %(number)s: %(error)s", number=number, error=fault))
+
+
+def _with_something(rows: Iterable[Line], empty: int) -> Iterator[Line]:
+    found = 0
+    for row in rows:
+        cells = row[1]
+        if (cells and cells[0] and not cells[0].isspace()) or any(cell and not cell.isspace() for cell in cells):
+            found += 1
+            yield row
+        else:
+            empty += 1
+        if found > MOST + 1:
+            raise UnreadableFile("file", filled("has more than %(most)s lines: divide it", most=format(MOST, ",")))
+        if empty > MOST_EMPTY:
+            raise _too_empty()
     if not found:
         raise _nothing()
 
 
-def _begin(text: io.TextIOWrapper) -> tuple[str, int, str]:
+def _cells(first: str, text: TextIO, skipped: int, separator: str) -> Iterator[Line]:
+    lines = csv.reader(itertools.chain([first], _bounded(text, skipped + 1)), delimiter=separator, strict=True)
+    before = skipped
+    try:
+        for cells in lines:
+            yield before + 1, cells
+            before = skipped + lines.line_num
+    except csv.Error as error:
+        fault = next((words for said, words in _IN_WORDS if said in str(error)), str(error))
+        raise of_line(before + 1, fault) from None
+
+
+def _bounded(text: TextIO, before: int) -> Iterator[str]:
+    """Yield lines none of which takes more memory than a line may."""
+    for number in itertools.count(before + 1):
+        line = text.readline(LONGEST)
+        if len(line) == LONGEST:
+            raise of_line(number, filled("it has more than %(most)s characters", most=format(LONGEST, ",")))
+        if not line:
+            return
+        yield line
+
+
+def _begin(text: TextIO) -> tuple[str, int, str]:
     """Return the line of headings as it stands, how many lines come before it, and what separates the cells."""
     skipped, separator = 0, ""
     while line := text.readline(LONGEST_HEADING):
         if len(line) == LONGEST_HEADING:
-            raise UnreadableFile("phone_number", n_("the first line is too long to name the columns"))
+            raise too_long_to_be_headings()
         bare = line.strip().strip('"')
         if not separator and bare[:4].lower() == "sep=" and len(bare := line.strip("\r\n").strip('"')) == 5:
             separator = bare[4]

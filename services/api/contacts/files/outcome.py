@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from libs.common.domain.attributes import Value
+from libs.common.domain.attributes import Kind, Value
 
 
 class UnreadableFile(Exception):
@@ -40,6 +40,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that cannot be taken, with the cell of its phone number: for the file of all such lines alone."""
+
+    line: Rejected
+    given: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What was read of a file."""
 
@@ -50,3 +58,10 @@ class Summary:
     rejected_count: int = 0
     #: Headings of the columns that were not read.
     passed_over: list[str] = field(default_factory=list)
+    #: In which encoding a text was read; empty of a workbook.
+    encoding: str = ""
+    #: Which sheet of a workbook was read, and which were not; empty of a text.
+    sheet: str = ""
+    other_sheets: list[str] = field(default_factory=list)
+    #: Free attributes that columns became, and of which kind their values are.
+    attributes: dict[str, Kind] = field(default_factory=dict)

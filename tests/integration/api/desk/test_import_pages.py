@@ -9,6 +9,7 @@ from libs.common.domain.roles import Role
 from tests.integration.api.desk.browser import TOKEN, Browser, signed_in
 from tests.integration.api.desk.test_compose_page import shown
 from tests.integration.api.support import Api
+from tests.support.workbooks import Rows, xlsx
 
 IMPORT = "/desk/people/import"
 #: Columns whose headings nobody understands, and one that tells about consent.
@@ -28,9 +29,9 @@ async def chosen(browser: Browser, raw: str | bytes, name: str = "people.csv") -
     return await browser.client.post(IMPORT, data={"_csrf_token": token[1]}, files={"file": (name, raw, "text/csv")})
 
 
-async def taken(browser: Browser, raw: str | bytes) -> str:
+async def taken(browser: Browser, raw: str | bytes, name: str = "people.csv") -> str:
     """Send a file that is taken in; give the address of its page."""
-    answer = await chosen(browser, raw)
+    answer = await chosen(browser, raw, name)
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
 
@@ -81,11 +82,56 @@ async def test_columns_are_matched_by_hand_and_a_no_is_heard_whatever_was_said(a
 
 
 async def test_what_is_no_file_of_people_is_refused_in_words_and_not_kept(api: Api, editor: Browser) -> None:
-    for raw, words in ((b"%PDF-1.7", "is a PDF, not CSV"), (b"", "The file is empty"), (b"a\n\xff", "not UTF-8")):
+    for raw, words in (
+        (b"%PDF-1.7", "is a PDF, not CSV"),
+        (b"", "The file is empty"),
+        ("a,é\n".encode() + b"\xff", "not UTF-8"),
+    ):
         answer = await chosen(editor, raw)
         assert (answer.status_code, words in shown(answer)) == (422, True), shown(answer)
     assert (await editor.submit(IMPORT, IMPORT)).status_code == 422
     assert await api.value("SELECT count(*) FROM contact_imports") == 0
+
+
+async def test_a_workbook_is_looked_at_matched_tried_and_imported(api: Api, editor: Browser) -> None:
+    rows: Rows = [
+        ["Handy", "Who", "Opted out", "Ward"], [3135550101.0, "José", "no", 5.0], [None], [12.0, "Cy", "no", 6.0]
+    ]  # fmt: skip
+    page = await taken(editor, xlsx({"Notes": [], "People": rows, "More": [["x"]]}), "people.xls")
+    looked = shown(await editor.get(page))
+    assert "Read from the sheet “People”, the first that has rows. Not read: Notes, More." in looked
+    assert "3135550101" in looked
+    await editor.submit(f"{page}/check", page, **columns("number", "name", "", "attribute"))
+    assert "Fields that people get: ward (numbers)." in shown(await editor.get(page))
+    rejected = (await editor.get(f"{page}/rejected.csv")).text.splitlines()
+    assert rejected[0] == "line,reason,phone_number"
+    assert [line.split(",")[0] for line in rejected[1:]] == ["4"]
+    assert rejected[1].endswith(",12")
+    await editor.submit(f"{page}/start", page)
+    assert "1 person is new" in await ended(editor, page)
+    assert await api.query("SELECT name, attributes FROM contacts") == [{"name": "José", "attributes": {"ward": 5}}]
+
+
+async def test_a_text_in_another_encoding_says_so(api: Api, editor: Browser) -> None:
+    page = await taken(editor, "phone;name\n313 555 0101;José\n".encode("cp1252"))
+    looked = shown(await editor.get(page))
+    assert "Read as Windows-1252: look whether letters with accents are right." in looked
+    assert "José" in looked
+    await editor.submit(f"{page}/check", page, **columns("number", "name"))
+    await editor.submit(f"{page}/start", page)
+    await ended(editor, page)
+    assert await api.column("SELECT name FROM contacts") == ["José"]
+
+
+async def test_an_import_of_a_program_that_was_cut_off_cannot_go_on_without_its_file(api: Api, editor: Browser) -> None:
+    text = "phone\n313 555 0101\n"
+    told = (await api.client.post("/contacts/import", content=text, headers={"Content-Type": "text/csv"})).json()
+    await api.query("UPDATE contact_imports SET state = 'running', moved_at = %s", api.clock.now)
+    api.clock.forward(seconds=90)
+    page = f"{IMPORT}/{told['import_id']}"
+    assert "the same file again does the rest" in shown(await editor.get(page))
+    await editor.submit(f"{page}/start", IMPORT)
+    assert await api.value("SELECT state FROM contact_imports") == "running"
 
 
 async def test_an_import_that_was_cut_off_is_said_to_be_and_goes_on(api: Api, editor: Browser) -> None:

@@ -6,6 +6,7 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from services.api import app
+from services.api.contacts import imports
 from services.api.http import openapi, operations, problems
 from services.api.http.problems import URN
 
@@ -104,7 +105,7 @@ def test_a_body_that_a_client_sends_says_that_it_takes_no_other_fields_and_where
 
 def test_what_a_request_is_sent_with_is_told() -> None:
     import_ = OPERATIONS["post /contacts/import"]
-    assert import_["requestBody"]["content"].keys() == {"text/csv", "multipart/form-data"}
+    assert import_["requestBody"]["content"].keys() == {*imports.TEXTS, *imports.WORKBOOKS, "multipart/form-data"}
     assert "Idempotency-Key" in {each["name"] for each in import_["parameters"]}
     patch = OPERATIONS["patch /broadcasts/{broadcast_id}"]
     assert "If-Match" in {each["name"] for each in patch["parameters"]}
