@@ -124,7 +124,7 @@ def preflight(
     client = connect()
     found = client.call("GET", f"/broadcasts/{broadcast_id}/preflight", within=LONG)
     if csv is not None:
-        client.download(f"/broadcasts/{broadcast_id}/preflight.csv", csv, {})
+        client.download(f"/broadcasts/{broadcast_id}/preflight.csv", csv)
     if as_json:
         show(found, as_json=True)
     else:

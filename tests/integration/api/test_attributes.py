@@ -25,7 +25,7 @@ async def somebody(api: Api, **known: Any) -> str:
 
 async def merge(api: Api, *people: Person) -> queries.Merged:
     async with database.transaction(api.engine) as connection:
-        import_id = await uploads.begin_at_once(connection, "key:test", utc_now())
+        import_id = await uploads.begin_at_once(connection, "", "key:test", {"people": len(people)}, utc_now())
         merged = await queries.merge(connection, import_id, people)
         await uploads.end(connection, import_id, utc_now())
         return merged
