@@ -1,7 +1,7 @@
-"""`broadsheet segments`, `contacts` and `erase`: the audience, over the API."""
+"""`broadsheet contacts` and `erase`: the people, over the API."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,81 +12,10 @@ from libs.console.failures import ApiError
 from libs.console.inputs import Json, Key, key_header
 from libs.console.printing import Yes, after, agree, console, one_line, say, show, show_all
 
-SegmentId = Annotated[int, typer.Argument(help="The segment's id.")]
 Number = Annotated[str, typer.Argument(help="The phone number of a contact.")]
 Reason = Annotated[str, typer.Option(help="Why; it is on record.")]
 
-segments = typer.Typer(no_args_is_help=True, help="The audience's segments.")
 contacts = typer.Typer(no_args_is_help=True, help="The people.")
-
-
-@segments.command("create")
-def create_segment(
-    name: str,
-    any_: Annotated[list[str] | None, typer.Option("--any", help="At least one of these tags.")] = None,
-    all_: Annotated[list[str] | None, typer.Option("--all", help="Every one of these tags.")] = None,
-    none: Annotated[list[str] | None, typer.Option("--none", help="None of these tags.")] = None,
-    key: Key = None,
-    as_json: Json = False,
-) -> None:
-    """Create a segment: a filter over tags."""
-    body = {"name": name, "filter": {"any": any_ or [], "all": all_ or [], "none": none or []}}
-    found = connect().call("POST", "/segments", json=body, headers=key_header(key))
-    with after(f"Segment {found['id']} is created."):
-        show(found, as_json=as_json)
-
-
-@segments.command("list")
-def list_segments(as_json: Json = False) -> None:
-    """List the segments."""
-    show_all(connect().all("/segments"), ("id", "name", "filter"), as_json=as_json)
-
-
-@segments.command("show")
-def show_segment(segment_id: SegmentId, as_json: Json = False) -> None:
-    """Show a segment, and how many may be drawn from it."""
-    client = connect()
-    found = client.call("GET", f"/segments/{segment_id}")
-    counted = client.call("GET", f"/segments/{segment_id}/preview", within=LONG)
-    show({**found, "people": counted["count"]}, as_json=as_json)
-
-
-@segments.command("change")
-def change_segment(
-    segment_id: SegmentId,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    any_: Annotated[list[str] | None, typer.Option("--any", help="From now on at least one of these tags.")] = None,
-    all_: Annotated[list[str] | None, typer.Option("--all", help="From now on every one of these tags.")] = None,
-    none: Annotated[list[str] | None, typer.Option("--none", help="From now on none of these tags.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Change a segment, for all broadcasts that are made from now on; what is not named stays.
-
-    An empty tag, as in `--none ""`, takes out what stood there.
-    """
-    client = connect()
-    given = {"any": any_, "all": all_, "none": none}
-    parts = {part: [tag for tag in tags if tag] for part, tags in given.items() if tags is not None}
-    changes: dict[str, Any] = {} if name is None else {"name": name}
-    if parts:
-        changes["filter"] = {**client.call("GET", f"/segments/{segment_id}")["filter"], **parts}
-    if not changes:
-        raise typer.BadParameter("say what is to change: --name, --any, --all, --none")
-    found = client.call("PATCH", f"/segments/{segment_id}", json=changes)
-    with after(f"Segment {segment_id} is changed."):
-        show(found, as_json=as_json)
-
-
-@segments.command("delete")
-def delete_segment(segment_id: SegmentId, yes: Yes = False, as_json: Json = False) -> None:
-    """Delete a segment that no broadcast names, after asking."""
-    client = connect()
-    if not yes:
-        name = one_line(client.call("GET", f"/segments/{segment_id}")["name"])
-        agree(f"Delete segment {segment_id} (“{name}”) for good?", yes=yes)
-    client.call("DELETE", f"/segments/{segment_id}", within=LONG)
-    with after(f"Segment {segment_id} is deleted."):
-        say(f"Segment {segment_id} is deleted.", {"id": segment_id, "deleted": True}, as_json=as_json)
 
 
 @contacts.command("undo")

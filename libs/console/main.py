@@ -36,7 +36,7 @@ COMMANDS = {
         "stop_now",
         "Pause every broadcast that sends or waits, at once. Exit status 1 if one could not be.",
     ),
-    "segments": Lazy("audience", "segments", "The audience's segments."),
+    "segments": Lazy("segments", "segments", "The audience's segments."),
     "contacts": Lazy("audience", "contacts", "The people."),
     "erase": Lazy(
         "audience",

@@ -106,13 +106,17 @@ class BroadcastChanges(Body):
 
 
 class BroadcastSegment(Struct, kw_only=True):
-    """A segment of a broadcast; `quota` and `drawn` are known once it was made."""
+    """A segment of a broadcast; `quota`, `drawn` and `filter` are known once it was made.
+
+    `filter` is whom the segment took in then, with the segments that it names in their places.
+    """
 
     segment_id: int
     name: str
     ratio: float
     quota: int | None
     drawn: int | None
+    filter: dict[str, Any] | None = None
 
 
 class PhaseParts(Struct, kw_only=True):

@@ -63,8 +63,8 @@ INSERT INTO unreachable_numbers SELECT phone_number, id, '30005', created_at FRO
     f"""
 INSERT INTO audience_segments (name, filter)
 SELECT CASE i WHEN 1 THEN 'Everybody' WHEN 2 THEN 'Newsletter' WHEN 3 THEN 'Spanish' ELSE 'District ' || i - 3 END,
-       CASE i WHEN 1 THEN jsonb_build_object() WHEN 2 THEN '{{"any": ["{COMMON}"]}}'
-              WHEN 3 THEN '{{"any": ["spanish"], "none": ["{RARE}"]}}'
+       CASE i WHEN 1 THEN '{{"all": []}}'::jsonb WHEN 2 THEN '{{"any": ["{COMMON}"]}}'
+              WHEN 3 THEN '{{"all": ["spanish", {{"not": "{RARE}"}}]}}'
               ELSE jsonb_build_object('any', jsonb_build_array('district-' || 1 + (i - 4) %% 14)) END
 FROM generate_series(1, {SEGMENTS}) AS i
 """,

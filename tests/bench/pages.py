@@ -148,7 +148,7 @@ def pages(room: Newsroom) -> list[Page]:
     forms = {
         "Compose: words": ("/desk/compose/words", words),
         "Compose: audience": ("/desk/compose/audience", {**words, **audience}),
-        "Group: who is in it": ("/desk/segments/preview", {"any": "district-4"}),
+        "Group: who is in it": ("/desk/segments/preview", {"what_0": "any_tag", "value_0": "district-4"}),
         "Group: who is in everybody": ("/desk/segments/preview", {}),
     }
     return [

@@ -59,7 +59,7 @@ def answered(checkout: Checkout, folder: Path, *, people: int, workers: int = 1)
         lines = "".join(f"+1{FIRST_NUMBER + number}\n" for number in range(people))
         kind = {"Content-Type": "text/csv"}
         client.post("/contacts/import", content=f"phone_number\n{lines}", headers=kind).raise_for_status()
-        segment = client.post("/segments", json={"name": "all", "filter": {}}).raise_for_status().json()
+        segment = client.post("/segments", json={"name": "all", "filter": {"all": []}}).raise_for_status().json()
         wish = {
             "run_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
             "first_message": "What should we look into?", "second_message": "Still there?", "recurring": False,

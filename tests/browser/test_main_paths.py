@@ -21,7 +21,8 @@ async def test_who_begins_is_led_to_the_first_broadcast(api: Api, tab: Tab) -> N
     await steps.get_by_role("link", name="Make a group").click()
     page = tab.page
     await page.get_by_label("Name").fill("North")
-    await page.get_by_label("Has any of these tags").press_sequentially("north")
+    await page.get_by_label("Who", exact=True).first.select_option("any_tag")
+    await page.get_by_label("Tags, value, days or date").first.press_sequentially("north")
     await expect(page.get_by_role("region", name="Who is in it")).to_contain_text("1 person can get texts.")
     await page.get_by_role("button", name="Save").click()
     await page.wait_for_url(re.compile(r"/desk/segments"))

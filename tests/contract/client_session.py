@@ -19,7 +19,6 @@ from broadsheet_client.api.contacts import get_contacts, post_contacts_import
 from broadsheet_client.api.segments import post_segments
 from broadsheet_client.models import (
     Broadcast,
-    Filter,
     Imported,
     InvalidFieldProblem,
     NewBroadcast,
@@ -53,9 +52,7 @@ def main(url, key):
     assert (again.imported, again.unchanged) == (0, 2), again
     assert {contact.name for contact in get_contacts.sync(client=client, tag="north").items} == {"Ann", "Bo"}
 
-    segment = check(
-        post_segments.sync(client=client, body=NewSegment(name="north", filter_=Filter(any_=["north"]))), Segment
-    )
+    segment = check(post_segments.sync(client=client, body=NewSegment(name="north", filter_="north")), Segment)
     wish = NewBroadcast(
         run_at=datetime.now(UTC) + timedelta(hours=1),
         first_message="What should we look into?",

@@ -55,7 +55,7 @@ def fill(served: serving.Served) -> None:
             "/contacts/import", content=f"phone_number,name,tags\n{lines}", headers={"Content-Type": "text/csv"}
         )
         for number in range(1, THINGS + 1):
-            client.post("/segments", json={"name": f"segment {number}", "filter": {}}).raise_for_status()
+            client.post("/segments", json={"name": f"segment {number}", "filter": {"all": []}}).raise_for_status()
             wish = {
                 "run_at": (datetime.now(UTC) + timedelta(days=number)).isoformat(),
                 "first_message": "Hello", "second_message": "Still there?", "max_recipients": 10,

@@ -2,7 +2,8 @@
 """What schemathesis cannot know from a schema. It runs in the tools' environment: nothing of Broadsheet is imported.
 
 A body that fits the schema is refused all the same where its time has gone by, its segments are not there, or its key
-was used before. What is meant to be valid is given a time that comes, ids that are there and a key of its own.
+was used before. What is meant to be valid is given a time that comes, ids that are there, a filter that is one and a
+key of its own.
 """
 
 import itertools
@@ -14,6 +15,11 @@ import schemathesis
 from schemathesis import GenerationMode
 
 IDS = 5  # there is something of these ids
+FILTERS: tuple[Any, ...] = (
+    "north",
+    {"all": []},
+    {"any": [{"attribute": "age", "ge": 18}, {"not": {"replied_since": "30 days"}}]},
+)
 _count = itertools.count()
 
 
@@ -28,6 +34,8 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
             case.path_parameters[name] = value % IDS + 1
     if "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"key {number}"
+    if case.path.startswith("/segments") and isinstance(case.body, dict) and "filter" in case.body:
+        case.body["filter"] = FILTERS[number % len(FILTERS)]
     if case.path.startswith("/broadcasts") and isinstance(case.body, dict):
         _schedule(case.body)
 

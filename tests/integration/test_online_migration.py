@@ -59,7 +59,7 @@ INSERT INTO sending_numbers (phone_number) VALUES ('+13135550100');
 INSERT INTO broadcasts (id, state, run_at, first_message, second_message, second_delay, max_recipients,
                         sending_number_id, recurring, made_at)
 VALUES (1, 'sending_first', now(), 'a', 'b', 600, 100000, 1, false, now());
-INSERT INTO audience_segments (name, filter) VALUES ('all', '{{}}');
+INSERT INTO audience_segments (name, filter) VALUES ('all', '{{"all": []}}');
 INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {messages}) AS n;
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
 SELECT n, 1, n, 1, false, '+1313' || (5000000 + n) FROM generate_series(1, {messages}) AS n;

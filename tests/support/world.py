@@ -140,9 +140,9 @@ class World:
     async def number_of(self, contact: int) -> str:
         return str(await self.value("SELECT phone_number FROM contacts WHERE id = %s", contact))
 
-    async def segment(self, *tags: str, name: str | None = None, **filter_: list[str]) -> int:
-        """Add a segment of those who have any of the tags."""
-        rule = {"any": list(tags), **filter_}
+    async def segment(self, *tags: str, name: str | None = None, rule: Any = None) -> int:
+        """Add a segment of those who have any of the tags, everybody without one; `rule` is another filter."""
+        rule = rule or ({"any": list(tags)} if tags else {"all": []})
         name = name or f"segment {await self.value('SELECT count(*) FROM audience_segments')}"
         return int(
             await self.value("INSERT INTO audience_segments (name, filter) VALUES (%s, %s) RETURNING id",

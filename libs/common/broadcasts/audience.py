@@ -1,25 +1,34 @@
-"""Who is in a segment: a filter over tags, as data.
+"""Who is in a segment: whom its filter takes in (`domain/segments.py`), and who may be texted.
 
-A filter is `{"any": [...], "all": [...], "none": [...]}`: a contact matches if it has at least one tag of `any` (or
-`any` is empty), every tag of `all`, and no tag of `none`. Values are parameters, never SQL. People who have opted out,
-were erased, are held back until a person has decided (`suppression`), or whose numbers take no messages
-(`unreachable`), are in no segment, whatever its filter says.
+The draw, the count, the sample and what overlaps are the same condition (`MEMBER`), so that the count that is shown is
+the count that is drawn. People who have opted out, were erased, are held back until a person has decided
+(`suppression`), or whose numbers take no messages (`unreachable`), are in no segment, whatever its filter says.
+
+A statement is made once for filters of one shape (`segment_sql`), and kept: making one costs more than it does.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from functools import cache
-from typing import Any
+from functools import lru_cache
 
-from sqlalchemy import TextualSelect, text
+from sqlalchemy import TextClause, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.common import database
+from libs.common.broadcasts import segment_sql
+from libs.common.broadcasts.segment_sql import Condition
 from libs.common.broadcasts.suppression import held, opted_out
 from libs.common.broadcasts.unreachable import unreachable
 from libs.common.database import Connection, EnumText, all_rows
+from libs.common.domain import segments
+from libs.common.domain.segments import Filter
 from libs.common.domain.states import SkipReason
 from libs.common.errors import NotFound
+from libs.common.texts import gettext_noop as n_
+
+SHAPES = 256  # of which statements are kept, the latest ones
 
 
 class LeftOut(StrEnum):
@@ -31,23 +40,14 @@ class LeftOut(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-def tagged(number: str = "") -> str:
-    """Return the condition that a filter names a contact `c`; parameters `any`, `all`, `none` with a number behind."""
+def member(named: str) -> str:
+    """Return the condition that a contact `c` is one whom a filter names (a condition), and may be texted."""
     return f"""
-    (CAST(:any{number} AS text[]) = '{{}}' OR c.tags && CAST(:any{number} AS text[]))
-    AND c.tags @> CAST(:all{number} AS text[]) AND NOT c.tags && CAST(:none{number} AS text[]) AND c.erased_at IS NULL
-"""
-
-
-#: What makes a contact `c` one whom a filter names; parameters `any`, `all`, `none`.
-TAGGED = tagged()
-
-#: What makes a contact `c` a member.
-MEMBER = f"""
-    {TAGGED}
+    ({named}) AND c.erased_at IS NULL
     AND NOT {opted_out("c.phone_number")}
     AND NOT {held("c.phone_number")} AND NOT {unreachable("c.phone_number")}
 """
+
 
 #: Why a contact `c` is none, whatever its tags; null where nothing speaks against it.
 LEFT_OUT = f"""
@@ -56,31 +56,64 @@ LEFT_OUT = f"""
          WHEN {unreachable("c.phone_number")} THEN '{LeftOut.UNREACHABLE}' END
 """
 
-#: How many contacts match.
-COUNT = text(f"SELECT count(*) AS members FROM contacts c WHERE {MEMBER}")
-
 #: The filters of some segments.
 FILTERS = text("SELECT id, filter FROM audience_segments WHERE id = ANY(:ids)").columns(filter=JSONB)
 
 
-def parameters(filter_: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the parameters of `MEMBER` for a filter."""
-    return {part: list(filter_.get(part, ())) for part in ("any", "all", "none")}
+@lru_cache(maxsize=SHAPES)
+def count_of(named: str) -> TextClause:
+    """Return the statement that counts whom a condition names and who may be texted."""
+    return text(f"SELECT count(*) AS members FROM contacts c WHERE {member(named)}")
 
 
-async def filters(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, list[str]]]:
-    """Return the filters of segments by id. Raise NotFound if one does not exist."""
-    cursor = await connection.execute(FILTERS, {"ids": list(ids)})
-    found: dict[int, dict[str, list[str]]] = dict(cursor.tuples().all())
+async def filters(connection: Connection, ids: Sequence[int]) -> dict[int, Filter]:
+    """Return the filters of segments by id, with the segments that they name in their places. Raise NotFound."""
+    own = await read(connection, ids)
     for segment_id in ids:
-        if segment_id not in found:
+        if segment_id not in own:
             raise NotFound(f"there is no segment {segment_id}")
-    return found
+    others = await with_named(connection, own)
+    return {segment_id: segments.resolve(others[segment_id], others, segment_id) for segment_id in ids}
 
 
-async def count(connection: Connection, filter_: Mapping[str, Sequence[str]]) -> int:
-    """Return how many contacts match a filter and may be texted."""
-    return int((await connection.execute(COUNT, parameters(filter_))).scalar_one())
+async def resolved(connection: Connection, filter_: Filter) -> Filter:
+    """Return a filter with the segments that it names in their places.
+
+    Raise InvalidFilter where there is no such segment, or too much in it.
+    """
+    named = segments.segments_of(filter_)
+    own = await read(connection, list(named))
+    for segment_id, pointer in named.items():
+        if segment_id not in own:
+            raise segments.InvalidFilter((pointer, n_("there is no such segment")))
+    return segments.resolve(filter_, await with_named(connection, own))
+
+
+async def read(connection: Connection, ids: Sequence[int]) -> dict[int, Filter]:
+    """Return the filters of those of some segments that exist, as they are kept."""
+    if not ids:
+        return {}
+    cursor = await connection.execute(FILTERS, {"ids": list(ids)})
+    return {segment_id: segments.read(filter_) for segment_id, filter_ in cursor.tuples()}
+
+
+async def with_named(connection: Connection, found: Mapping[int, Filter]) -> dict[int, Filter]:
+    """Return some filters, and all of the segments that they name, and of those that these name."""
+    known = dict(found)
+    while missing := {each for filter_ in known.values() for each in segments.segments_of(filter_)} - known.keys():
+        known |= await read(connection, list(missing))
+    return known
+
+
+def conditions(filters: Sequence[Filter], now: datetime) -> list[Condition]:
+    """Return the conditions of some filters, whose parameters are apart, so that they may be in one statement."""
+    return [segment_sql.condition(filter_, now, number) for number, filter_ in enumerate(filters)]
+
+
+async def count(connection: Connection, named: Condition) -> int:
+    """Return how many contacts a condition names who may be texted."""
+    await database.plan_anew(connection)
+    return int((await connection.execute(count_of(named.sql), named.given)).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +126,21 @@ class Part:
     people: int
 
 
-async def parts(connection: Connection, filters: Sequence[Mapping[str, Sequence[str]]]) -> list[Part]:
+async def parts(connection: Connection, filters: Sequence[Filter], now: datetime) -> list[Part]:
     """Return everybody whom at least one of some filters names, in parts: what overlaps, and who is left out."""
     if not filters:
         return []
-    given = {
-        f"{name}{number}": value
-        for number, filter_ in enumerate(filters)
-        for name, value in parameters(filter_).items()
-    }
-    return all_rows(await connection.execute(_parts_of(len(filters)), given), Part)
+    named = conditions(filters, now)
+    given = {name: value for each in named for name, value in each.given.items()}
+    await database.plan_anew(connection)
+    return all_rows(await connection.execute(_parts_of(tuple(each.sql for each in named)), given), Part)
 
 
-@cache
-def _parts_of(filters: int) -> TextualSelect:
-    """Return the statement for so many filters: one pass over the contacts, however many there are."""
-    conditions = [f"({tagged(str(number))})" for number in range(filters)]
+@lru_cache(maxsize=SHAPES)
+def _parts_of(named: tuple[str, ...]) -> TextualSelect:
+    """Return the statement for some conditions: one pass over the contacts, however many there are."""
+    each_of = [f"({each})" for each in named]
     return text(f"""
-SELECT ARRAY[{", ".join(conditions)}] AS named, {LEFT_OUT} AS left_out, count(*) AS people
-FROM contacts c WHERE {" OR ".join(conditions)} GROUP BY 1, 2
+SELECT ARRAY[{", ".join(each_of)}] AS named, {LEFT_OUT} AS left_out, count(*) AS people
+FROM contacts c WHERE c.erased_at IS NULL AND ({" OR ".join(each_of)}) GROUP BY 1, 2
 """).columns(left_out=EnumText(LeftOut))

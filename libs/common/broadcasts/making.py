@@ -6,17 +6,19 @@ locked first, so two at once make one.
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.common import database
-from libs.common.broadcasts import audience, personal_words, repository, restore_hold, traces
+from libs.common.broadcasts import audience, personal_words, repository, restore_hold, segment_sql, traces
+from libs.common.broadcasts.segment_sql import Condition
 from libs.common.database import Connection
-from libs.common.domain import codec
+from libs.common.domain import codec, segments
 from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast, may_make, needs_successor, successor
 from libs.common.domain.calendar import next_run, parse_week
@@ -47,14 +49,14 @@ LIMIT 1 FOR NO KEY UPDATE
 #: drawn before, or has opted out, is passed over. Their rows are locked, so that somebody who is being erased is passed
 #: over too.
 #: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
-DRAW = text(f"""
+DRAW = """
 WITH drawn AS MATERIALIZED (
     SELECT d.id, d.phone_number, nextval('message_ids') AS first_id,
            CASE WHEN :has_second THEN nextval('message_ids') END AS second_id,
            (row_number() OVER () - 1) / :chunk + 1 AS chunk
     FROM (
         SELECT c.id, c.phone_number FROM contacts c
-        WHERE {audience.MEMBER}
+        WHERE {member}
           AND NOT EXISTS (SELECT FROM outgoing_messages m
                           WHERE m.broadcast_id = :broadcast_id AND m.contact_id = c.id)
         ORDER BY c.phone_number = ANY(:numbers) DESC, sha256(convert_to(:seed || ':' || c.id, 'UTF8')), c.id
@@ -71,7 +73,7 @@ WITH drawn AS MATERIALIZED (
 ), recorded AS (
     INSERT INTO events (stream, version, id, type, schema_version, broadcast_id, data, occurred_at, correlation_id,
                         causation_id, actor)
-    SELECT :stream, chunk, gen_random_uuid(), '{e.RecipientsDrawn.__name__}', :schema_version, :broadcast_id,
+    SELECT :stream, chunk, gen_random_uuid(), '{drawn_event}', :schema_version, :broadcast_id,
            jsonb_build_object(
                'broadcast_id', CAST(:broadcast_id AS bigint), 'segment_id', CAST(:segment_id AS bigint),
                'contacts', jsonb_agg(id ORDER BY first_id), 'first_message_ids', jsonb_agg(first_id ORDER BY first_id),
@@ -81,7 +83,18 @@ WITH drawn AS MATERIALIZED (
     FROM drawn GROUP BY chunk ORDER BY chunk
 )
 SELECT count(*) AS drawn FROM drawn
-""")
+"""
+
+
+def draw_of(named: str) -> TextClause:
+    """Return the statement that draws whom a condition names."""
+    return _draw_of(DRAW, named)
+
+
+@lru_cache(maxsize=audience.SHAPES)
+def _draw_of(draw: str, named: str) -> TextClause:
+    return text(draw.format(member=audience.member(named), drawn_event=e.RecipientsDrawn.__name__))
+
 
 #: Lets one caller at a time choose a broadcast to make, until its transaction ends.
 ONE_MAKER = text("SELECT pg_try_advisory_xact_lock(hashtext('broadsheet.make_nearest')) AS alone")
@@ -220,28 +233,32 @@ async def draw(
     ids = [segment.segment_id for segment in broadcast.segments]
     wanted = quotas(broadcast.max_recipients, [segment.ratio for segment in broadcast.segments])
     filters = await audience.filters(connection, ids)
-    members = [await audience.count(connection, filters[key]) for key in ids]
+    conditions = {key: segment_sql.condition(filters[key], now) for key in ids}
+    members = [await audience.count(connection, conditions[key]) for key in ids]
     drawn = {}
     for place in draw_order(members, wanted, ids):
         key, quota = ids[place], wanted[place]
-        drawn[key] = await _draw_segment(connection, broadcast, key, filters[key], quota, seed, now, numbers)
-    return [e.Draw(segment_id=key, quota=quota, drawn=drawn[key]) for key, quota in zip(ids, wanted, strict=True)]
+        drawn[key] = await _draw_segment(connection, broadcast, key, conditions[key], quota, seed, now, numbers)
+    return [
+        e.Draw(segment_id=key, quota=quota, drawn=drawn[key], filter=segments.dump(filters[key]))
+        for key, quota in zip(ids, wanted, strict=True)
+    ]
 
 
 async def _draw_segment(
     connection: Connection,
     broadcast: Broadcast,
     segment_id: int,
-    filter_: Mapping[str, Sequence[str]],
+    named: Condition,
     quota: int,
     seed: int,
     now: datetime,
     numbers: Sequence[str],
 ) -> int:
     cursor = await connection.execute(
-        DRAW,
+        draw_of(named.sql),
         {
-            **audience.parameters(filter_),
+            **named.given,
             "broadcast_id": broadcast.id,
             "has_second": broadcast.has_follow_up,
             "segment_id": segment_id,

@@ -7,20 +7,19 @@ draw may take (`audience`). Where a broadcast draws some of them by lot, this lo
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import TextClause, text
 
 from libs.common.broadcasts import audience, part_counts, personal_words
 from libs.common.broadcasts.personal_words import Shape
+from libs.common.broadcasts.segment_sql import Condition
 from libs.common.database import Connection, all_rows
 from libs.common.domain import message_parts
 from libs.common.domain.message_bodies import LONGEST
 from libs.common.domain.templates import Template, parse
 
-#: A filter of a segment.
-Filter = Mapping[str, Sequence[str]]
 AT_ONCE = 1_000  # people whose parts are measured one by one, at most
 
 
@@ -85,9 +84,9 @@ class _Group:
     people: int
 
 
-def _looked_at(filters: int, first: Shape, second: Shape) -> str:
-    """Return the query that renders both messages for each contact `c` whom one of some filters names."""
-    named = " OR ".join(f"({audience.tagged(str(number))})" for number in range(filters))
+def _looked_at(conditions: tuple[str, ...], first: Shape, second: Shape) -> str:
+    """Return the query that renders both messages for each contact `c` whom one of some conditions names."""
+    named = " OR ".join(f"({each})" for each in conditions)
     lacks = ", ".join([*personal_words.missing(first, "f"), *personal_words.missing(second, "s")])
     return f"""
 SELECT c.id AS contact_id, c.phone_number, c.name, r.lacking, r.first, r.second,
@@ -96,36 +95,36 @@ FROM contacts c CROSS JOIN LATERAL (
     SELECT {personal_words.rendered(first, "f")} AS first,
            {personal_words.rendered(second, "s") if second else "CAST(NULL AS text)"} AS second,
            array_remove(CAST(ARRAY[{lacks}] AS text[]), NULL) AS lacking OFFSET 0) r
-WHERE ({named}) AND ({audience.LEFT_OUT}) IS NULL
+WHERE ({named}) AND c.erased_at IS NULL AND ({audience.LEFT_OUT}) IS NULL
 """
 
 
 _TOO_LONG = f"(first_units > {LONGEST} OR second_units > {LONGEST}) IS TRUE"
 
 
-@cache
-def _counted(filters: int, first: Shape, second: Shape) -> TextClause:
+@lru_cache(maxsize=audience.SHAPES)
+def _counted(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(filters, first, second)})
+WITH looked_at AS ({_looked_at(conditions, first, second)})
 SELECT lacking, {_TOO_LONG} AS too_long, {part_counts.parts("first")} AS first_parts,
        {part_counts.parts("second")} AS second_parts, count(*) AS people
 FROM looked_at GROUP BY 1, 2, 3, 4
 """)
 
 
-@cache
-def _listed(filters: int, first: Shape, second: Shape) -> TextClause:
+@lru_cache(maxsize=audience.SHAPES)
+def _listed(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(filters, first, second)})
+WITH looked_at AS ({_looked_at(conditions, first, second)})
 SELECT contact_id, phone_number, name, lacking, first_units, second_units FROM looked_at
 WHERE contact_id > :after AND (cardinality(lacking) > 0 OR {_TOO_LONG}) ORDER BY contact_id LIMIT :limit
 """)
 
 
-@cache
-def _undecided(filters: int, first: Shape, second: Shape) -> TextClause:
+@lru_cache(maxsize=audience.SHAPES)
+def _undecided(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(filters, first, second)})
+WITH looked_at AS ({_looked_at(conditions, first, second)})
 SELECT contact_id, CASE WHEN {part_counts.parts("first")} = 0 THEN first END AS first,
        CASE WHEN {part_counts.parts("second")} = 0 THEN second END AS second
 FROM looked_at
@@ -139,22 +138,18 @@ ORDER BY contact_id LIMIT :limit
 class _Question:
     """Whose messages are looked at, and which."""
 
-    filters: Sequence[Filter]
+    filters: Sequence[Condition]
     first: Template
     second: Template
 
     @property
-    def shape(self) -> tuple[int, Shape, Shape]:
+    def shape(self) -> tuple[tuple[str, ...], Shape, Shape]:
         second = personal_words.shape(self.second) if self.second.pieces else ()
-        return len(self.filters), personal_words.shape(self.first), second
+        return tuple(each.sql for each in self.filters), personal_words.shape(self.first), second
 
     @property
     def parameters(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            f"{name}{number}": value
-            for number, filter_ in enumerate(self.filters)
-            for name, value in audience.parameters(filter_).items()
-        }
+        found = {name: value for each in self.filters for name, value in each.given.items()}
         return found | personal_words.parameters(self.first, "f") | personal_words.parameters(self.second, "s")
 
 
@@ -163,7 +158,7 @@ def needs_a_look(first: str, second: str | None) -> bool:
     return parse(first).is_personal or parse(second or "").is_personal
 
 
-async def read(connection: Connection, filters: Sequence[Filter], first: str, second: str | None) -> Preflight:
+async def read(connection: Connection, filters: Sequence[Condition], first: str, second: str | None) -> Preflight:
     """Return what two messages are to all who may get them; `second` is None where there is no follow-up.
 
     Raise TemplateError.
@@ -196,7 +191,7 @@ async def read(connection: Connection, filters: Sequence[Filter], first: str, se
 
 
 async def faults(
-    connection: Connection, filters: Sequence[Filter], first: str, second: str | None, *, after: int, limit: int
+    connection: Connection, filters: Sequence[Condition], first: str, second: str | None, *, after: int, limit: int
 ) -> list[Fault]:
     """Return those whose messages cannot be made, in the order of their ids, behind `after`. Raise TemplateError."""
     if not filters:

@@ -84,7 +84,8 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
     ),
     e.BroadcastMade: (
         """
-        UPDATE broadcasts_segments SET quota = (d.value ->> 'quota')::int, drawn = (d.value ->> 'drawn')::int
+        UPDATE broadcasts_segments SET quota = (d.value ->> 'quota')::int, drawn = (d.value ->> 'drawn')::int,
+            filter = nullif(d.value -> 'filter', 'null')
         FROM jsonb_array_elements(CAST(:data AS jsonb) -> 'draws') AS d (value)
         WHERE broadcast_id = :broadcast_id AND segment_id = (d.value ->> 'segment_id')::bigint
         """,
@@ -102,7 +103,7 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
         """,
         "DELETE FROM broadcasts_parts WHERE broadcast_id = :broadcast_id",
         "DELETE FROM outgoing_messages WHERE broadcast_id = :broadcast_id",
-        "UPDATE broadcasts_segments SET quota = NULL, drawn = NULL WHERE broadcast_id = :broadcast_id",
+        "UPDATE broadcasts_segments SET quota = NULL, drawn = NULL, filter = NULL WHERE broadcast_id = :broadcast_id",
     ),
     e.BroadcastApproved: (),
     e.BroadcastMissed: (),

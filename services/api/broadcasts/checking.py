@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from libs.common import database
 from libs.common.broadcasts import audience, preflight
-from libs.common.broadcasts.preflight import Fault, Filter, Preflight
+from libs.common.broadcasts.preflight import Fault, Preflight
+from libs.common.broadcasts.segment_sql import Condition
 from libs.common.database import Connection
 from services.api.broadcasts import queries
 from services.api.context import Context
@@ -62,7 +63,7 @@ class Checked(Struct, kw_only=True):
 class Wording:
     """Two messages, and whom they may go to."""
 
-    filters: Sequence[Filter]
+    filters: Sequence[Condition]
     first: str
     second: str | None
 
@@ -80,7 +81,8 @@ async def of_broadcast(connection: Connection, api: Context, broadcast_id: int) 
     broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
     ids = [segment.segment_id for segment in broadcast.segments]
     filters = await audience.filters(connection, ids)
-    return Wording([filters[each] for each in ids], broadcast.first_message, broadcast.second_message)
+    named = audience.conditions([filters[each] for each in ids], api.clock())
+    return Wording(named, broadcast.first_message, broadcast.second_message)
 
 
 @get("/broadcasts/{broadcast_id:int}/preflight", opt=tells())

@@ -31,7 +31,8 @@ _SELECT = f"""
 SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.second_message, b.second_delay,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object('segment_id', s.segment_id, 'name', a.name, 'ratio', s.ratio,
-                                               'quota', s.quota, 'drawn', s.drawn) ORDER BY s.position)
+                                               'quota', s.quota, 'drawn', s.drawn, 'filter', s.filter)
+                            ORDER BY s.position)
            FROM broadcasts_segments s JOIN audience_segments a ON a.id = s.segment_id
            WHERE s.broadcast_id = b.id), CAST('[]' AS jsonb)) AS segments,
        b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.author,

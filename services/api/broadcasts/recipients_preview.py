@@ -6,9 +6,11 @@ Counted by the conditions by which it is drawn (`audience`), in its order (`expe
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from libs.common.broadcasts import audience
+from libs.common.broadcasts import audience, segment_sql
 from libs.common.broadcasts.audience import LeftOut
+from libs.common.broadcasts.segment_sql import Condition
 from libs.common.database import Connection
 from libs.common.domain.shares import quotas
 from services.api.broadcasts.expected_draw import Range, expected
@@ -61,14 +63,14 @@ class Recipients:
         return self.members + sum(self.left_out.values())
 
 
-async def read(connection: Connection, shares: Sequence[Share], max_recipients: int) -> Recipients:
+async def read(connection: Connection, shares: Sequence[Share], max_recipients: int, now: datetime) -> Recipients:
     """Return who would get a broadcast now. Raise NotFound for a segment that does not exist."""
     ids = [share.segment_id for share in shares]
     filters = await audience.filters(connection, ids)
     wanted = quotas(max_recipients, [share.ratio for share in shares])
     members: Counter[frozenset[int]] = Counter()
     left_out: Counter[LeftOut] = Counter()
-    for part in await audience.parts(connection, [filters[segment_id] for segment_id in ids]):
+    for part in await audience.parts(connection, [filters[segment_id] for segment_id in ids], now):
         if part.left_out is None:
             members[frozenset(place for place, is_in in enumerate(part.named) if is_in)] += part.people
         else:
@@ -87,14 +89,14 @@ async def read(connection: Connection, shares: Sequence[Share], max_recipients: 
         members=members.total(),
         shared=sum(people for those, people in members.items() if len(those) > 1),
         left_out={reason: left_out[reason] for reason in LeftOut if left_out[reason]},
-        sample=await _sample(connection, [filters[segment_id] for segment_id in ids]),
+        sample=await _sample(connection, [segment_sql.condition(filters[segment_id], now) for segment_id in ids]),
     )
 
 
-async def _sample(connection: Connection, filters: Sequence[Mapping[str, Sequence[str]]]) -> tuple[Sample, ...]:
+async def _sample(connection: Connection, named: Sequence[Condition]) -> tuple[Sample, ...]:
     """Return some who may get it, each once."""
     found: dict[int, Sample] = {}
-    for filter_ in filters:
+    for each in named:
         if len(found) < SAMPLE:
-            found |= {person.contact_id: person for person in await queries.sample(connection, filter_, SAMPLE)}
+            found |= {person.contact_id: person for person in await queries.sample(connection, each, SAMPLE)}
     return tuple(found.values())[:SAMPLE]

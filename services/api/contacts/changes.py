@@ -22,6 +22,9 @@ from services.api.http.errors import InvalidFields
 #: What is known of somebody, and may be changed.
 FIELDS = ("name", "tags", "attributes", "time_zone", "language")
 
+#: What is known of somebody, and may be changed.
+FIELDS = ("name", "tags", "attributes", "time_zone", "language")
+
 
 async def change(
     connection: Connection,

@@ -15,8 +15,18 @@ from services.api.broadcasts.snapshot import Snapshot
 from services.api.context import Context
 from services.api.desk import schedules, sentences, timeline, waits
 from services.api.desk.broadcast_facts import facts
+from services.api.desk.segment_words import Words
 from services.api.replies.schemas import Reply
 from services.api.schemas import Broadcast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFrom:
+    """A group of a broadcast that was made: whom it took in then, in words, and how many it gave."""
+
+    name: str
+    words: str
+    drawn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,8 @@ class View:
     is_live: bool
     #: When it goes out next after its own time; None where it does not repeat, or has begun.
     following: datetime | None = None
+    #: Whom it was drawn from.
+    drawn_from: Sequence[DrawnFrom] = ()
 
 
 async def view(connection: Connection, api: Context, broadcast_id: int, now: datetime) -> View:
@@ -79,6 +91,12 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
         version=seen.version,
         is_live=broadcast.state not in LAST,
         following=schedules.following(broadcast, api.settings, now),
+        drawn_from=[
+            # The groups in it are in their places, so it names none.
+            DrawnFrom(name=each.name, words=Words({}, now, api.settings.zone).of(each.filter), drawn=each.drawn or 0)
+            for each in broadcast.segments
+            if each.filter is not None
+        ],
     )
 
 

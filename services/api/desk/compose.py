@@ -109,7 +109,7 @@ async def wrong_csv(api: NamedDependency[Context], data: Form) -> Stream:
         raise InvalidFields(("first_message", str(error))) from error
     async with database.transaction(api.engine) as connection:
         wording = await compose_estimate.wording(
-            connection, given, (compose_form.shares(given) or []) if is_personal else []
+            connection, api, given, (compose_form.shares(given) or []) if is_personal else []
         )
     return checking.spreadsheet(api, wording, "people-whose-message-cannot-be-made.csv")
 

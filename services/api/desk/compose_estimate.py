@@ -56,8 +56,8 @@ async def audience(connection: Connection, api: Context, given: Given, *, is_cou
     shares = [each for each in compose_form.shares(given) or [] if each.segment_id in names]
     recipients = Recipients()
     if is_counted and shares and (most := compose_form.most(given)) is not None:
-        recipients = await recipients_preview.read(connection, shares, most)
-    checked = await _check(connection, given, shares) if recipients.gets_it.most else None
+        recipients = await recipients_preview.read(connection, shares, most, api.clock())
+    checked = await _check(connection, api, given, shares) if recipients.gets_it.most else None
     run_at = compose_form.moment(given, api.settings.zone)
     if run_at is not None and abs(run_at - api.clock()) > wishes.FARTHEST:
         run_at = None  # no calendar is asked about a day that cannot be
@@ -128,21 +128,22 @@ def _example(text: str) -> str:
         return text
 
 
-async def _check(connection: Connection, given: Given, shares: Sequence[Share]) -> Preflight | None:
+async def _check(connection: Connection, api: Context, given: Given, shares: Sequence[Share]) -> Preflight | None:
     """Return what the messages are to those who may get them; None where all get the same, or it cannot be read."""
     try:
         if not preflight.needs_a_look(given.first_message, given.follow_up):
             return None
     except TemplateError:
         return None
-    return await (await wording(connection, given, shares)).read(connection)
+    return await (await wording(connection, api, given, shares)).read(connection)
 
 
-async def wording(connection: Connection, given: Given, shares: Sequence[Share]) -> Wording:
+async def wording(connection: Connection, api: Context, given: Given, shares: Sequence[Share]) -> Wording:
     """Return the messages of a form, and whom they may go to. Raise NotFound."""
     ids = [share.segment_id for share in shares]
     filters = await segment_filters.filters(connection, ids)
-    return Wording([filters[each] for each in ids], given.first_message, given.follow_up or None)
+    named = segment_filters.conditions([filters[each] for each in ids], api.clock())
+    return Wording(named, given.first_message, given.follow_up or None)
 
 
 def price(api: Context) -> Any:

@@ -14,6 +14,7 @@ from libs.common.broadcasts import erasure, unreachable
 from libs.common.broadcasts.explanations import failure
 from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
+from libs.common.domain.attributes import kind_of
 from libs.common.domain.cause import Cause
 from services.api.accounts.users import User
 from services.api.audit import queries as audit
@@ -21,7 +22,7 @@ from services.api.contacts import changes, queries, stories
 from services.api.contacts.stories import Story
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
-from services.api.desk import faults, person_history, reasons, rendering
+from services.api.desk import faults, person_form, person_history, reasons, rendering
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId
@@ -82,7 +83,7 @@ async def change(
     contact_id: PathId,
     data: Form,
 ) -> Redirect | Template:
-    """Change a name and the tags."""
+    """Change what is known of somebody."""
     name = " ".join(data.get("name", "").split())
     wrong: dict[str, str] = {}
     tags: list[str] = []
@@ -92,13 +93,24 @@ async def change(
         tags = sorted(composed_tags([tag.strip() for tag in data.get("tags", "").split(",") if tag.strip()], "tags"))
     except InvalidFields as error:
         wrong["tags"] = faults.whole(error.fields[0][1])
-    if wrong:
-        async with database.transaction(api.engine) as connection:
-            contact = await queries.one(connection, contact_id)
+    async with database.transaction(api.engine) as connection:
+        contact = await queries.one(connection, contact_id)
+        read = person_form.read(data, contact.attributes)
+        wrong |= {field: faults.whole(reason) for field, reason in read.wrong.items()}
+        if wrong:
             return await _page(request, api, connection, contact, status=422, wrong=wrong, given=data)
 
     async def work(connection: Connection) -> None:
-        await changes.change(connection, contact_id, api.clock(), name=name, tags=tags)
+        await changes.change(
+            connection,
+            contact_id,
+            api.clock(),
+            name=name,
+            tags=tags,
+            attributes=read.attributes,
+            time_zone=read.time_zone,
+            language=read.language,
+        )
 
     await transactions.retrying(api.engine, cause, work)
     return _back_to(contact_id)
@@ -183,6 +195,10 @@ async def _page(
         wrong=wrong or {},
         name=(given or {}).get("name", contact.name),
         tags=(given or {}).get("tags", ", ".join(contact.tags)),
+        known={name: person_form.typed(value) for name, value in contact.attributes.items()},
+        kinds={name: kind_of(value) for name, value in contact.attributes.items()},
+        new_kinds=person_form.KINDS,
+        given=given or {},
     )
 
 

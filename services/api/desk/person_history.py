@@ -24,6 +24,8 @@ CHANGED = {
     ("tags",): n_("%(who)s changed the tags."),
     ("name", "tags"): n_("%(who)s changed name and tags."),
 }
+#: Where it was something else, or more.
+CHANGED_MORE = n_("%(who)s changed what we know of them.")
 #: By whether it was decided that it was an opt-out.
 REVIEWED = {
     True: n_("%(who)s decided that a reply of theirs was an opt-out."),
@@ -51,7 +53,7 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
 def _sentence(entry: Entry) -> str:
     match entry.type:
         case "ContactChanged":
-            return CHANGED.get(tuple(sorted(entry.data["fields"])), "")
+            return CHANGED.get(tuple(sorted(entry.data["fields"])), CHANGED_MORE)
         case "OptOutReviewed":
             return REVIEWED[bool(entry.data["opted_out"])]
     return DONE.get(entry.type, "")

@@ -1,7 +1,7 @@
-"""Groups: parts of the audience by tags. Whom one takes in is counted as one types, and said before it is saved."""
+"""Groups: parts of the audience. Whom one takes in is counted as one types, and said before it is saved."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
@@ -9,23 +9,28 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, QueryParameter
 from litestar.response import Redirect, Template
+from msgspec import UNSET
 
 from libs.common import database
-from libs.common.broadcasts import audience
-from libs.common.broadcasts.audience import LeftOut
+from libs.common.broadcasts import audience, segment_sql
 from libs.common.catalogue import gettext as _
+from libs.common.catalogue import said
 from libs.common.database import Connection
-from libs.common.domain import tags
+from libs.common.domain import segments
 from libs.common.domain.cause import Cause
+from libs.common.domain.import_states import ImportState
+from libs.common.domain.segments import InvalidFilter
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import Conflict
+from services.api.contacts import uploads
 from services.api.context import Context
-from services.api.desk import faults, rendering
+from services.api.desk import faults, rendering, segment_form
+from services.api.desk.segment_words import Words
 from services.api.http import pagination, transactions, versions
 from services.api.http.errors import Changed, InvalidFields, NameTaken
 from services.api.http.fields import Cursor, PathId
-from services.api.segments import changes, queries
-from services.api.segments.schemas import Filter, NewSegment, Sample, Segment, SegmentChanges
+from services.api.segments import changes, queries, trying
+from services.api.segments.schemas import NewSegment, Segment, SegmentChanges, TriedFilter
 
 AnyRequest = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -33,37 +38,20 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 #: Whether a page comes with the count of who is in the group. It is opened without, and loads that after itself.
 Counted = Annotated[bool, QueryParameter()]
 
+#: `json`, where a filter is to be shown as the API has it.
+AsJson = Annotated[str, QueryParameter(max_length=10)]
+
+#: In which row a mistake is, by its JSON pointer.
+_PLACE = re.compile(r"filter/(?:all|any)/([0-9]+)")
+
 PAGE = 25  # groups on a page
 SAMPLE = 8  # people who are shown
 SHOWN = 10  # broadcasts that are named
-MOST_TAGS = 100  # of one field
+OFFERED = 500  # groups, and files, that are offered
 LONGEST_NAME = 200  # characters
 
 #: What went out has its people for good.
 TO_COME = BroadcastState.SCHEDULED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What stands in the form, as it was typed; tags are apart by commas."""
-
-    name: str = ""
-    any: str = ""
-    all: str = ""
-    none: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """Whom a filter takes in now."""
-
-    #: Those who can get texts.
-    members: int
-    #: Those whom the filter names and who get none, by the reason.
-    left_out: Mapping[LeftOut, int]
-    sample: Sequence[Sample] = ()
-    #: Tags that nobody has: most of these are slips.
-    unknown: Sequence[str] = ()
 
 
 @get("/")
@@ -71,8 +59,9 @@ async def index(request: AnyRequest, api: NamedDependency[Context], cursor: Curs
     """List the groups, the oldest first; how many are in each is counted one by one."""
     async with database.transaction(api.engine) as connection:
         found = await queries.page(connection, after=pagination.number(cursor, 0), limit=PAGE + 1)
-    page = pagination.cut(found, PAGE, lambda segment: str(segment.id))
-    return rendering.page(request, api, "segments.html", section="people", page=page)
+        page = pagination.cut(found, PAGE, lambda segment: str(segment.id))
+        words = await _words(connection, api, [each.filter for each in page.items])
+    return rendering.page(request, api, "segments.html", section="people", page=page, in_words=words.of)
 
 
 @get("/{segment_id:int}/count")
@@ -80,7 +69,7 @@ async def count(request: AnyRequest, api: NamedDependency[Context], segment_id: 
     """Show how many of a group can get texts: the part of the list that comes after the list."""
     async with database.transaction(api.engine) as connection:
         filter_ = (await audience.filters(connection, [segment_id]))[segment_id]
-        members = await audience.count(connection, filter_)
+        members = await audience.count(connection, segment_sql.condition(filter_, api.clock()))
     return rendering.page(request, api, "segment_size.html", members=members)
 
 
@@ -89,10 +78,14 @@ async def new(
     request: AnyRequest,
     api: NamedDependency[Context],
     counted: Counted = False,  # noqa: FBT002 - a query has no positions
+    form: AsJson = "",
 ) -> Template:
     """Show an empty form."""
+    given = segment_form.Given()
+    if form == "json":
+        given = segment_form.of("", segments.dump(segments.EVERYBODY), api.settings.zone, is_json=True)
     async with database.transaction(api.engine) as connection:
-        return await _page(request, api, connection, Given(), is_counted=counted)
+        return await _page(request, api, connection, given, is_counted=counted)
 
 
 @get("/{segment_id:int}")
@@ -101,19 +94,21 @@ async def show(
     api: NamedDependency[Context],
     segment_id: PathId,
     counted: Counted = False,  # noqa: FBT002 - a query has no positions
+    form: AsJson = "",
 ) -> Template:
     """Show a group: whom it takes in, where it is used, and its form."""
     async with database.transaction(api.engine) as connection:
         segment = await queries.one(connection, segment_id)
-        return await _page(request, api, connection, _of(segment), segment=segment, is_counted=counted)
+        given = segment_form.of(segment.name, segment.filter, api.settings.zone, is_json=form == "json")
+        return await _page(request, api, connection, given, segment=segment, is_counted=counted)
 
 
 @post("/preview", status_code=200)
 async def preview(request: AnyRequest, api: NamedDependency[Context], data: Form) -> Template:
     """Show whom the filter takes in as it stands in the form."""
-    filter_, wrong = _filter(_given(data))
+    read = segment_form.read(segment_form.given(data), api.settings.zone)
     async with database.transaction(api.engine) as connection:
-        counted = None if wrong else await _count(connection, filter_)
+        counted, wrong = await _count(connection, api, read)
     return rendering.page(request, api, "segment_count.html", count=counted, wrong=wrong, is_to_count=False)
 
 
@@ -122,8 +117,8 @@ async def create(
     request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
 ) -> Redirect | Template:
     """Create a group."""
-    given = _given(data)
-    wish, wrong = _wish(given, data)
+    given = segment_form.given(data)
+    wish, wrong = _wish(given, data, api)
     if wish is not None:
         made = wish
 
@@ -133,7 +128,7 @@ async def create(
         try:
             segment = await transactions.retrying(api.engine, cause, work)
         except (InvalidFields, NameTaken) as error:
-            wrong = _in_words(error)
+            wrong = _in_words(error, given)
         else:
             return _back_to(segment.id)
     async with database.transaction(api.engine) as connection:
@@ -149,11 +144,16 @@ async def change(
     data: Form,
 ) -> Redirect | Template:
     """Change a group, if it is still as it was when the form was opened."""
-    given = _given(data)
-    wish, wrong = _wish(given, data)
+    given = segment_form.given(data)
+    wish, wrong = _wish(given, data, api)
     status = 422 if wrong else 200
     if wish is not None:
-        wanted = SegmentChanges(name=wish.name, filter=wish.filter)
+        async with database.transaction(api.engine) as connection:
+            kept = await queries.one(connection, segment_id)
+        is_same = segment_form.is_same(
+            given, segment_form.of("", kept.filter, api.settings.zone, is_json=given.is_json)
+        )
+        wanted = SegmentChanges(name=wish.name, filter=UNSET if is_same else wish.filter)
         seen = frozenset({data.get("version", "")})
 
         async def work(connection: Connection) -> Segment:
@@ -162,7 +162,7 @@ async def change(
         try:
             await transactions.retrying(api.engine, cause, work)
         except (InvalidFields, NameTaken) as error:
-            wrong, status = _in_words(error), 422
+            wrong, status = _in_words(error, given), 422
         except Changed:
             status = 412
         else:
@@ -183,81 +183,78 @@ async def delete(
 
     try:
         await transactions.retrying(api.long_work, cause, work)
-    except Conflict:  # somebody has chosen it meanwhile: the page says where
+    except Conflict:  # somebody has chosen it meanwhile: the page says where it is used
         async with database.transaction(api.engine) as connection:
             segment = await queries.one(connection, segment_id)
-            return await _page(request, api, connection, _of(segment), segment=segment, status=409)
+            given = segment_form.of(segment.name, segment.filter, api.settings.zone)
+            return await _page(request, api, connection, given, segment=segment, status=409)
     return Redirect("/desk/segments", status_code=303)
 
 
-def _given(data: dict[str, str]) -> Given:
-    return Given(**{name: data.get(name, "").strip() for name in ("name", "any", "all", "none")})
-
-
-def _of(segment: Segment) -> Given:
-    filter_ = segment.filter
-    return Given(
-        name=segment.name, any=", ".join(filter_.any), all=", ".join(filter_.all), none=", ".join(filter_.none)
-    )
-
-
-def _filter(given: Given) -> tuple[Filter, dict[str, str]]:
-    """Return the filter that is meant, and what is wrong with it by field."""
-    parts: dict[str, list[str]] = {}
-    wrong: dict[str, str] = {}
-    for name in ("any", "all", "none"):
-        typed = [each.strip() for each in getattr(given, name).replace(";", ",").split(",") if each.strip()]
-        try:
-            parts[name] = list(dict.fromkeys(tags.checked(each) for each in typed))
-        except ValueError as error:
-            wrong[name] = faults.whole(str(error))
-        if len(typed) > MOST_TAGS:
-            wrong[name] = _("Name 100 tags at most.")
-    return (Filter() if wrong else Filter(**parts)), wrong
-
-
-def _wish(given: Given, data: dict[str, str]) -> tuple[NewSegment | None, dict[str, str]]:
+def _wish(given: segment_form.Given, data: dict[str, str], api: Context) -> tuple[NewSegment | None, dict[str, str]]:
     """Return the group that is meant, or what is wrong; neither where the form is only to be counted again."""
-    filter_, wrong = _filter(given)
+    read = segment_form.read(given, api.settings.zone)
+    wrong = _reasons(read.wrong)
     if data.get("do") != "save":
         return None, wrong
     if not given.name:
         wrong = {"name": _("Give it a name."), **wrong}
     elif len(given.name) > LONGEST_NAME or "\0" in given.name:
         wrong = {"name": _("The name is longer than 200 characters."), **wrong}
-    return (None if wrong else NewSegment(name=given.name, filter=filter_)), wrong
+    return (None if wrong else NewSegment(name=given.name, filter=segments.dump(read.filter))), wrong
 
 
-def _in_words(error: InvalidFields | NameTaken) -> dict[str, str]:
+def _reasons(wrong: Mapping[str, str]) -> dict[str, str]:
+    return {where: faults.whole(reason) for where, reason in wrong.items()}
+
+
+def _in_words(error: InvalidFields | NameTaken, given: segment_form.Given) -> dict[str, str]:
+    """Return what is wrong by the field of the form; a mistake in the filter stands with the row that it is in."""
     if isinstance(error, NameTaken):
         return {"name": _("There is another group of this name.")}
-    return {"name": faults.of(_("The name"), error.fields[0][1])}  # the tags were looked at before
+    where, reason = error.fields[0]
+    if where == "name":
+        return {"name": faults.of(_("The name"), reason)}
+    if given.is_json:
+        return {"json": f"{where.removeprefix('filter') or '/'}: {said(reason)}"}
+    place = _PLACE.match(where)
+    return {f"what_{place[1] if place else 0}": faults.whole(reason)}
 
 
-async def _count(connection: Connection, filter_: Filter) -> Count:
-    filter_parts = {"any": filter_.any, "all": filter_.all, "none": filter_.none}
-    people = {part.left_out: part.people for part in await audience.parts(connection, [filter_parts])}
-    return Count(
-        members=people.pop(None, 0),
-        left_out={reason: people[reason] for reason in LeftOut if reason in people},
-        sample=await queries.sample(connection, filter_parts, SAMPLE),
-        unknown=await queries.unknown_tags(connection, [*filter_.any, *filter_.all, *filter_.none]),
-    )
+async def _count(
+    connection: Connection, api: Context, read: segment_form.Read
+) -> tuple[TriedFilter | None, dict[str, str]]:
+    """Return whom a filter takes in, or what is wrong with it."""
+    if read.wrong:
+        return None, _reasons(read.wrong)
+    try:
+        return await trying.known(connection, read.filter, api.clock(), SAMPLE), {}
+    except InvalidFilter as error:
+        return None, {"filter": faults.whole(error.mistakes[0][1])}
+
+
+async def _words(connection: Connection, api: Context, filters: Sequence[Mapping[str, Any]]) -> Words:
+    """Return what says some filters in words."""
+    ids = {each for filter_ in filters for each in segments.segments_of(segments.read(filter_))}
+    return Words(await queries.names(connection, sorted(ids)), api.clock(), api.settings.zone)
 
 
 async def _page(
     request: AnyRequest,
     api: Context,
     connection: Connection,
-    given: Given,
+    given: segment_form.Given,
     *,
     segment: Segment | None = None,
     wrong: dict[str, str] | None = None,
     is_counted: bool = True,
     status: int = 200,
 ) -> Template:
-    filter_, in_filter = _filter(given)
+    read = segment_form.read(given, api.settings.zone)
     uses = [] if segment is None else await queries.uses(connection, segment.id, SHOWN + 1)
+    within = [] if segment is None else await queries.within(connection, segment.id, SHOWN)
+    offered = [each for each in await queries.page(connection, after=0, limit=OFFERED) if each != segment]
+    counted, in_filter = await _count(connection, api, read) if is_counted or read.wrong else (None, {})
     return rendering.page(
         request,
         api,
@@ -265,13 +262,23 @@ async def _page(
         status=status,
         section="people",
         segment=segment,
+        in_words=(await _words(connection, api, [segment.filter])).of(segment.filter) if segment else "",
         problem=status,
         given=given,
+        rows=[*given.rows, *[segment_form.Row()] * segment_form.BLANK],
+        what=segment_form.WHAT,
+        comparisons=segment_form.COMPARISONS,
+        offered=offered,
+        files=[each for each in await uploads.ended(connection, OFFERED) if each.state is ImportState.DONE],
+        attributes=await queries.attribute_names(connection),
+        is_rows_possible=not segment_form.of("", segments.dump(read.filter), api.settings.zone).is_json,
         wrong=wrong or {},
-        count=None if in_filter or not is_counted else await _count(connection, filter_),
-        is_to_count=not is_counted,
+        in_filter=in_filter,
+        count=counted,
+        is_to_count=not is_counted and not in_filter,
         version="" if segment is None else versions.tag(segment),
         uses=uses[:SHOWN],
+        within=within,
         is_used_more=len(uses) > SHOWN,
         is_to_come=any(use.state == TO_COME for use in uses),
     )

@@ -31,7 +31,7 @@ starts something takes an `Idempotency-Key`. Lists are read page by page: `next_
 
 TAGS = {
     "broadcasts": "Broadcasts: scheduling them, what staff do to them, and what became of them",
-    "segments": "Who is drawn from: a name and a filter over tags",
+    "segments": "Who is drawn from: a name and a filter (docs/segments.md)",
     "contacts": "People, one by one or by the file",
     "replies": "What people write back",
     "consent": "The register of every opt-out and opt-in, for an auditor",

@@ -43,6 +43,7 @@ NEEDED: Mapping[str, Permission] = {
     "PATCH /segments/{segment_id}": _WRITE,
     "DELETE /segments/{segment_id}": _WRITE,
     "GET /segments/{segment_id}/preview": _READ,
+    "POST /segments/preview": _WRITE,
     "GET /contacts": _READ,
     "DELETE /contacts": _WRITE,
     "POST /contacts/import": _WRITE,

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.broadcasts import audience
-from libs.common.database import Connection, EnumText, TypedJson, all_rows, first_row
+from libs.common.broadcasts.segment_sql import Condition
+from libs.common.database import Connection, EnumText, all_rows, first_row
+from libs.common.domain import segments
+from libs.common.domain.segments import Filter
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import NotFound
-from services.api.segments.schemas import Filter, Sample, Segment
+from services.api.segments.schemas import Sample, Segment
 
-_FILTER = TypedJson(Filter)
+LOOKED_AT = 20_000  # contacts among whom members are looked for first: some milliseconds
+MOST_NAMES = 200  # of attributes, that are offered
 
 #: Adds a segment; no row where the name is taken.
 ADD = (
@@ -22,11 +28,11 @@ INSERT INTO audience_segments (name, filter) VALUES (:name, :filter) ON CONFLICT
 RETURNING id, name, filter, created_at
 """)
     .bindparams(bindparam("filter", type_=JSONB))
-    .columns(filter=_FILTER)
+    .columns(filter=JSONB)
 )
 
 #: One segment.
-ONE = text("SELECT id, name, filter, created_at FROM audience_segments WHERE id = :id").columns(filter=_FILTER)
+ONE = text("SELECT id, name, filter, created_at FROM audience_segments WHERE id = :id").columns(filter=JSONB)
 
 #: One segment, which stays as it is until the transaction ends: a broadcast that is to name it waits.
 LOCK = text("SELECT id FROM audience_segments WHERE id = :id FOR UPDATE")
@@ -38,6 +44,27 @@ WHERE id = :id AND NOT EXISTS (SELECT FROM audience_segments o WHERE o.name = :n
 """).bindparams(bindparam("new_filter", type_=JSONB))
 
 DELETE = text("DELETE FROM audience_segments WHERE id = :id")
+
+#: Lets one transaction at a time say which segments are in which.
+ALONE = text("SELECT pg_advisory_xact_lock(hashtext('broadsheet.segments'))")
+
+#: Those of some segments that exist; they stay until the transaction ends.
+KEEP = text("SELECT id FROM audience_segments WHERE id = ANY(CAST(:ids AS bigint[])) FOR KEY SHARE")
+
+#: Those of some imports that exist.
+IMPORTS = text("SELECT id FROM contact_imports WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+#: All segments that name others.
+NAMING = text("""
+SELECT id, filter FROM audience_segments WHERE jsonb_path_exists(filter, '$.**.segment')
+""").columns(filter=JSONB)
+
+#: The segments that name one.
+WITHIN = text("""
+SELECT id, name FROM audience_segments
+WHERE jsonb_path_exists(filter, '$.**.segment ? (@ == $id)', jsonb_build_object('id', CAST(:id AS bigint)))
+ORDER BY id LIMIT :limit
+""")
 
 #: The broadcasts that name a segment, the latest first.
 USES = text("""
@@ -52,28 +79,41 @@ SELECT tag FROM unnest(CAST(:tags AS text[])) WITH ORDINALITY AS t (tag, n)
 WHERE NOT EXISTS (SELECT FROM contacts c WHERE c.tags @> ARRAY[t.tag] AND c.erased_at IS NULL) ORDER BY n
 """)
 
+#: What segments are called.
+NAMES = text("SELECT id, name FROM audience_segments WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+#: The names of the attributes of those who came last.
+ATTRIBUTES = text(f"""
+SELECT DISTINCT name FROM (SELECT attributes FROM contacts ORDER BY id DESC LIMIT {LOOKED_AT}) AS c,
+    LATERAL jsonb_object_keys(c.attributes) AS name
+ORDER BY name LIMIT :limit
+""")
+
 #: A page of segments, oldest first.
 PAGE = text("""
 SELECT id, name, filter, created_at FROM audience_segments WHERE id > :after ORDER BY id LIMIT :limit
-""").columns(filter=_FILTER)
-
-LOOKED_AT = 20_000  # contacts among whom members are looked for first: some milliseconds
+""").columns(filter=JSONB)
 
 
-def _some(source: str) -> TextClause:
+@lru_cache(maxsize=audience.SHAPES)
+def some_of(named: str, source: str = "contacts") -> TextClause:
+    """Return the statement for some whom a condition names, by a hash of their id: not always those who came first."""
     return text(f"""
-SELECT c.id AS contact_id, c.phone_number, c.name, c.tags FROM {source} c WHERE {audience.MEMBER}
+SELECT c.id AS contact_id, c.phone_number, c.name, c.tags FROM {source} c WHERE {audience.member(named)}
 ORDER BY sha256(convert_to(c.id::text, 'UTF8')) LIMIT :limit
 """)
 
 
-#: Some members of a segment, by a hash of their id: not always those who joined first.
-SOME = _some("contacts")
+#: Those in the midst of the contacts.
+MIDST = f"(SELECT * FROM contacts WHERE id >= (SELECT max(id) FROM contacts) / 2 ORDER BY id LIMIT {LOOKED_AT})"
 
-#: Some of those in the midst of the contacts.
-SOME_IN_THE_MIDST = _some(
-    f"(SELECT * FROM contacts WHERE id >= (SELECT max(id) FROM contacts) / 2 ORDER BY id LIMIT {LOOKED_AT})"
-)
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A segment, and what it is called."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +127,7 @@ class Use:
     first_message: str
 
 
-async def add(connection: Connection, name: str, filter_: Mapping[str, Sequence[str]]) -> Segment | None:
+async def add(connection: Connection, name: str, filter_: Mapping[str, Any]) -> Segment | None:
     """Add a segment and return it; None where another one has its name."""
     return first_row(await connection.execute(ADD, {"name": name, "filter": filter_}), Segment)
 
@@ -105,7 +145,7 @@ async def lock(connection: Connection, segment_id: int) -> None:
     await connection.execute(LOCK, {"id": segment_id})
 
 
-async def change(connection: Connection, segment_id: int, name: str, filter_: Mapping[str, Sequence[str]]) -> bool:
+async def change(connection: Connection, segment_id: int, name: str, filter_: Mapping[str, Any]) -> bool:
     """Write a segment anew; False where another one has the name."""
     cursor = await connection.execute(CHANGE, {"id": segment_id, "new_name": name, "new_filter": filter_})
     return cursor.rowcount > 0
@@ -131,10 +171,45 @@ async def page(connection: Connection, *, after: int, limit: int) -> list[Segmen
     return all_rows(await connection.execute(PAGE, {"after": after, "limit": limit}), Segment)
 
 
-async def sample(connection: Connection, filter_: Mapping[str, Sequence[str]], limit: int) -> list[Sample]:
-    """Return some of the contacts whom a filter takes in; of a large segment not all are looked at for that."""
-    parameters = {**audience.parameters(filter_), "limit": limit}
-    found = all_rows(await connection.execute(SOME_IN_THE_MIDST, parameters), Sample)
+async def sample(connection: Connection, named: Condition, limit: int) -> list[Sample]:
+    """Return some of the contacts whom a condition names; where it names many not all are looked at for that."""
+    given = {**named.given, "limit": limit}
+    found = all_rows(await connection.execute(some_of(named.sql, MIDST), given), Sample)
     if len(found) < limit:
-        found = all_rows(await connection.execute(SOME, parameters), Sample)
+        found = all_rows(await connection.execute(some_of(named.sql), given), Sample)
     return found
+
+
+async def alone(connection: Connection) -> None:
+    """Be the only one who says which segments are in which, until the transaction ends."""
+    await connection.execute(ALONE)
+
+
+async def keep(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Return which of some segments exist; they cannot be deleted until the transaction ends."""
+    return set((await connection.execute(KEEP, {"ids": list(ids)})).scalars()) if ids else set()
+
+
+async def imports(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Return which of some imports exist."""
+    return set((await connection.execute(IMPORTS, {"ids": list(ids)})).scalars()) if ids else set()
+
+
+async def naming(connection: Connection) -> dict[int, Filter]:
+    """Return the filters of all segments that name others."""
+    return {key: segments.read(filter_) for key, filter_ in (await connection.execute(NAMING)).tuples()}
+
+
+async def within(connection: Connection, segment_id: int, limit: int) -> Sequence[Named]:
+    """Return the segments that name one."""
+    return all_rows(await connection.execute(WITHIN, {"id": segment_id, "limit": limit}), Named)
+
+
+async def names(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Return what some segments are called, by id."""
+    return dict((await connection.execute(NAMES, {"ids": list(ids)})).tuples().all()) if ids else {}
+
+
+async def attribute_names(connection: Connection) -> Sequence[str]:
+    """Return the names of attributes that people have, as far as the newest of them tell."""
+    return (await connection.execute(ATTRIBUTES, {"limit": MOST_NAMES})).scalars().all()

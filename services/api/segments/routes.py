@@ -1,4 +1,4 @@
-"""Audience segments: a name and a filter over tags."""
+"""Audience segments: a name and a filter."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from libs.common import database
-from libs.common.broadcasts import audience
+from libs.common.broadcasts import audience, segment_sql
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.errors import Conflict
@@ -17,8 +17,8 @@ from services.api.http.contract import LOCATION, tells
 from services.api.http.errors import NameTaken
 from services.api.http.fields import PAGE, Cursor, Limit, PathId
 from services.api.schemas import Page
-from services.api.segments import changes, queries
-from services.api.segments.schemas import NewSegment, Preview, Segment, SegmentChanges
+from services.api.segments import changes, queries, trying
+from services.api.segments.schemas import NewSegment, Preview, Segment, SegmentChanges, TriedFilter, WishedFilter
 
 SAMPLE = 10  # contacts that a preview shows
 
@@ -27,7 +27,7 @@ SAMPLE = 10  # contacts that a preview shows
 async def create(
     request: Request[Any, Any, Any], api: NamedDependency[Context], data: JSONBody[NewSegment]
 ) -> Response[Segment]:
-    """Create a segment. An empty filter takes in every contact."""
+    """Create a segment. `{"all": []}` takes in every contact; docs/segments.md has the language of filters."""
 
     async def work(connection: Connection) -> Segment:
         return await changes.create(connection, data, api.clock())
@@ -74,7 +74,7 @@ async def change(
 
 @delete("/segments/{segment_id:int}", opt=tells(Conflict))
 async def remove(api: NamedDependency[Context], cause: NamedDependency[Cause], segment_id: PathId) -> None:
-    """Delete a segment that no broadcast names; 409 says which ones do."""
+    """Delete a segment that no broadcast and no other segment names; 409 says which ones do."""
 
     async def work(connection: Connection) -> None:
         await changes.delete(connection, segment_id, api.clock())
@@ -86,10 +86,17 @@ async def remove(api: NamedDependency[Context], cause: NamedDependency[Cause], s
 async def preview(api: NamedDependency[Context], segment_id: PathId) -> Preview:
     """Count who may be drawn from a segment, and show some of them."""
     async with database.transaction(api.engine) as connection:
-        found = (await audience.filters(connection, [segment_id]))[segment_id]
-        count = await audience.count(connection, found)
-        sample = await queries.sample(connection, found, SAMPLE)
+        named = segment_sql.condition((await audience.filters(connection, [segment_id]))[segment_id], api.clock())
+        count = await audience.count(connection, named)
+        sample = await queries.sample(connection, named, SAMPLE)
     return Preview(segment_id=segment_id, count=count, sample=sample)
 
 
-HANDLERS = (create, index, show, change, remove, preview)
+@post("/segments/preview", status_code=200)
+async def try_filter(api: NamedDependency[Context], data: JSONBody[WishedFilter]) -> TriedFilter:
+    """Count whom a filter takes in that is no segment's, as they would be drawn; nothing is kept."""
+    async with database.transaction(api.engine) as connection:
+        return await trying.given(connection, data.filter, api.clock(), SAMPLE)
+
+
+HANDLERS = (create, index, show, change, remove, preview, try_filter)

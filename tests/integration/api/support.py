@@ -105,7 +105,8 @@ class Api:
         return int(await self.value("SELECT id FROM contacts WHERE phone_number = %s", number))
 
     async def segment(self, *tags: str, name: str | None = None) -> int:
-        answer = await self.post("/segments", {"name": name or "-".join(tags) or "all", "filter": {"any": list(tags)}})
+        filter_ = {"any": list(tags)} if tags else {"all": []}
+        answer = await self.post("/segments", {"name": name or "-".join(tags) or "all", "filter": filter_})
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
 

@@ -38,7 +38,7 @@ async def imported(api: Api, text: str) -> Any:
 
 async def drawn_from(api: Api) -> int:
     """Return how many would be drawn from a segment of everybody."""
-    answer = await api.post("/segments", {"name": str(uuid4()), "filter": {}})
+    answer = await api.post("/segments", {"name": str(uuid4()), "filter": {"all": []}})
     return int((await api.get(f"/segments/{answer.json()['id']}/preview")).json()["count"])
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import text
 
 from libs.common import database
 from libs.common.broadcasts import making, repository
@@ -40,7 +41,7 @@ async def test_a_draw_may_take_longer_than_a_statement_and_its_answer(
     monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", 0.5)
     sleeps = "(SELECT pg_sleep(3.5)) IS NULL AS slept"
     monkeypatch.setattr(
-        making, "DRAW", replaced(making.DRAW, ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn"))
+        making, "DRAW", replaced(text(making.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
     )
     monkeypatch.setattr(database, "create_engine", partial(database.create_engine, statement_timeout=2.0))
     await api.broadcast(await audience(api))

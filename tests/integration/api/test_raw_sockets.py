@@ -34,7 +34,7 @@ KINDS = (
     "", ";;;", "\x00", "text/csv; charset=\xff",
 )  # fmt: skip
 BODIES = (
-    b"", b"{}", b"[" * 5000, b"\xff\xfe", b"a=b&" * 5000, b'{"name": "\\ud800", "filter": {}}', b"\x00" * 50,
+    b"", b"{}", b"[" * 5000, b"\xff\xfe", b"a=b&" * 5000, b'{"name": "\\ud800", "filter": {"all": []}}', b"\x00" * 50,
     b"phone_number\n\xff\n", b'phone_number\n"' + b"x" * 200_000,
     b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n\xff\xfe\r\n--b--\r\n',
     b'--b\r\nContent-Disposition: form-data; name="f"\r\nContent-Type: text/plain; charset=no\r\n\r\nx\r\n--b--\r\n',

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy import Executable
 
-from libs.common.broadcasts import audience, erasure, making, messages, unreachable
+from libs.common.broadcasts import audience, erasure, making, messages, segment_sql, unreachable
 from libs.common.broadcasts.unwanted_messages import UNWANTED_FIRSTS_OF_BATCH
+from libs.common.domain import segments
 from libs.common.domain.actors import BROADSHEET
 from libs.common.domain.cause import Cause
 from libs.common.eventstore import store
@@ -128,13 +129,13 @@ async def test_what_looks_for_pending_messages_does_not_pass_all_that_has_left(w
 @pytest.mark.parametrize("statement", ["count", "draw"])
 async def test_numbers_that_take_no_messages_cost_a_draw_next_to_nothing(large: str, statement: str) -> None:
     """They are left out by looking at them once, not by looking for each contact among them."""
-    everybody = audience.parameters({})
+    everybody = segment_sql.condition(segments.EVERYBODY, NOW)
     drawn = {
-        **everybody, "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
+        "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
         "chunk": making.CHUNK, "stream": "s", "schema_version": 1, "has_second": True,
         **store.origin_of(Cause(actor=BROADSHEET), NOW),
     }  # fmt: skip
-    asked = {"count": (audience.COUNT, everybody), "draw": (making.DRAW, drawn)}
+    asked = {"count": (audience.count_of(everybody.sql), {}), "draw": (making.draw_of(everybody.sql), drawn)}
     fill = """
         INSERT INTO unreachable_numbers (phone_number, contact_id, code, since)
         SELECT phone_number, id, '30005', now() FROM contacts WHERE id % 20 = 3 AND erased_at IS NULL

@@ -52,14 +52,24 @@ async def test_somebody_is_opted_out_and_in_again_with_the_reason_on_record(call
     assert await call("contacts", "opt-out", "+13135550199", "--reason", "x") == (1, "nobody has this number\n")
 
 
-async def test_a_segment_is_shown_changed_part_by_part_and_deleted(call: Call, database_url: str) -> None:
+async def test_a_segment_is_tried_made_shown_changed_and_deleted(call: Call, database_url: str, tmp_path: Path) -> None:
     rows(database_url, f"INSERT INTO contacts (phone_number, tags) VALUES ('{NUMBER}', '{{north}}')")
+    status, said = await call("segments", "preview", "--any", "north", "--none", "staff", "--none", "stfaf")
+    assert (status, "1 can get texts." in said, NUMBER in said) == (0, True, True)
+    assert "Nobody has the tag “stfaf”." in said
     assert (await call("segments", "create", "North", "--any", "north", "--none", "staff"))[0] == 0
-    status, said = await call("segments", "change", "1", "--name", "Up north", "--none", "", "--all", "read", "--json")
-    changed = json.loads(said)
-    assert (changed["name"], changed["filter"]) == ("Up north", {"any": ["north"], "all": ["read"], "none": []})
     status, said = await call("segments", "show", "1", "--json")
-    assert (status, json.loads(said)["people"]) == (0, 0)
+    shown = json.loads(said)
+    none = {"not": {"any": [{"tag": "staff"}]}}
+    assert (status, shown["people"], shown["filter"]) == (0, 1, {"all": [{"any": [{"tag": "north"}]}, none]})
+    file = tmp_path / "filter.json"
+    file.write_text('{"attribute": "age", "ge": 18}')
+    status, said = await call("segments", "change", "1", "--name", "Up north", "--filter", f"@{file}", "--json")
+    assert (status, json.loads(said)["filter"]) == (0, {"attribute": "age", "ge": 18})
+    status, said = await call("segments", "change", "1", "--filter", '{"any": ["a", {"tag": 5}]}')
+    assert (status, "filter/any/1/tag" in said) == (1, True)
+    assert (await call("segments", "change", "1", "--filter", "{"))[0] == 2
+    assert (await call("segments", "change", "1", "--filter", "{}", "--any", "x"))[0] == 2
     assert (await call("segments", "change", "1"))[0] == 2
     status, said = await call("segments", "delete", "1")
     assert (status, "Delete segment 1 (“Up north”) for good?" in said) == (2, True)

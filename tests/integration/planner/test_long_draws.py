@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from libs.common import database
 from libs.common.broadcasts import making
@@ -24,7 +25,7 @@ async def slow(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[P
     monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", GRACE)
     sleeps = f"(SELECT pg_sleep({STATEMENT + GRACE + 1})) IS NULL AS slept"
     monkeypatch.setattr(
-        making, "DRAW", replaced(making.DRAW, ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn"))
+        making, "DRAW", replaced(text(making.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
     )
     url = world.settings.database_url.get_secret_value()
     await world.contacts(3, "all")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from libs.console import accounts, audience, broadcasts, main, printing, replies
+from libs.console import accounts, audience, broadcasts, main, printing, replies, segments
 
 WITHOUT_JSON = {
     "completion": "a script for a shell",
@@ -74,7 +74,7 @@ LOOKS = {
     "audit", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report", "broadcast show",
     "broadcast tests", "broadcast watch", "completion", "consent export", "contacts imports", "contacts unreachable",
     "dead-letters list", "doctor", "history", "keys list",
-    "replies", "replies export", "replies show", "segments list", "segments show", "users list",
+    "replies", "replies export", "replies show", "segments list", "segments preview", "segments show", "users list",
 }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def test_nothing_that_is_for_good_is_done_where_nobody_says_yes(
     monkeypatch: pytest.MonkeyPatch, invocation: str
 ) -> None:
     """What would reach a server fails by itself: this is a unit test."""
-    for module in (accounts, audience, broadcasts, replies):
+    for module in (accounts, audience, broadcasts, replies, segments):
         monkeypatch.setattr(module, "connect", Api)
     monkeypatch.setattr(printing, "somebody_is_there", lambda: False)
     monkeypatch.setenv("BROADSHEET_DATABASE_URL", "postgresql://localhost/nowhere")

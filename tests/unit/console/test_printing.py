@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from libs.common.messaging.dead_letters import DeadLetter
-from libs.console import audience, broadcasts, printing, repair
+from libs.console import audience, broadcasts, printing, repair, segments
 from libs.console.printing import Printer, one_line, to_json, visible
 from libs.console.report import outcomes
 
@@ -96,6 +96,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("COLUMNS", "2000")
     monkeypatch.setattr(broadcasts, "connect", Api)
     monkeypatch.setattr(audience, "connect", Api)
+    monkeypatch.setattr(segments, "connect", Api)
     return monkeypatch
 
 
@@ -105,7 +106,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_no_command_dies_of_what_people_wrote_or_sends_it_to_the_terminal(
     wide: pytest.MonkeyPatch, group: str, arguments: list[str]
 ) -> None:
-    app = {"broadcast": broadcasts.broadcasts, "segments": audience.segments, "contacts": audience.contacts}[group]
+    app = {"broadcast": broadcasts.broadcasts, "segments": segments.segments, "contacts": audience.contacts}[group]
     ended = CliRunner().invoke(app, arguments, catch_exceptions=False, input="x")
     assert ended.exit_code == 0
     assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(ended.output)

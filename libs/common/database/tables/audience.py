@@ -142,7 +142,7 @@ class AudienceSegment(Base):
     __tablename__ = "audience_segments"
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     name: Mapped[str]
-    #: `{"any": [tag], "all": [tag], "none": [tag]}`: data, never SQL.
+    #: Whom it takes in (`domain/segments.py`): data, never SQL.
     filter: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (

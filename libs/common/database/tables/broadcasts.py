@@ -1,6 +1,7 @@
 """Broadcasts, and the steps that are planned for them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Integer, PrimaryKeyConstraint, Sequence, SmallInteger, UniqueConstraint, text
@@ -108,6 +109,8 @@ class BroadcastSegment(Base):
     ratio: Mapped[float]
     quota: Mapped[int | None] = mapped_column(Integer)
     drawn: Mapped[int | None] = mapped_column(Integer)
+    #: Whom the segment took in when the broadcast was made; null before.
+    filter: Mapped[dict[str, Any] | None]
     __table_args__ = (
         PrimaryKeyConstraint("broadcast_id", "segment_id"),
         check("ratio > 0 AND ratio <= 100", "broadcasts_segments_ratio_check"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from libs.common.domain.states import PauseReason
 
@@ -85,6 +86,8 @@ class Draw:
     quota: int
     #: Contacts that it gave; fewer than the quota is a shortfall.
     drawn: int
+    #: Whom it took in then, with the segments that it names in their places (`domain/segments.py`).
+    filter: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.api.broadcasts.test_reports import halfway
 from tests.integration.api.desk.browser import Browser
+from tests.integration.api.desk.test_compose_page import shown
 from tests.integration.api.support import Api
 
 
@@ -149,3 +150,44 @@ async def test_a_number_that_is_left_out_is_brought_back_with_one_button(api: Ap
     assert "Gets texts." in text
     assert "Ana Diaz had texts go to their number again." in text
     assert await api.value("SELECT cleared_by FROM unreachable_numbers") == "Ana Diaz"
+
+
+async def test_what_is_known_of_somebody_is_changed_on_their_page(api: Api, editor: Browser) -> None:
+    contact = await api.contact_id(await api.contact("a", name="Ann"))
+    await api.patch(f"/contacts/{contact}", {"attributes": {"age": 40, "member": True, "city": "Flint", "ward": "3"}})
+    page = f"/desk/people/{contact}"
+    typed = {
+        "name": "Ann", "tags": "a", "language": "ES-mx", "time_zone": "America/Chicago", "attribute_age": "41.5",
+        "attribute_member": "no", "attribute_city": "", "attribute_ward": "4",
+        "new_name": "since", "new_kind": "date", "new_value": "2026-02-28",
+    }  # fmt: skip
+    assert (await editor.submit(page, page, **typed)).status_code == 303
+    found = (await api.get(f"/contacts/{contact}")).json()
+    assert found["attributes"] == {"age": 41.5, "member": False, "since": "2026-02-28", "ward": "4"}
+    assert (found["language"], found["time_zone"]) == ("es-MX", "America/Chicago")
+    shown_page = (await editor.get(page)).text
+    assert all(value in shown_page for value in ('value="41.5"', 'value="2026-02-28"', "changed what we know of them"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"attribute_age": "old"}, "This is no number."),
+        ({"new_name": "City", "new_value": "x"}, "The name of an attribute"),
+        ({"new_name": "since", "new_kind": "date", "new_value": "soon"}, "This is no date"),
+        ({"new_name": "since", "new_kind": "date", "new_value": "2026-02-30"}, "on no calendar"),
+        ({"new_name": "member", "new_kind": "yes/no", "new_value": "perhaps"}, "neither yes nor no"),
+        ({"new_name": "city"}, "Say what it is."),
+        ({"language": "SP"}, "no language"),
+        ({"time_zone": "Detroit"}, "no time zone"),
+    ],
+)
+async def test_what_cannot_be_known_is_said_and_what_was_typed_stays(
+    api: Api, editor: Browser, typed: dict[str, str], words: str
+) -> None:
+    contact = await api.contact_id(await api.contact("a", name="Ann"))
+    await api.patch(f"/contacts/{contact}", {"attributes": {"age": 40}})
+    page = f"/desk/people/{contact}"
+    answer = await editor.submit(page, page, **{"name": "Other", "tags": "a", "attribute_age": "40", **typed})
+    assert (answer.status_code, words in shown(answer), 'value="Other"' in answer.text) == (422, True, True)
+    assert (await api.get(f"/contacts/{contact}")).json()["attributes"] == {"age": 40}

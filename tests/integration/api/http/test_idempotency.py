@@ -35,7 +35,7 @@ async def test_make_under_the_same_key_makes_one_and_answers_both(api: Api) -> N
     ("path", "body"),
     [
         ("/broadcasts", wish(max_recipients=2)),
-        ("/segments", {"name": "a", "filter": {}}),
+        ("/segments", {"name": "a", "filter": {"all": []}}),
         ("/broadcasts/1/pause", None),
     ],
 )

@@ -98,12 +98,12 @@ async def test_an_opted_out_person_does_not_count_towards_the_quota(world: World
     assert (await world.make(broadcast)).recipients == 10
 
 
-async def test_filters_are_any_all_and_none_of_the_tags(world: World) -> None:
+async def test_a_filter_says_who_is_drawn(world: World) -> None:
     await world.contacts(1, "a")
     [wanted] = await world.contacts(1, "a", "x")
     await world.contacts(1, "a", "x", "no")
     await world.contacts(1, "x")
-    broadcast = await world.scheduled(await world.segment("a", "b", all=["x"], none=["no"]))
+    broadcast = await world.scheduled(await world.segment(rule={"all": [{"any": ["a", "b"]}, "x", {"not": "no"}]}))
     await world.make(broadcast)
     assert await people(world, broadcast) == [wanted]
 

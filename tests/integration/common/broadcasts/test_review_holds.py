@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from libs.common import database
-from libs.common.broadcasts import audience, held_numbers, replies
+from libs.common.broadcasts import audience, held_numbers, replies, segment_sql
 from libs.common.broadcasts.inbound import Inbound
+from libs.common.domain import segments
 from libs.common.domain.keywords import Reason
 from services.sender import batches
 from tests.support.world import NOW, World
@@ -33,7 +34,7 @@ async def reviews(world: World) -> list[Any]:
 
 async def members(world: World) -> int:
     async with database.transaction(world.engine) as connection:
-        return await audience.count(connection, {})
+        return await audience.count(connection, segment_sql.condition(segments.EVERYBODY, world.clock.now))
 
 
 async def test_a_likely_opt_out_is_held_and_not_taken_for_certain(world: World) -> None:

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from libs.common import database
-from libs.common.broadcasts import audience, delivery_status, replies, unreachable
+from libs.common.broadcasts import audience, delivery_status, replies, segment_sql, unreachable
 from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.outcomes import Refused
 from libs.common.domain import events as e
+from libs.common.domain import segments
 from libs.common.operations import rebuild, retention
 from tests.support.world import World
 
@@ -53,7 +54,7 @@ async def reply(world: World, contact: int, *, at: datetime | None = None, sid: 
 
 async def members(world: World) -> int:
     async with database.transaction(world.engine) as connection:
-        return await audience.count(connection, {})
+        return await audience.count(connection, segment_sql.condition(segments.EVERYBODY, world.clock.now))
 
 
 async def reachable(world: World, contact: int, by: str = "Ann") -> bool:

@@ -263,6 +263,7 @@ CREATE TABLE broadcasts_segments (
     ratio double precision NOT NULL,
     quota integer,
     drawn integer,
+    filter jsonb,
     CONSTRAINT broadcasts_segments_pkey PRIMARY KEY (broadcast_id, segment_id),
     CONSTRAINT broadcasts_segments_ratio_check CHECK (ratio > 0 AND ratio <= 100),
     CONSTRAINT broadcasts_segments_no_segment_gives_more_than_its_quota CHECK (drawn <= quota),
