@@ -1,7 +1,7 @@
 """`broadsheet contacts` and `erase`: the people, over the API."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 

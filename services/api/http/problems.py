@@ -231,6 +231,7 @@ PROBLEMS: dict[type[BaseException], Problem] = {
     Exception: INTERNAL,
 }
 PROBLEMS[NotFoundException] = PROBLEMS[errors.NotFound]
+PROBLEMS[errors.NotInState] = PROBLEMS[errors.Conflict]
 PROBLEMS[SignInNeeded] = PROBLEMS[Unauthorized]
 PROBLEMS[PermissionDeniedException] = PROBLEMS[Forbidden]
 PROBLEMS[BodyCutShort] = PROBLEMS[MalformedBody]

@@ -10,7 +10,7 @@ from tests.integration.api.support import Api
 from tests.support import servers
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick_passwords() -> Iterator[None]:
     """What a check of a password costs is the subject of unit tests; here it would be most of what signing in takes."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

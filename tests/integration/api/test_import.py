@@ -310,7 +310,7 @@ async def test_who_says_stop_waits_for_one_slice_of_a_file_that_brings_them_and_
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imports, "SLICE", 1)
-    slow = replaced(queries.MERGE, ("AS updated FROM merged", "AS updated FROM merged, pg_sleep(1)"))
+    slow = replaced(queries.MERGE, ("FROM merged m JOIN given g", "FROM pg_sleep(1), merged m JOIN given g"))
     monkeypatch.setattr(queries, "MERGE", slow)
     loading = asyncio.create_task(load(api, "phone\n" + "".join(f"313555000{n}\n" for n in range(1, 9))))
     while await api.value("SELECT count(*) FROM contacts") == 0:  # noqa: ASYNC110 - it is another process that works

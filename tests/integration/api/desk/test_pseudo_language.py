@@ -34,6 +34,8 @@ NAMES = re.compile(
     r"|(?<=\")Opted out(?=\")|people\.csv|\w+@example\.org"
     r"|America/Detroit|settings(?=”| \()"
     r"|It's \"free\" \\ \$\$ %s {} —(\.\.\.| ¿vienes\? 🎉\nJoin us)|GSM-7|UCS-2"
+    # What somebody said, in quotes.
+    r"|(?<=“)STOP(?=”)"
     # A tag within a sentence, and a filter as programs write it.
     r"|(?<=ηε ταγ )made(?=\.?$)|\"(?:all|any|tag|made)\""
     # Holidays have no names in Greek, an emoji no replacement, and so only the name that Unicode gives it.

@@ -13,12 +13,18 @@ from hypothesis import strategies as st
 from libs.common.domain import codec
 from libs.common.domain import events as e
 from libs.common.domain.commands import COMMANDS, MakeBroadcast
+from libs.common.domain.events.broadcasts import Draw
 from libs.common.errors import UnreadableMessage
 from libs.common.messaging.envelope import Envelope, amqp_message, open_envelope
 
 st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 st.register_type_strategy(str, st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00")))
+#: A filter is any JSON; hypothesis asks for a type.
+FILTERS = st.none() | st.just({"all": ["north", {"not": {"attribute": "age", "lt": 18}}]})
+st.register_type_strategy(
+    Draw, st.builds(Draw, segment_id=st.integers(), quota=st.integers(), drawn=st.integers(), filter=FILTERS)
+)
 
 MESSAGES = (*COMMANDS, *e.EVENTS)
 SECRET = "+13135551234"
