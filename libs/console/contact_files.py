@@ -54,7 +54,7 @@ def save_rejected(client: Client, file: IO[bytes], tell: Tell, target: Path, **o
 
 @contextmanager
 def followed(client: Client, name: str, tell: Tell, *, shown: bool) -> Iterator[None]:
-    """Tell how far the import that begins within the block has come, once a second, where a person watches."""
+    """Show how far the import that begins within the block has come, once a second, where a person watches."""
     if not shown:
         yield
         return

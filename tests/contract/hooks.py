@@ -2,8 +2,8 @@
 """What schemathesis cannot know from a schema. It runs in the tools' environment: nothing of Broadsheet is imported.
 
 A body that fits the schema is refused all the same where its time has gone by, its segments are not there, or its key
-was used before. What is meant to be valid is given a time that comes, ids that are there, a filter that is one and a
-key of its own.
+was used before. What is meant to be valid is given a time that comes, ids that are there, a filter that is one, an
+address that is one, and a key of its own.
 """
 
 import itertools
@@ -36,6 +36,8 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
         case.headers["Idempotency-Key"] = f"key {number}"
     if case.path.startswith("/segments") and isinstance(case.body, dict) and "filter" in case.body:
         case.body["filter"] = FILTERS[number % len(FILTERS)]
+    if isinstance(case.body, dict) and "email" in case.body:
+        case.body["email"] = f"user{number}@example.org"
     if case.path.startswith("/broadcasts") and isinstance(case.body, dict):
         _schedule(case.body)
 

@@ -90,6 +90,10 @@ async def test_a_file_is_imported_with_its_bad_lines_told_by_number(api: Api) ->
         "opted_out": 0,
         "full": 0,
         "passed_over": ["Comment"],
+        "attributes": {},
+        "encoding": "UTF-8",
+        "sheet": "",
+        "other_sheets": [],
     }
     assert await everybody(api) == [
         ("+13135550001", "Ana again", ["court", "eviction", "tenants"]),
@@ -130,7 +134,7 @@ async def test_an_import_does_not_bring_back_somebody_who_said_stop_and_was_eras
         (b"", "phone_number"),
         (b"name,tags\nAna,a\n", "phone_number"),
         (b"3135550001,Ana\n", "phone_number"),
-        (b"phone\n\xff\xfe\n", "file"),
+        (b"phone,name\n3135550001,\xc3\xa9\n3135550002,\xe9\n", "file"),
         (b"Phone,phone\n3135550001,3135550001\n", "file"),
         (b"PK\x03\x04", "file"),
         (b'phone,name\n3135550001,"open\n', "file"),

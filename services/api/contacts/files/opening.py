@@ -28,6 +28,11 @@ class Opened:
     sheet: str = ""
     other_sheets: list[str] = field(default_factory=list)
 
+    @property
+    def is_utf8(self) -> bool:
+        """Whether a text is read in UTF-8: then there is nothing to be looked over."""
+        return self.encoding == "UTF-8"
+
 
 @contextmanager
 def opened(file: IO[bytes]) -> Iterator[Opened]:

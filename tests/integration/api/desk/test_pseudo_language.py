@@ -34,6 +34,8 @@ NAMES = re.compile(
     r"|(?<=\")Opted out(?=\")|people\.csv|\w+@example\.org"
     r"|America/Detroit|settings(?=”| \()"
     r"|It's \"free\" \\ \$\$ %s {} —(\.\.\.| ¿vienes\? 🎉\nJoin us)|GSM-7|UCS-2"
+    # A variable, as it is written.
+    r"|\{\{ first_name \| default: \"neighbor\" \}\}"
     # What somebody said, in quotes.
     r"|(?<=“)STOP(?=”)"
     # A tag within a sentence, and a filter as programs write it.
