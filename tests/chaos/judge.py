@@ -6,7 +6,7 @@ seconds. `consent.py` judges what came after a no, `pace_checks.py` how fast and
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.planner.phase import PATIENCE
@@ -104,15 +104,31 @@ class Excuses:
     ended: Mapping[tuple[int, bool], float] = field(default_factory=dict)
 
 
-def twice(sent: Iterable[Sent], messages: Iterable[Message]) -> list[str]:
-    """Return the messages that reached somebody more often than is on record; equal ones may both be meant."""
+def twice(sent: Sequence[Sent], messages: Sequence[Message], attempts: Sequence[Attempt] = ()) -> list[str]:
+    """Return the messages that reached somebody more often than is on record; equal ones may both be meant.
+
+    Each says when its attempts were committed, and how long after the last of them before it the carrier took it: on a
+    machine that stands still, that may be longer than the settings allow the carrier.
+    """
     ours = Counter((message.number, message.body) for message in messages if message.state == "accepted")
     theirs = Counter((item.to, item.body) for item in sent if item.left)
     return [
         f"{to} got {body[:40]!r} {count} times, on record are {ours[to, body]}"
+        + _times(to, body, sent, messages, attempts)
         for (to, body), count in theirs.items()
         if count > max(1, ours[to, body])
     ]
+
+
+def _times(to: str, body: str, sent: Sequence[Sent], messages: Sequence[Message], attempts: Sequence[Attempt]) -> str:
+    ids = {message.id for message in messages if (message.number, message.body) == (to, body)}
+    began = sorted(attempt.committed_at for attempt in attempts if attempt.message_id in ids)
+    taken = sorted(item.at for item in sent if (item.to, item.body) == (to, body))
+    if not began:
+        return ""
+    tried = ", ".join(f"{at - began[0]:.1f}" for at in began)
+    took = ", ".join(f"{at - began[0]:.1f}" for at in taken)
+    return f" (attempts at {tried} s, taken at {took} s)"
 
 
 def lost(sent: Sequence[Sent], messages: Sequence[Message], excuses: Excuses) -> list[str]:

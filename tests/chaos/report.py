@@ -132,7 +132,7 @@ def judge(
         accepted=len(found.sent),
         attempts=len(found.attempts),
         outcomes=dict(Counter(f"{message.state} {message.why or ''}".strip() for message in found.messages)),
-        twice=twice(found.sent, found.messages),
+        twice=twice(found.sent, found.messages, found.attempts),
         lost=lost(found.sent, found.messages, _excuses(found)),
         after_stop=_after_stop(found, may, grace),
         over_pace=_over_pace(found, rate, windows, late),

@@ -7,7 +7,7 @@ import pytest
 
 from services.planner.phase import PATIENCE
 from tests.chaos import judge
-from tests.chaos.judge import Excuses, Message, Sent
+from tests.chaos.judge import Attempt, Excuses, Message, Sent
 
 ANN, BEN, OURS = "+13135550001", "+13135550002", "+13135550100"
 
@@ -41,6 +41,13 @@ def test_one_message_each_is_neither_twice_nor_lost() -> None:
 
 def test_a_message_that_the_carrier_took_twice_is_seen() -> None:
     assert len(judge.twice(sent(ANNS, ANNS, BENS), [ANNS, BENS])) == 1
+
+
+def test_a_message_that_was_taken_twice_tells_when_it_was_tried_and_taken() -> None:
+    [first] = sent(ANNS)
+    attempts = [Attempt(message_id=ANNS.id, committed_at=first.at - lag) for lag in (9.0, 1.5)]
+    [found] = judge.twice([first, replace(first, at=first.at - 2)], [ANNS], attempts)
+    assert found.endswith("(attempts at 0.0, 7.5 s, taken at 7.0, 9.0 s)")
 
 
 def test_a_message_taken_twice_of_which_nothing_is_on_record_is_seen() -> None:
