@@ -11,8 +11,6 @@ from libs.common.database import Connection, first_row
 #: The first pass is due at once.
 BEGIN = text("INSERT INTO missive_label_passes (due_at) VALUES (:now) ON CONFLICT DO NOTHING")
 
-IS_DUE = text("SELECT due_at <= :now AS is_due FROM missive_label_passes")
-
 #: Takes the step that is due: no other process takes it before `until_then`, unless this one writes how it ended.
 TAKE = text("""
 UPDATE missive_label_passes SET due_at = :until_then, began_at = coalesce(began_at, :now) WHERE due_at <= :now
@@ -49,14 +47,9 @@ class Step:
     until: float | None
 
 
-async def is_due(connection: Connection, now: datetime) -> bool:
-    """Whether a step is due; the first one is at once."""
-    await connection.execute(BEGIN, {"now": now})
-    return bool((await connection.execute(IS_DUE, {"now": now})).scalar_one())
-
-
 async def take(connection: Connection, now: datetime, until_then: datetime) -> Step | None:
-    """Take the step that is due; None where another process was faster."""
+    """Take the step that is due, the first one at once; None where none is, or another process was faster."""
+    await connection.execute(BEGIN, {"now": now})
     return first_row(await connection.execute(TAKE, {"now": now, "until_then": until_then}), Step)
 
 

@@ -55,27 +55,27 @@ class LabelPass:
         now = worker.clock()
         until_then = now + AGAIN
         async with database.transaction(worker.engine) as connection:
-            if not await label_queries.is_due(connection, now):
-                return False
-        async with room(worker.engine, self._settings) as ready:
-            if ready is None:
-                return False
-            async with database.transaction(worker.engine) as connection:
-                step = await label_queries.take(connection, now, until_then)
-            if step is None:
-                return False
-            if step.is_listed and not step.remaining:
-                return await self._end(worker, step, now, until_then)
-            try:
-                further, found = await self._read(step, ready)
-            except CarrierUnreadable as error:
-                log.warning("labels_unreadable", code=error.code)
-                return False
+            step = await label_queries.take(connection, now, until_then)
+        if step is None:
+            return False
+        if step.is_listed and not step.remaining:
+            return await self._end(worker, step, now, until_then)
+        further: Step | None = None
+        found: Sequence[Labelled] = ()
+        try:
+            # What Missive wants is heeded there: an error has to come out of it.
+            async with room(worker.engine, self._settings) as ready:
+                if ready is not None:
+                    further, found = await self._read(step, ready)
+        except CarrierUnreadable as error:
+            log.warning("labels_unreadable", code=error.code)
+            return False
         async with database.transaction(worker.engine) as connection:
             for conversation in found:
                 await conversations.label(connection, conversation, self._settings.missive_labels_as_tags, now)
-            await label_queries.write(connection, further, worker.clock(), until_then)
-        return True
+            # Without room it is given back, as it was.
+            await label_queries.write(connection, further or step, worker.clock(), until_then)
+        return further is not None
 
     async def _read(self, step: Step, ready: Ready) -> tuple[Step, Sequence[Labelled]]:
         """Ask for one page; return where the pass stands then, and the conversations on the page."""

@@ -90,11 +90,12 @@ PASS_AGAIN = text("UPDATE syncs SET due_at = :due WHERE broadcast_id = :broadcas
 #: Whether the words of a reply are to be asked for.
 ANY_WORDS_DUE = text("SELECT EXISTS (SELECT FROM replies WHERE words_due_at <= :now)")
 
-#: Takes the replies that are due longest; another service takes others, and these come again if nothing comes of it.
+#: Takes the replies that are due longest; another service takes others, and these come again if nothing comes of it. An
+#: array is read once: a join may ask anew for each row, and then takes more than the limit.
 TAKE_CUT_REPLIES = text("""
-UPDATE replies SET words_due_at = :again WHERE id IN (
+UPDATE replies SET words_due_at = :again WHERE id = ANY(ARRAY(
     SELECT id FROM replies WHERE words_due_at <= :now ORDER BY words_due_at, id LIMIT :limit
-    FOR UPDATE SKIP LOCKED)
+    FOR UPDATE SKIP LOCKED))
 RETURNING id, missive_id, received_at
 """)
 

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from libs.common import database
 from libs.common.carriers.missive import Missive
+from libs.common.rate_limits import rate
 from services.twilio_sync import labels as subject
 from services.twilio_sync.labels import AGAIN, EVERY, LabelPass
 from tests.integration.simulator.running import FROM, TOKEN, Simulator, simulator
@@ -103,3 +106,32 @@ async def test_two_processes_read_each_page_once(world: World, carrier: Simulato
     asked = await carrier.control("GET", "/requests?list=false")
     kinds = asked["totals"]["kinds"]
     assert (kinds["missive_labels"], kinds["missive_conversations"]) == (1, 2)
+
+
+async def test_a_missive_that_wants_to_be_left_alone_is_left_alone_by_everybody(
+    world: World, carrier: Simulator, missive: Missive
+) -> None:
+    reading = reader(world, missive)
+    await carrier.control("PUT", "/config", {"limits": {"windows": [[1, 900.0]]}})
+    await put(carrier, number(101), "l-1")
+    assert await reading.step(world.worker)  # the labels are listed
+    assert not await reading.step(world.worker)
+    async with database.transaction(world.engine) as connection:
+        seconds, _ = await rate.backoff(connection, [rate.MISSIVE])
+    assert seconds > 0
+
+
+async def test_a_step_for_which_there_is_no_room_is_taken_as_soon_as_there_is(
+    world: World, carrier: Simulator, missive: Missive
+) -> None:
+    await put(carrier, number(101), "l-1")
+    reading = reader(world, missive)
+    async with database.transaction(world.engine) as connection:
+        await rate.prepare(connection, [rate.MISSIVE])
+        await rate.back_off(connection, rate.MISSIVE, 60.0)
+    assert not await reading.step(world.worker)
+    assert (await carrier.control("GET", "/requests?list=false"))["totals"]["requests"] == 0
+    async with database.transaction(world.engine) as connection:
+        await connection.execute(text("DELETE FROM pace"))
+    await whole_pass(world, reading)
+    assert await tags(world) == {number(101): ["volunteer"]}

@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from libs.common import database
 from libs.common.broadcasts import opt_outs, replies
 from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.missive import Missive
 from libs.common.rate_limits import rate
+from services.twilio_sync import queries
 from services.twilio_sync.words import AGAIN, PATIENCE, FullWords
 from tests.support.world import World
 
@@ -107,6 +109,17 @@ async def test_several_replies_are_asked_for_in_one_request(world: World, number
     assert [await words.ask(world.worker) for _ in range(3)] == [True, True, False]
     assert [len(ids) for ids in missive.asked] == [20, 5]
     assert await world.value("SELECT count(*) FROM replies WHERE words_cut") == 0
+
+
+async def test_no_more_are_taken_than_asked_for_however_the_server_joins(world: World, number: str) -> None:
+    """A subquery with a limit and locks that is joined may be executed again and again, each time for others."""
+    for n in range(25):
+        await write(world, number, f"m{n}")
+    async with database.transaction(world.engine) as connection:
+        for way in ("hashjoin", "mergejoin", "hashagg", "material", "sort"):
+            await connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        now = world.clock.now
+        assert len(await queries.take_cut_replies(connection, now, again=now + AGAIN, limit=20)) == 20
 
 
 @pytest.mark.parametrize("status", [500, 429, 401])
