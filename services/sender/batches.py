@@ -106,7 +106,7 @@ SELECT ids, attempts, failures, numbers, bodies FROM begun
 #: leave. One round trip, since messages wait for it. Words that are the broadcast's are not asked for again.
 START = _start("CAST(NULL AS text)", may_start("m"))
 #: The same where each has their own; one without does not leave.
-START_PERSONAL = _start(personal_words.OWN, f"{may_start('m')} AND {personal_words.OWN} IS NOT NULL")
+START_PERSONAL = _start(personal_words.own("m"), f"{may_start('m')} AND {personal_words.own('m')} IS NOT NULL")
 
 #: Closes a batch; no row if it is somebody else's now.
 CLOSE = text("""

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.opt_outs import NEW_CONTACT
 from libs.common.carriers.missive_conversations import Labelled
-from libs.common.database import Connection, first_row
+from libs.common.database import Connection, one_row
 from libs.common.domain import tags
 from libs.common.domain.events.registers import ContactChanged
 from libs.common.eventstore import store
@@ -20,7 +21,6 @@ from libs.common.eventstore import store
 #: The name in the settings that means every label.
 EVERY = "*"
 
-NEW_CONTACT = text("INSERT INTO contacts (phone_number) VALUES (:phone_number) ON CONFLICT DO NOTHING")
 CONTACT = text("SELECT id FROM contacts WHERE phone_number = :phone_number FOR NO KEY UPDATE")
 
 #: Puts a conversation on record, or keeps the one that is as it is until the transaction ends.
@@ -52,9 +52,8 @@ UNSEEN = text("SELECT id FROM missive_conversations WHERE tags <> '{}' AND seen_
 #: Has a conversation, and those that are parts of it, be a part of another one.
 MERGE = text("""
 WITH others AS (UPDATE missive_conversations SET merged_into = :into WHERE merged_into = :id)
-INSERT INTO missive_conversations AS c (id, merged_into) VALUES (:id, :into)
+INSERT INTO missive_conversations (id, merged_into) VALUES (:id, :into)
 ON CONFLICT (id) DO UPDATE SET merged_into = excluded.merged_into, tags = '{}'
-RETURNING c.contact_id
 """)
 #: What a conversation gives, taken over by the one that it is a part of.
 TAKE_OVER = text("""
@@ -116,9 +115,7 @@ async def label(connection: Connection, told: Labelled, followed: Sequence[str],
         if wanted:
             await connection.execute(NEW_CONTACT, who)
         contact_id = (await connection.execute(CONTACT, who)).scalar_one_or_none()
-    kept = first_row(
-        await connection.execute(KEEP, {"id": told.id, "contact_id": contact_id, "now": now}), _Kept
-    ) or _Kept(None, [])
+    kept = one_row(await connection.execute(KEEP, {"id": told.id, "contact_id": contact_id, "now": now}), _Kept)
     gone = sorted(set(kept.tags) - set(wanted))
     if not wanted and not gone:
         return False

@@ -8,12 +8,13 @@ message is (`forgetting`).
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import TextClause, text
 
 from libs.common.broadcasts import messages, part_counts
+from libs.common.broadcasts.audience import SHAPES
 from libs.common.database import Connection
 from libs.common.domain import events as e
 from libs.common.domain import message_parts, templates
@@ -67,8 +68,10 @@ WHERE m.broadcast_id = :broadcast_id AND m.is_second = ANY(CAST(:phases AS boole
 ORDER BY m.id FOR NO KEY UPDATE
 """)
 
-#: The words of a message `m` that are its recipient's own.
-OWN = "(SELECT own.body FROM message_bodies own WHERE own.message_id = m.id)"
+
+def own(message: str) -> str:
+    """Return the expression for the words that are a recipient's own, by the alias of the message's row, or null."""
+    return f"(SELECT own.body FROM message_bodies own WHERE own.message_id = {message}.id)"
 
 
 def forgetting(update: str) -> TextClause:
@@ -81,7 +84,7 @@ DELETE FROM message_bodies w USING forgotten WHERE w.message_id = forgotten.id
 
 def words_of(message: str, broadcast: str) -> str:
     """Return the expression for the words of a message, by the aliases of its row and of its broadcast's."""
-    return f"""coalesce((SELECT own.body FROM message_bodies own WHERE own.message_id = {message}.id),
+    return f"""coalesce({own(message)},
         CASE WHEN {message}.is_second THEN {broadcast}.second_message ELSE {broadcast}.first_message END)"""
 
 
@@ -137,7 +140,7 @@ def _or_default(piece: tuple[str, bool], parameter: str) -> str:
     return f"coalesce({value}, CAST(:{parameter}_default AS text))" if piece[1] else value
 
 
-@cache
+@lru_cache(maxsize=SHAPES)
 def _render(of: Shape) -> TextClause:
     """Return the statement that renders the messages of a phase and counts them by their parts.
 
@@ -198,7 +201,7 @@ async def _measure(connection: Connection, where: Mapping[str, Any]) -> Counter[
         after = rows[-1][0]
 
 
-@cache
+@lru_cache(maxsize=SHAPES)
 def _render_for(of: Shape) -> TextClause:
     """Return the statement that renders a message for some numbers, as far as there is somebody and nothing lacks."""
     return text(f"""

@@ -131,7 +131,7 @@ class Missive:
 
         (`GET /v1/shared_labels`: https://missiveapp.com/docs/developers/rest-api/endpoints)
         """
-        content = await self._get("shared_labels", {"limit": LABELS_A_PAGE, "offset": offset}, ready)
+        content = await self._get("shared_labels", ready, {"limit": LABELS_A_PAGE, "offset": offset})
         listed = _objects(content, "shared_labels")
         return [
             Label(id=each["id"], name=each["name"].strip())
@@ -146,12 +146,13 @@ class Missive:
         (`GET /v1/conversations`: https://missiveapp.com/docs/developers/rest-api/endpoints)
         """
         asked: dict[str, str | int | float] = {"shared_label": label, "limit": CONVERSATIONS_A_PAGE}
-        return _objects(
-            await self._get("conversations", asked | ({} if until is None else {"until": until}), ready),
-            "conversations",
-        )
+        if until is not None:
+            asked["until"] = until
+        return _objects(await self._get("conversations", ready, asked), "conversations")
 
-    async def _get(self, what: str, query: Mapping[str, str | int | float], ready: Ready) -> dict[str, Any]:
+    async def _get(
+        self, what: str, ready: Ready, query: Mapping[str, str | int | float] | None = None
+    ) -> dict[str, Any]:
         return await http.get(
             self._client,
             f"{self._base_url}/v1/{what}",
@@ -169,15 +170,7 @@ class Missive:
             return []
         path = ",".join(quote(missive_id, safe="") for missive_id in missive_ids)
         try:
-            content = await http.get(
-                self._client,
-                f"{self._base_url}/v1/messages/{path}",
-                own_code=own_code,
-                timeout=self._timeout,
-                ready=ready,
-                meter=self.meter,
-                headers=self._headers,
-            )
+            content = await self._get(f"messages/{path}", ready)
         except CarrierUnreadable as error:
             if error.http_status == httpx.codes.NOT_FOUND:
                 return []

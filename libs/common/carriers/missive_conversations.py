@@ -10,9 +10,9 @@ from typing import Any
 
 from libs.common.carriers import addresses
 
-LONGEST_ID = 255  # characters; Missive's have 36
+LONGEST_ID = 255  # characters; Missive's have 36, Twilio's 34
 #: Fields of a party of Missive's; real payloads have been seen with the number in any of them.
-_NUMBERS = ("phone_number", "id", "username")
+NUMBER = ("phone_number", "id", "username")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def person(
 
 
 def is_id(given: Any) -> bool:
-    """Whether something is an id that can be kept: what Missive never sends is none."""
+    """Whether something is a provider's id that can be kept: what no provider sends is none."""
     return isinstance(given, str) and 0 < len(given) <= LONGEST_ID and given.isascii() and given.isprintable()
 
 
@@ -70,7 +70,7 @@ def _parties(messages: Collection[Any]) -> Iterator[Any]:
 
 def _numbers(party: Any) -> Iterator[str]:
     if isinstance(party, dict):
-        told = (addresses.phone_number(party.get(name)) for name in _NUMBERS)
+        told = (addresses.phone_number(party.get(name)) for name in NUMBER)
         yield from (number for number in told if number is not None)
 
 

@@ -1,13 +1,11 @@
 """Broadcasts: the list of all, and one while it runs and after."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
@@ -22,11 +20,9 @@ from services.api.broadcasts import listing, outcomes, queries, reports, snapsho
 from services.api.context import Context
 from services.api.desk import broadcast_people, broadcast_view, live, reasons, rendering, sentences
 from services.api.desk.reply_filters import Query
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import pagination, transactions
 from services.api.http.fields import ChosenId, Cursor, PathId, PlaceCursor
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = 25  # broadcasts, or people, on a page
 #: The parts of the list of broadcasts, as the page calls them.

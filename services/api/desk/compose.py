@@ -2,12 +2,11 @@
 
 import hashlib
 import secrets
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Stream, Template
 from msgspec import UNSET
 
@@ -27,13 +26,11 @@ from services.api.broadcasts import checking, queries, writing
 from services.api.context import Context
 from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
 from services.api.desk.compose_form import Given
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import idempotency_keys, transactions, versions
 from services.api.http.errors import Changed, Forbidden, InvalidFields, TooManyTests
 from services.api.http.fields import BIGGEST, PathId
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 LONGEST_TOKEN = 64  # characters
 

@@ -1,11 +1,7 @@
 """Settings › Keys, for admins: by which programs call the API."""
 
-from typing import Annotated, Any
-
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect, Template
 
 from libs.common import database
@@ -17,12 +13,10 @@ from libs.common.texts import gettext_noop as n_
 from services.api.accounts import administration, api_keys
 from services.api.context import Context
 from services.api.desk import rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import transactions
 from services.api.http.errors import NameTaken
 from services.api.http.fields import PathId
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 #: Scope to what it allows, in the words of the page.
 SCOPES = {

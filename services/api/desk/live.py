@@ -7,9 +7,9 @@ done depends on who looks.
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
@@ -21,9 +21,8 @@ from services.api.broadcasts.snapshot import Snapshot
 from services.api.broadcasts.stream import LAST_EVENT_ID, STILL_HERE
 from services.api.context import Context
 from services.api.desk import broadcast_view, rendering
+from services.api.desk.requests import AnyRequest
 from services.api.http.fields import PathId
-
-AnyRequest = Request[Any, Any, Any]
 
 #: The parts of the page that change: the names of their events, and their templates.
 PARTS = {

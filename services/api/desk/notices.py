@@ -1,13 +1,11 @@
 """Settings › Notices: what somebody wants to be told of outside the desk, and by which way; an admin for everybody."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from libs.common import database
@@ -21,11 +19,9 @@ from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import transactions
 from services.api.notices import choosing, queries
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = "/desk/settings/notices"
 #: What somebody can be told of, as the page says it.

@@ -1,11 +1,8 @@
 """Settings › My account: my password, my number for tests, and the browsers in which I am signed in."""
 
-from typing import Annotated, Any
-
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from libs.common import database, phone_numbers
@@ -19,12 +16,10 @@ from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.desk.sign_in import too_many
 from services.api.desk.users import ROLES
 from services.api.http import transactions
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
 @get("/me")

@@ -1,12 +1,11 @@
 """People: search first; one person is one page with the whole story."""
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from libs.common import database, phone_numbers
@@ -23,13 +22,11 @@ from services.api.contacts.stories import Story
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
 from services.api.desk import faults, person_form, person_history, reasons, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId
 from services.api.schemas import Contact
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 PAGE = 25  # people on a page
 DONE = 50  # things that were done to a person, the newest

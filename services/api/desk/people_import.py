@@ -3,14 +3,12 @@
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
@@ -30,12 +28,10 @@ from services.api.contacts.files.outcome import Summary, UnreadableFile
 from services.api.contacts.uploads import Upload
 from services.api.context import Context
 from services.api.desk import faults, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import PathId
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 SHOWN = 10  # lines of a file
 LISTED = 20  # rejected lines

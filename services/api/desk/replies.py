@@ -1,13 +1,10 @@
 """Replies: the list and the conversation beside it, and what is decided, done and answered."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect, Stream, Template
 
 from libs.common import database
@@ -25,6 +22,7 @@ from services.api.contacts.stories import Story
 from services.api.context import Context
 from services.api.desk import faults, reasons, rendering
 from services.api.desk.reply_filters import Chosen, Query
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST, Cursor, PathId
@@ -32,9 +30,6 @@ from services.api.http.queries import ANY_QUERY
 from services.api.replies import answering, exporting, queries
 from services.api.replies.queries import Filters
 from services.api.segments import queries as segments
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 #: What the address says of the list that somebody came from leads back to it; what else it says is passed over.
 LIST = ANY_QUERY

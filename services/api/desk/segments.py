@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 from msgspec import UNSET
 
@@ -25,15 +24,13 @@ from libs.common.errors import Conflict
 from services.api.contacts import uploads
 from services.api.context import Context
 from services.api.desk import faults, rendering, segment_form
+from services.api.desk.requests import AnyRequest, Form
 from services.api.desk.segment_words import Words
 from services.api.http import pagination, transactions, versions
 from services.api.http.errors import Changed, InvalidFields, NameTaken
 from services.api.http.fields import Cursor, PathId
 from services.api.segments import changes, queries, trying
 from services.api.segments.schemas import NewSegment, Segment, SegmentChanges, TriedFilter
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 #: Whether a page comes with the count of who is in the group. It is opened without, and loads that after itself.
 Counted = Annotated[bool, QueryParameter()]

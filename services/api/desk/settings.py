@@ -1,21 +1,16 @@
 """Settings: how this Broadsheet is set. Its other pages are in modules of their own."""
 
 from datetime import timedelta
-from typing import Annotated, Any
 
-from litestar import Request, Router, get
+from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Template
 
 from libs.common import database
 from libs.common.domain import calendar
 from services.api.context import Context
 from services.api.desk import audit, consent, keys, notices, own_account, own_numbers, rendering, users
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+from services.api.desk.requests import AnyRequest
 
 SHOWN_DAYS = timedelta(days=366)  # whose holidays are shown
 

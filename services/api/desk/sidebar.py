@@ -1,9 +1,8 @@
 """The desk beside Missive's conversations, 320 pixels wide: what goes out now, next and last; pause and stop."""
 
 from datetime import timedelta
-from typing import Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect, Template
 
@@ -16,11 +15,10 @@ from services.api.broadcasts import queries, staff_actions, stop
 from services.api.context import Context
 from services.api.desk import rendering
 from services.api.desk.broadcast_view import settled, view
+from services.api.desk.requests import AnyRequest
 from services.api.desk.today import GOING
 from services.api.http import framing, transactions
 from services.api.http.fields import PathId
-
-AnyRequest = Request[Any, Any, Any]
 
 MOST = 5  # broadcasts that go out at once
 LAST = timedelta(days=31)  # how long ago the last one may have been

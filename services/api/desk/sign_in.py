@@ -5,14 +5,13 @@ The form's fields come as they are, since a password may hold anything; what is 
 
 import math
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 import structlog
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect, Template
 
 from libs.common import database
@@ -27,6 +26,7 @@ from services.api.accounts.provider import NotProven, Pending, ProviderAway
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.context import Context
 from services.api.desk import faults, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import framing, transactions
 from services.api.http.auth import DESK, PUBLIC, is_desk
 from services.api.http.queries import ANY_QUERY
@@ -35,9 +35,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: What a session holds while its user is at the provider.
 PENDING = "at_provider"
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
 @get("/sign-in", opt=PUBLIC)

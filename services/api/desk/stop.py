@@ -1,8 +1,6 @@
 """Stop everything: what it will do is said first, and what it did after."""
 
-from typing import Any
-
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.response import Template
 
@@ -13,8 +11,7 @@ from libs.common.domain.states import BroadcastState
 from services.api.broadcasts import queries, stop
 from services.api.context import Context
 from services.api.desk import rendering
-
-AnyRequest = Request[Any, Any, Any]
+from services.api.desk.requests import AnyRequest
 
 
 @get("/")

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from litestar import Request, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import Template
 
@@ -20,13 +19,12 @@ from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.desk import first_steps, own_numbers, rendering, schedules, sentences
 from services.api.desk.broadcast_view import settled, view
+from services.api.desk.requests import AnyRequest
 from services.api.http.fields import BIGGEST
 from services.api.replies import queries as replies
 from services.api.replies.queries import Filters
 from services.api.schemas import Broadcast
 from services.api.webhooks import sources
-
-AnyRequest = Request[Any, Any, Any]
 
 DAYS = 7
 MOST = 5  # broadcasts that are shown of each kind

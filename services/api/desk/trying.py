@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from litestar import Request, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import Template
 
@@ -19,8 +19,7 @@ from services.api.broadcasts.asking_tests import Words
 from services.api.context import Context
 from services.api.desk import rendering
 from services.api.desk.compose_form import Given
-
-AnyRequest = Request[Any, Any, Any]
+from services.api.desk.requests import AnyRequest
 
 SHOWN = 10  # tests, the newest
 SHOWN_FOR = timedelta(hours=1)

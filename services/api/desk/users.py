@@ -1,11 +1,7 @@
 """Settings › Users, for admins: who may sign in, and what they may do."""
 
-from typing import Annotated, Any
-
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
 from litestar.response import Redirect, Template
 
 from libs.common import database
@@ -20,12 +16,10 @@ from services.api.accounts.routes import link
 from services.api.accounts.users import User
 from services.api.context import Context
 from services.api.desk import faults, rendering
+from services.api.desk.requests import AnyRequest, Form
 from services.api.http import transactions
 from services.api.http.errors import NameTaken
 from services.api.http.fields import PathId
-
-AnyRequest = Request[Any, Any, Any]
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 #: Role to what it may do, in the words of the page.
 ROLES = {

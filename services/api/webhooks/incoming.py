@@ -18,6 +18,7 @@ from libs.common.broadcasts.inbound import Inbound, strip_nul
 from libs.common.carriers import addresses, missive_words
 from libs.common.carriers.addresses import Address
 from libs.common.carriers.clocks import RESOLUTION, SAME, Offset
+from libs.common.carriers.missive_conversations import LONGEST_ID, NUMBER, is_id
 from libs.common.domain import keywords
 from libs.common.domain.keywords import Wish
 from libs.common.domain.states import CarrierWord, Channel
@@ -33,8 +34,6 @@ STATUS_FIELDS = ("MessageSid", "AccountSid", "MessageStatus")
 #: What Twilio took a message for.
 CARRIER_WORDS: dict[str, CarrierWord] = {word.upper(): word for word in CarrierWord}
 
-#: Fields of Missive's sender and receiver; real payloads have been seen with the number in any of them.
-NUMBER = ("phone_number", "id", "username")
 #: What else there is to know somebody by, where there is no number.
 SENDER = ("address", "phone_number", "username", "id", "name")
 
@@ -54,7 +53,6 @@ A_DAY = timedelta(days=1)
 #: No message is older: a time before this is a mistake.
 FIRST_TEXT = datetime(2010, 1, 1, tzinfo=UTC)
 BIGGEST_ID = 10**30
-LONGEST_ID = 255  # characters; Twilio's have 34, Missive's 36
 
 
 def decode(raw: bytes) -> Any:
@@ -214,7 +212,7 @@ def _provider_id(message: Mapping[str, Any], missive_id: str | None) -> str:
 
 def check_id(given: str) -> None:
     """Raise MalformedBody unless a provider's id is one that can be kept: what no provider sends is shown to nobody."""
-    if len(given) > LONGEST_ID or not given.isascii() or not given.isprintable():
+    if not is_id(given):
         raise MalformedBody(f"the id of the message is not up to {LONGEST_ID} printable ASCII characters")
 
 

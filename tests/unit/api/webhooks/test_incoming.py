@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.broadcasts.inbound import Inbound
+from libs.common.carriers import missive_conversations
 from services.api.http.errors import BadSignature, MalformedBody
 from services.api.webhooks import incoming
 
@@ -64,7 +65,7 @@ def test_whatever_one_field_holds_what_names_a_number_is_kept(field: str, value:
     assert found.received_at <= NOW
     assert "\x00" not in found.body + found.provider_id
     assert found.body.encode() is not None
-    assert 0 < len(found.provider_id) <= incoming.LONGEST_ID + 20
+    assert 0 < len(found.provider_id) <= missive_conversations.LONGEST_ID + 20
 
 
 @given(value=JSON)
