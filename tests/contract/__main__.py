@@ -15,7 +15,7 @@ SEED = 20260304
 def main() -> None:
     """Run it, and end with status 1 if anything was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=260, help="requests an operation in the random phases")
+    parser.add_argument("--examples", type=int, default=120, help="requests an operation in the random phases")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--least", type=int, default=10_000, help="requests of which there must be so many at least")
     arguments = parser.parse_args()
