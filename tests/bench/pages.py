@@ -137,6 +137,7 @@ def pages(room: Newsroom) -> list[Page]:
         "Settings, keys": "/desk/settings/keys",
         "Settings, notices": "/desk/settings/notices",
         "The API's page": "/schema/page",
+        "Consent on record": "/desk/settings/consent",
         "Audit": "/desk/settings/audit",
         "Audit, the oldest": "/desk/settings/audit?cursor=2300",
     }
