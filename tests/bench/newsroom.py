@@ -21,7 +21,6 @@ from tests.bench.checkouts import NUMBER
 
 ADMIN = 1  # the user who looks at the pages
 FIRST_NUMBER = 3_132_000_000  # without its country
-LARGE = 50_000  # recipients of each of a few broadcasts
 LARGE_EVERY = 200  # broadcasts
 STEP = 15_485_863  # a prime: each of a broadcast's recipients is another contact
 EVERY = timedelta(hours=16)  # between two broadcasts
@@ -55,7 +54,7 @@ SELECT phone_number, id, 'sms', created_at, 'record-' || id, 'carrier:twilio' FR
     """
 INSERT INTO consent_records
 SELECT phone_number, 'file-1', 'start', 'file', created_at, '', '', 'user:1' FROM contacts WHERE id %% 5 < 2
-UNION ALL SELECT phone_number, record, 'stop', source, opted_out_at FROM opt_outs
+UNION ALL SELECT phone_number, record, 'stop', source, opted_out_at, '', '', actor FROM opt_outs
 """,
     """
 INSERT INTO unreachable_numbers SELECT phone_number, id, '30005', created_at FROM contacts WHERE id %% 100 = 11
@@ -81,7 +80,7 @@ FROM generate_series(1, 12) AS i
 CREATE TABLE newsroom AS
 SELECT *, (sum(recipients) OVER (ORDER BY id) - recipients) * 2 AS messages_before FROM (
     SELECT i AS id, CASE WHEN i > %(past)s + 2 THEN 0
-                         WHEN i %% {LARGE_EVERY} = 0 OR i = %(past)s + 1 THEN {LARGE}
+                         WHEN i %% {LARGE_EVERY} = 0 OR i = %(past)s + 1 THEN %(large)s
                          ELSE 200 + i * 7919 %% 1801 END AS recipients,
            now() - (%(past)s + 1 - i) * interval '{EVERY.total_seconds():.0f} seconds' - interval '1 hour' AS run_at,
            CASE WHEN i <= %(past)s THEN 'completed' WHEN i = %(past)s + 1 THEN 'sending_first'
@@ -224,6 +223,8 @@ class Newsroom:
     people: int
     #: Broadcasts that are over; they have the ids from 1 on.
     past: int
+    #: Recipients of each of a few broadcasts.
+    recipients: int = 50_000
 
     @property
     def large(self) -> int:
@@ -243,7 +244,7 @@ class Newsroom:
 
 def fill(url: str, newsroom: Newsroom) -> None:
     """Write a newsroom into an empty database."""
-    given = {"people": newsroom.people, "past": newsroom.past, "number": NUMBER}
+    given = {"people": newsroom.people, "past": newsroom.past, "large": newsroom.recipients, "number": NUMBER}
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("SET maintenance_work_mem = '512MB'")

@@ -126,17 +126,18 @@ def answered(
     """Return the broadcasts that each message may be a reply to, by its sid; None among them if it may be to none.
 
     It is the one whose message, from the number that was written to, was the last to reach the person before they
-    wrote. Where that was a follow-up, the one whose first message was the last to do so is as good: it may still have
-    one to send. One whose message began to leave after that one had begun to, and before the message was taken, cannot
-    be told from it: we know when messages begin to leave, not when they arrive. To a number that nothing came from, a
-    message may be about anything that the person got.
+    wrote. Where that was a follow-up, the one whose first message was the last to do so is as good: it may still
+    have one to send. One whose message began to leave after that one had begun to, and before the message was
+    taken, cannot be told from it: we know when messages begin to leave, not when they arrive, and that time is on
+    record before it is committed. To a number that nothing came from, a message may be about anything that the
+    person got.
     """
     by_words = {(message.number, message.from_number, message.body): message for message in messages}
     planned = {message.id: message for message in messages}
     begun: dict[str, list[tuple[float, Message]]] = defaultdict(list)
     for attempt in attempts:
         message = planned[attempt.message_id]
-        begun[message.number].append((attempt.committed_at, message))
+        begun[message.number].append((attempt.started_at, message))
     reached: dict[tuple[str, str], list[tuple[float, float, Message]]] = defaultdict(list)
     for item in sent:
         known = by_words.get((item.to, item.from_number, item.body))

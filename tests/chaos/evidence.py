@@ -30,10 +30,11 @@ LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id ORDER 
 #: Every attempt there was, with the time at which the server committed it.
 ATTEMPTS = """
 SELECT t.id::bigint AS message_id, n.phone_number AS number,
+       extract(epoch FROM e.occurred_at)::float8 AS started_at,
        extract(epoch FROM pg_xact_commit_timestamp(e.xmin))::float8 AS committed_at
 FROM events e CROSS JOIN LATERAL jsonb_array_elements_text(e.data -> 'message_ids') AS t (id)
 JOIN broadcasts b ON b.id = e.broadcast_id JOIN sending_numbers n ON n.id = b.sending_number_id
-WHERE e.type = 'MessagesStarted' ORDER BY 3
+WHERE e.type = 'MessagesStarted' ORDER BY committed_at
 """
 
 OPT_OUTS = """
@@ -137,7 +138,10 @@ def collect(url: str, ledger: dict[str, Any], requests: dict[str, Any]) -> Evide
             for message in ledger["messages"]
         ],
         messages=[Message(**row) for row in messages],
-        attempts=[Attempt(message_id=row["message_id"], committed_at=row["committed_at"]) for row in attempts],
+        attempts=[
+            Attempt(message_id=row["message_id"], started_at=row["started_at"], committed_at=row["committed_at"])
+            for row in attempts
+        ],
         starts=dict(starts),
         opt_outs=[No(number=row["number"], since=row["committed_at"]) for row in opt_outs],
         told=frozenset((row["number"], row["source"]) for row in told),

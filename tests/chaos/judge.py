@@ -58,6 +58,8 @@ class Attempt:
     """An attempt to send a text: from its commit on the request may leave."""
 
     message_id: int
+    #: The time that is on record, by our clock. A stalled database commits it seconds later.
+    started_at: float
     committed_at: float
 
 

@@ -45,7 +45,9 @@ def test_a_message_that_the_carrier_took_twice_is_seen() -> None:
 
 def test_a_message_that_was_taken_twice_tells_when_it_was_tried_and_taken() -> None:
     [first] = sent(ANNS)
-    attempts = [Attempt(message_id=ANNS.id, committed_at=first.at - lag) for lag in (9.0, 1.5)]
+    attempts = [
+        Attempt(message_id=ANNS.id, started_at=first.at - lag, committed_at=first.at - lag) for lag in (9.0, 1.5)
+    ]
     [found] = judge.twice([first, replace(first, at=first.at - 2)], [ANNS], attempts)
     assert found.endswith("(attempts at 0.0, 7.5 s, taken at 7.0, 9.0 s)")
 
