@@ -81,7 +81,7 @@ CREATE TABLE newsroom AS
 SELECT *, (sum(recipients) OVER (ORDER BY id) - recipients) * 2 AS messages_before FROM (
     SELECT i AS id, CASE WHEN i > %(past)s + 2 THEN 0
                          WHEN i %% {LARGE_EVERY} = 0 OR i = %(past)s + 1 THEN %(large)s
-                         ELSE 200 + i * 7919 %% 1801 END AS recipients,
+                         ELSE %(large)s / 250 + i * 7919 %% (%(large)s / 28 + 1) END AS recipients,
            now() - (%(past)s + 1 - i) * interval '{EVERY.total_seconds():.0f} seconds' - interval '1 hour' AS run_at,
            CASE WHEN i <= %(past)s THEN 'completed' WHEN i = %(past)s + 1 THEN 'sending_first'
                 WHEN i = %(past)s + 2 THEN 'paused' WHEN i = %(past)s + 3 THEN 'missed' ELSE 'scheduled' END AS state
@@ -235,6 +235,10 @@ class Newsroom:
     def under_way(self) -> int:
         """The one that goes out now, to many."""
         return self.past + 1
+
+    def ago(self, broadcast_id: int) -> timedelta:
+        """Return how long ago one of the past broadcasts began."""
+        return (self.past + 1 - broadcast_id) * EVERY + timedelta(hours=1)
 
     @property
     def scheduled(self) -> int:

@@ -1,14 +1,9 @@
-from tests.bench import newsroom
+from tests.bench import pages
 from tests.bench.newsroom import Newsroom
-from tests.support import servers, witness
 
 
-async def test_the_newsroom_in_which_pages_are_measured_is_filled_by_the_schema_of_today() -> None:
-    room = Newsroom(people=2_000, past=20, recipients=500)
-    with servers.database() as url:
-        newsroom.fill(url, room)
-        [counts] = await witness.query(
-            url, "SELECT (SELECT count(*) FROM contacts) AS people, count(*) FROM broadcasts"
-        )
-    assert counts["people"] == room.people
-    assert counts["count"] > room.past
+def test_every_page_of_the_desk_is_there_in_the_newsroom_in_which_pages_are_measured() -> None:
+    told: list[str] = []
+    measured = pages.measure(Newsroom(people=2_000, past=200, recipients=500), told.append, times=1)
+    assert {each.page.name for each in measured} >= {"Broadcasts, the oldest", "Broadcast of 50,000, under way"}
+    assert "2,000 people" in told[0]
