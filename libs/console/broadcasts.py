@@ -12,9 +12,20 @@ from rich.live import Live
 
 from libs.common.domain.states import BroadcastState
 from libs.console.client import LONG, PATIENCE, connect
-from libs.console.inputs import BroadcastId, Json, Key, key_header, share_of, text_of, time_of, weekday_of, zone
+from libs.console.inputs import (
+    BroadcastId,
+    Json,
+    Key,
+    cap_of,
+    key_header,
+    share_of,
+    text_of,
+    time_of,
+    weekday_of,
+    zone,
+)
 from libs.console.printing import Yes, after, agree, console, one_line, show, show_all, write_json
-from libs.console.report import going, outcomes, progress
+from libs.console.report import drawn, expected, going, outcomes, progress
 from libs.console.trying import list_tried, try_out
 
 broadcasts = typer.Typer(no_args_is_help=True, help="Broadcasts: create, look, and what staff do to them.")
@@ -32,7 +43,20 @@ def create(
     first: Annotated[str, typer.Option(help="The first message, or @file.")],
     max_recipients: Annotated[int, typer.Option(help="How many people get it at most.")],
     segment: Annotated[
-        list[str] | None, typer.Option(help="ID:PERCENT of --max-recipients; may be repeated. A draft may have none.")
+        list[str] | None,
+        typer.Option(
+            help="ID:PERCENT of what is left of --max-recipients, ID:n=NUMBER of people, or ID:all; may be repeated. "
+            "A draft may have none."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[int] | None, typer.Option(help="ID of a segment whose people are left out; may be repeated.")
+    ] = None,
+    fallback: Annotated[
+        int | None, typer.Option(help="ID of the segment that fills up what the others do not give.")
+    ] = None,
+    cap: Annotated[
+        str | None, typer.Option(help="TEXTS/DAYS: leave out who would get more than so many texts in so many days.")
     ] = None,
     second: Annotated[str | None, typer.Option(help="The follow-up, or @file; without it there is none.")] = None,
     second_delay: Annotated[int | None, typer.Option(help="Seconds from the last first message on.")] = None,
@@ -50,7 +74,7 @@ def create(
 ) -> None:
     """Schedule a broadcast, or save a draft of one; a draft is scheduled at the desk."""
     if not segment and not draft:
-        raise typer.BadParameter("say who gets it: --segment ID:PERCENT; or --draft")
+        raise typer.BadParameter("say who gets it: --segment ID:PERCENT, ID:n=NUMBER or ID:all; or --draft")
     body: dict[str, Any] = {
         "run_at": time_of(run_at, datetime.now(zone())).isoformat(),
         "first_message": text_of(first),
@@ -59,6 +83,12 @@ def create(
         "recurring": not once,
         "draft": draft,
     }
+    if exclude:
+        body["exclude"] = [{"segment_id": each} for each in exclude]
+    if fallback is not None:
+        body["fallback"] = {"segment_id": fallback}
+    if cap is not None:
+        body["frequency_cap"] = cap_of(cap)
     if at:
         body["week"] = dict(map(weekday_of, at))
     if second is not None:
@@ -102,7 +132,7 @@ def report(broadcast_id: BroadcastId, as_json: Json = False) -> None:
 
 @broadcasts.command()
 def explain(broadcast_id: BroadcastId, as_json: Json = False) -> None:
-    """Say in words what became of a broadcast's messages, and what to do about it."""
+    """Say in words what became of a broadcast's messages, what to do about it, and why people were left out."""
     found = connect().call("GET", f"/broadcasts/{broadcast_id}/outcomes")
     if as_json:
         show(found, as_json=True)
@@ -110,8 +140,24 @@ def explain(broadcast_id: BroadcastId, as_json: Json = False) -> None:
     tables = outcomes(found)
     for table in tables:
         console.print(table)
-    if not tables:
-        console.print("Nobody is drawn yet.")
+    if tables:
+        lines = drawn(found)
+    else:
+        console.print("Nobody is drawn yet. If it were made now:")
+        lines = expected(connect().call("GET", f"/broadcasts/{broadcast_id}/audience", within=LONG))
+    for line in lines:
+        console.print(one_line(line))
+
+
+@broadcasts.command()
+def audience(broadcast_id: BroadcastId, as_json: Json = False) -> None:
+    """Say who would get a broadcast if it were made now, and why others in its segments would not."""
+    found = connect().call("GET", f"/broadcasts/{broadcast_id}/audience", within=LONG)
+    if as_json:
+        show(found, as_json=True)
+        return
+    for line in expected(found):
+        console.print(one_line(line))
 
 
 @broadcasts.command()

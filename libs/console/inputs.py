@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from libs.common.domain import message_bodies
+from libs.common.domain.frequency import parse_cap
 from libs.common.errors import SettingsError
 from libs.common.settings import Settings, http_url
 from libs.console.client import KEY_HEADER
@@ -64,12 +65,25 @@ def time_of(value: str, now: datetime) -> datetime:
 
 
 def share_of(value: str) -> dict[str, Any]:
-    """Read `ID:RATIO`. Raise typer.BadParameter."""
-    segment, _, ratio = value.partition(":")
+    """Read `ID:PERCENT`, `ID:n=NUMBER` or `ID:all`. Raise typer.BadParameter."""
+    segment, _, share = value.partition(":")
     try:
-        return {"segment_id": int(segment), "ratio": float(ratio or 100)}
+        if share == "all":
+            return {"segment_id": int(segment), "all": True}
+        if share.startswith("n="):
+            return {"segment_id": int(segment), "count": int(share.removeprefix("n="))}
+        return {"segment_id": int(segment), "ratio": float(share or 100)}
     except ValueError as error:
-        raise typer.BadParameter("give ID:PERCENT, such as 2:50") from error
+        raise typer.BadParameter("give ID:PERCENT, ID:n=NUMBER or ID:all, such as 2:50, 2:n=500 or 2:all") from error
+
+
+def cap_of(value: str) -> dict[str, int]:
+    """Read `TEXTS/DAYS`. Raise typer.BadParameter."""
+    try:
+        cap = parse_cap(value)
+    except ValueError as error:
+        raise typer.BadParameter("give TEXTS/DAYS, such as 2/7 for at most 2 texts in 7 days") from error
+    return {"texts": cap.texts, "days": cap.days}
 
 
 def weekday_of(value: str) -> tuple[str, str]:

@@ -57,3 +57,41 @@ def outcomes(found: Mapping[str, Any], *, only_wrong: bool = False) -> list[Tabl
         table.caption = f"{phase['delivered']} of {phase['planned']} got it{without}"
         tables.append(table)
     return tables
+
+
+def expected(found: Mapping[str, Any]) -> list[str]:
+    """Put into words who would get a broadcast."""
+    lines = [f"Goes to {_between(found['gets_it'])} people."]
+    lines += [
+        f"{each['name']}: {_between(each['gets_it'])} of {_between(each['quota'])} wanted, "
+        f"of {each['members']:,} who may get it"
+        for each in found["segments"]
+    ]
+    if (filling := found["fallback"]) is not None:
+        lines.append(
+            f"{filling['name']} fills up: {_between(filling['gets_it'])} of {_between(filling['quota'])} missing, "
+            f"of {filling['members']:,} who may get it"
+        )
+    if found["spare"]["most"]:
+        lines.append(f"Over what is wanted, by lot: {_between(found['spare'])}")
+    lines += _left_out(found)
+    for cap in found["frequency_caps"]:
+        lines.append(f"Nobody gets more than {cap['texts']} texts in {cap['days']} days.")
+    return lines
+
+
+def drawn(found: Mapping[str, Any]) -> list[str]:
+    """Put into words who was left out of a broadcast, and who filled it up."""
+    lines = []
+    if (filling := found["fallback"]) is not None:
+        lines.append(f"{filling['name']} filled up: {filling['drawn'] or 0:,} of {filling['quota'] or 0:,} missing")
+    return [*lines, *_left_out(found)]
+
+
+def _left_out(found: Mapping[str, Any]) -> list[str]:
+    return [f"Left out, {each['people']:,}: {each['sentence']}" for each in found["left_out"]]
+
+
+def _between(found: Mapping[str, int]) -> str:
+    least, most = found["least"], found["most"]
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"

@@ -29,7 +29,17 @@ from services.api.accounts import routes as accounts
 from services.api.accounts import sessions
 from services.api.accounts.provider import Provider
 from services.api.audit import routes as audit
-from services.api.broadcasts import actions, answered, checking, reports, stop, stream, trying, uncertain_messages
+from services.api.broadcasts import (
+    actions,
+    answered,
+    checking,
+    expected_audience,
+    reports,
+    stop,
+    stream,
+    trying,
+    uncertain_messages,
+)
 from services.api.broadcasts import routes as broadcasts
 from services.api.broadcasts.hub import Hub
 from services.api.consent import routes as consent
@@ -74,6 +84,7 @@ HANDLERS = (
     *broadcasts.HANDLERS,
     *reports.HANDLERS,
     *checking.HANDLERS,
+    *expected_audience.HANDLERS,
     *answered.HANDLERS,
     *uncertain_messages.HANDLERS,
     *trying.HANDLERS,
@@ -143,6 +154,7 @@ def create_context(configuration: ApiSettings, *, now: Clock = clock.utc_now) ->
             needs_approval=configuration.approval_required,
             hold=configuration.hold,
             hold_at_its_time=configuration.hold_at_its_time,
+            cap=configuration.cap,
         ),
         missive_clock=Reader(webhooks_pool, "missive", now),
         provider=_provider(configuration),

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from libs.common.domain import message_bodies
+from libs.common.domain import frequency, message_bodies
 from libs.common.domain.attributes import MOST as MOST_ATTRIBUTES
-from libs.common.domain.states import BroadcastState, MessageState, Outcome, SkipReason
+from libs.common.domain.states import BroadcastState, LeftOut, MessageState, Outcome, SkipReason
 from services.api.http.fields import (
     NO_NUL,
     AttributeName,
@@ -46,10 +46,35 @@ class Page(Struct, Generic[T], kw_only=True):
 
 
 class Share(Body):
-    """A share of the audience: `ratio` percent of `max_recipients` are drawn from the segment."""
+    """A share of the audience: how many are drawn from the segment, by one of `ratio`, `count` and `all`.
+
+    Segments that give all of their people come first, then those that give a number. `ratio` is percent of what these
+    leave of `max_recipients`.
+    """
 
     segment_id: Id
-    ratio: Annotated[float, Meta(gt=0, le=100)]
+    ratio: Annotated[float, Meta(gt=0, le=100)] | None = None
+    count: Recipients | None = None
+    all: bool = False
+
+
+class SegmentRef(Body):
+    """A segment by its id."""
+
+    segment_id: Id
+
+
+class FrequencyCap(Body):
+    """At most so many texts to one person within so many days, of all broadcasts; the follow-up is a text.
+
+    It holds beside the organisation's.
+    """
+
+    texts: Annotated[int, Meta(ge=1, le=frequency.MOST_TEXTS)]
+    days: Annotated[int, Meta(ge=1, le=frequency.MOST_DAYS)]
+
+
+Excluded = Annotated[list[SegmentRef], Meta(max_length=100)]
 
 
 class Week(Body):
@@ -85,6 +110,11 @@ class NewBroadcast(Body):
     #: Left out, or null: a broadcast that repeats goes out at the time of `run_at` on each working day.
     week: Week | None = None
     draft: bool = False
+    #: Segments whose people are left out, whatever segment would draw them.
+    exclude: Excluded = field(default_factory=list)
+    #: The segment that fills up what the others do not give.
+    fallback: SegmentRef | None = None
+    frequency_cap: FrequencyCap | None = None
 
 
 class BroadcastChanges(Body):
@@ -103,6 +133,9 @@ class BroadcastChanges(Body):
     recurring: bool | UnsetType = UNSET
     week: Week | UnsetType | None = UNSET
     draft: bool | UnsetType = UNSET
+    exclude: Excluded | UnsetType = UNSET
+    fallback: SegmentRef | UnsetType | None = UNSET
+    frequency_cap: FrequencyCap | UnsetType | None = UNSET
 
 
 class BroadcastSegment(Struct, kw_only=True):
@@ -113,10 +146,39 @@ class BroadcastSegment(Struct, kw_only=True):
 
     segment_id: int
     name: str
-    ratio: float
+    #: One of the three says how many it is asked for.
+    ratio: float | None = None
+    count: int | None = None
+    all: bool = False
     quota: int | None
     drawn: int | None
     filter: dict[str, Any] | None = None
+
+
+class ExcludedSegment(Struct, kw_only=True):
+    """A segment whose people a broadcast leaves out; `filter` is whom it took in when the broadcast was made."""
+
+    segment_id: int
+    name: str
+    filter: dict[str, Any] | None = None
+
+
+class FallbackSegment(Struct, kw_only=True):
+    """The segment that fills up what the others do not give: `quota` people, of whom it gave `drawn`."""
+
+    segment_id: int
+    name: str
+    quota: int | None = None
+    drawn: int | None = None
+    filter: dict[str, Any] | None = None
+
+
+class WhyLeftOut(Struct, kw_only=True):
+    """How many people of a broadcast's segments do not get it for one reason; who has several has the first."""
+
+    reason: LeftOut
+    people: int
+    sentence: str
 
 
 class PhaseParts(Struct, kw_only=True):
@@ -163,6 +225,12 @@ class Broadcast(Struct):
     completed_at: Moment | None
     #: In how many parts its messages go, once it was made, where its messages have variables; else empty.
     parts: list[PhaseParts] = field(default_factory=list)
+    exclude: list[ExcludedSegment] = field(default_factory=list)
+    fallback: FallbackSegment | None = None
+    frequency_cap: FrequencyCap | None = None
+    #: How many people of its segments were left out when it was made, each once: `opted_out`, `held`, `unreachable`,
+    #: `excluded`, `capped`.
+    left_out: dict[LeftOut, int] = field(default_factory=dict)
 
     @property
     def began_at(self) -> datetime:

@@ -68,6 +68,7 @@ async def _make_or_miss(
         calendar=settings.calendar,
         needs_approval=settings.approval_required,
         hold_at_its_time=settings.hold_at_its_time,
+        cap=settings.cap,
     )
     reason = "day_over"
     if wall_clock.same_day(broadcast.run_at, now, settings.zone):

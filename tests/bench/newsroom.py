@@ -103,8 +103,8 @@ SELECT id, state,
 FROM newsroom ORDER BY id
 """,
     f"""
-INSERT INTO broadcasts_segments (broadcast_id, segment_id, position, ratio, quota, drawn)
-SELECT id, 1 + (id + part) %% {SEGMENTS}, 1 + part, 50, nullif(recipients, 0) / 2, nullif(recipients, 0) / 2
+INSERT INTO broadcasts_segments (broadcast_id, segment_id, role, position, ratio, quota, drawn)
+SELECT id, 1 + (id + part) %% {SEGMENTS}, 'share', 1 + part, 50, nullif(recipients, 0) / 2, nullif(recipients, 0) / 2
 FROM newsroom, generate_series(0, 1) AS part
 """,
     """

@@ -42,13 +42,28 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
         _schedule(case.body)
 
 
+def _shares(segments: list[dict[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return shares of one kind each, that fit together."""
+    found = {share["segment_id"] % IDS + 1: share for share in segments}
+    if "max_recipients" in body and len(found) == 1:
+        [(segment, share)] = found.items()
+        if share.get("count") is not None:
+            return [{"segment_id": segment, "count": min(share["count"], body["max_recipients"])}]
+        if share.get("all"):
+            return [{"segment_id": segment, "all": True}]
+    return [{"segment_id": each, "ratio": (share.get("ratio") or 1.0) / len(found)} for each, share in found.items()]
+
+
 def _schedule(body: dict[str, Any]) -> None:
     if "run_at" in body:
         body["run_at"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     if segments := body.get("segments"):
-        shares = {share["segment_id"] % IDS + 1: share["ratio"] for share in segments}
-        most = max(1.0, sum(shares.values()) / 99.0)
-        body["segments"] = [{"segment_id": each, "ratio": ratio / most} for each, ratio in shares.items()]
+        body["segments"] = _shares(segments, body)
+    for name in ("exclude", "fallback"):
+        # A segment has one part in a broadcast.
+        body.pop(name, None)
+    if cap := body.get("frequency_cap"):
+        cap["texts"] = max(2, cap["texts"])
     for name in ("first_message", "second_message"):
         if body.get(name) is not None:
             body[name] = "Hello " + re.sub(r"[{}\x00]", "", body[name])[:1500]

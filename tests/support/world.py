@@ -107,7 +107,7 @@ class World:
 
     @property
     def schedule(self) -> making.Schedule:
-        return making.Schedule(zone=self.settings.zone, calendar=self.settings.calendar)
+        return making.Schedule(zone=self.settings.zone, calendar=self.settings.calendar, cap=self.settings.cap)
 
     async def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         return await witness.query(self.settings.database_url.get_secret_value(), statement, *parameters)

@@ -2,16 +2,17 @@
 
 The draw, the count, the sample and what overlaps are the same condition (`MEMBER`), so that the count that is shown is
 the count that is drawn. People who have opted out, were erased, are held back until a person has decided
-(`suppression`), or whose numbers take no messages (`unreachable`), are in no segment, whatever its filter says.
+(`suppression`), or whose numbers take no messages (`unreachable`), are in no segment, whatever its filter says. A
+broadcast may pass over others as well (`Rules`).
 
 A statement is made once for filters of one shape (`segment_sql`), and kept: making one costs more than it does.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import TextClause, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -24,37 +25,47 @@ from libs.common.broadcasts.unreachable import unreachable
 from libs.common.database import Connection, EnumText, all_rows
 from libs.common.domain import segments
 from libs.common.domain.segments import Filter
-from libs.common.domain.states import SkipReason
+from libs.common.domain.states import LeftOut
 from libs.common.errors import NotFound
 from libs.common.texts import gettext_noop as n_
 
 SHAPES = 256  # of which statements are kept, the latest ones
 
 
-class LeftOut(StrEnum):
-    """Why somebody whom a filter names gets no text. Of several reasons the first counts."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Whom a broadcast passes over of those who may be texted: conditions on a contact `c`."""
 
-    OPTED_OUT = SkipReason.OPTED_OUT.value
-    #: They may have said no, and no person has looked yet.
-    HELD = "held"
-    UNREACHABLE = "unreachable"
+    #: What stands behind `contacts c`.
+    join: str = ""
+    excluded: str = "false"
+    capped: str = "false"
+    given: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
 
-def member(named: str) -> str:
+NO_RULES = Rules()
+
+
+def member(named: str, rules: Rules = NO_RULES) -> str:
     """Return the condition that a contact `c` is one whom a filter names (a condition), and may be texted."""
     return f"""
     ({named}) AND c.erased_at IS NULL
     AND NOT {opted_out("c.phone_number")}
     AND NOT {held("c.phone_number")} AND NOT {unreachable("c.phone_number")}
+    AND NOT ({rules.excluded}) AND NOT ({rules.capped})
 """
 
 
-#: Why a contact `c` is none, whatever its tags; null where nothing speaks against it.
-LEFT_OUT = f"""
+def left_out(rules: Rules = NO_RULES) -> str:
+    """Return the expression for why a contact `c` is none, whatever its tags; null where nothing speaks against it."""
+    return f"""
     CASE WHEN {opted_out("c.phone_number")} THEN '{LeftOut.OPTED_OUT}'
          WHEN {held("c.phone_number")} THEN '{LeftOut.HELD}'
-         WHEN {unreachable("c.phone_number")} THEN '{LeftOut.UNREACHABLE}' END
+         WHEN {unreachable("c.phone_number")} THEN '{LeftOut.UNREACHABLE}'
+         WHEN {rules.excluded} THEN '{LeftOut.EXCLUDED}'
+         WHEN {rules.capped} THEN '{LeftOut.CAPPED}' END
 """
+
 
 #: The filters of some segments.
 FILTERS = text("SELECT id, filter FROM audience_segments WHERE id = ANY(:ids)").columns(filter=JSONB)
@@ -126,21 +137,22 @@ class Part:
     people: int
 
 
-async def parts(connection: Connection, filters: Sequence[Filter], now: datetime) -> list[Part]:
-    """Return everybody whom at least one of some filters names, in parts: what overlaps, and who is left out."""
-    if not filters:
+async def parts(connection: Connection, named: Sequence[Condition], rules: Rules = NO_RULES) -> list[Part]:
+    """Return everybody whom at least one of some conditions names, in parts: what overlaps, and who is left out."""
+    if not named:
         return []
-    named = conditions(filters, now)
-    given = {name: value for each in named for name, value in each.given.items()}
+    given = dict(rules.given)
+    for each in named:
+        given |= each.given
     await database.plan_anew(connection)
-    return all_rows(await connection.execute(_parts_of(tuple(each.sql for each in named)), given), Part)
+    return all_rows(await connection.execute(_parts_of(tuple(each.sql for each in named), rules), given), Part)
 
 
 @lru_cache(maxsize=SHAPES)
-def _parts_of(named: tuple[str, ...]) -> TextualSelect:
+def _parts_of(named: tuple[str, ...], rules: Rules) -> TextualSelect:
     """Return the statement for some conditions: one pass over the contacts, however many there are."""
     each_of = [f"({each})" for each in named]
     return text(f"""
-SELECT ARRAY[{", ".join(each_of)}] AS named, {LEFT_OUT} AS left_out, count(*) AS people
-FROM contacts c WHERE c.erased_at IS NULL AND ({" OR ".join(each_of)}) GROUP BY 1, 2
+SELECT ARRAY[{", ".join(each_of)}] AS named, {left_out(rules)} AS left_out, count(*) AS people
+FROM contacts c {rules.join} WHERE c.erased_at IS NULL AND ({" OR ".join(each_of)}) GROUP BY 1, 2
 """).columns(left_out=EnumText(LeftOut))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.carriers import error_codes
-from libs.common.domain.states import DELIVERED, UNDELIVERED, MessageState, Outcome, PauseReason, SkipReason
+from libs.common.domain.states import DELIVERED, UNDELIVERED, LeftOut, MessageState, Outcome, PauseReason, SkipReason
 from libs.common.texts import gettext_noop as n_
 
 
@@ -80,6 +80,14 @@ SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
     ),
 }  # fmt: skip
 
+#: Why somebody of a broadcast's segments is not drawn.
+LEFT_OUT: dict[LeftOut, str] = {
+    LeftOut.OPTED_OUT: n_("They opted out"),
+    LeftOut.HELD: n_("They may have opted out, and nobody has decided yet"),
+    LeftOut.UNREACHABLE: n_("Their numbers take no texts"),
+    LeftOut.EXCLUDED: n_("They are in a group that is left out of this broadcast"),
+    LeftOut.CAPPED: n_("They would get more texts than one person may get within these days"),
+}
 #: The carrier's codes as an editor understands them: sentence, advice. Codes that are not here have the words of
 #: `error_codes`, and the advice to ask.
 FAILED: dict[str, tuple[str, str]] = {

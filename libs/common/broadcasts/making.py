@@ -9,30 +9,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import audience, personal_words, repository, restore_hold, segment_sql, traces
-from libs.common.broadcasts.segment_sql import Condition
+from libs.common.broadcasts import drawing, personal_words, repository, restore_hold, selection, traces
 from libs.common.database import Connection
-from libs.common.domain import codec, segments
 from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast, may_make, needs_successor, successor
 from libs.common.domain.calendar import next_run, parse_week
 from libs.common.domain.commands import MakeBroadcast
+from libs.common.domain.frequency import Cap
 from libs.common.domain.holiday_calendar import Calendar
-from libs.common.domain.shares import draw_order, quotas
 from libs.common.domain.states import BroadcastState
 from libs.common.errors import EmptyDraw, NoSegments, NothingScheduled, NotReconciled
-from libs.common.eventstore import store
 from libs.common.messaging import outbox
 from libs.common.observability import tracing
-
-#: Recipients that one event names.
-CHUNK = 1000
 
 #: The scheduled broadcast nearest to now whose local date is today; a second caller waits here and then finds it gone.
 NEAREST = text(f"""
@@ -42,59 +35,6 @@ WHERE state = '{BroadcastState.SCHEDULED}' AND NOT draft
 ORDER BY greatest(run_at, :now) - least(run_at, :now), run_at, id
 LIMIT 1 FOR NO KEY UPDATE
 """)
-
-#: Draws one segment's share and writes the messages of each recipient: the first one, and the second one where there is
-#: a follow-up. Members are ordered by a hash of seed and contact, so that a draw can be repeated and explained; before
-#: them come those with the given numbers, who have the message already since a draw that a restore has undone. Who was
-#: drawn before, or has opted out, is passed over. Their rows are locked, so that somebody who is being erased is passed
-#: over too.
-#: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
-DRAW = """
-WITH drawn AS MATERIALIZED (
-    SELECT d.id, d.phone_number, nextval('message_ids') AS first_id,
-           CASE WHEN :has_second THEN nextval('message_ids') END AS second_id,
-           (row_number() OVER () - 1) / :chunk + 1 AS chunk
-    FROM (
-        SELECT c.id, c.phone_number FROM contacts c
-        WHERE {member}
-          AND NOT EXISTS (SELECT FROM outgoing_messages m
-                          WHERE m.broadcast_id = :broadcast_id AND m.contact_id = c.id)
-        ORDER BY c.phone_number = ANY(:numbers) DESC, sha256(convert_to(:seed || ':' || c.id, 'UTF8')), c.id
-        LIMIT :quota FOR KEY SHARE OF c
-    ) d
-), written AS (
-    INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
-    SELECT t.id, :broadcast_id, d.id, :segment_id, t.is_second, d.phone_number
-    FROM drawn d CROSS JOIN LATERAL (VALUES (d.first_id, false), (d.second_id, true)) AS t (id, is_second)
-    WHERE t.id IS NOT NULL
-), head AS (
-    INSERT INTO streams (stream, version)
-    SELECT :stream, max(chunk) FROM drawn HAVING count(*) > 0
-), recorded AS (
-    INSERT INTO events (stream, version, id, type, schema_version, broadcast_id, data, occurred_at, correlation_id,
-                        causation_id, actor)
-    SELECT :stream, chunk, gen_random_uuid(), '{drawn_event}', :schema_version, :broadcast_id,
-           jsonb_build_object(
-               'broadcast_id', CAST(:broadcast_id AS bigint), 'segment_id', CAST(:segment_id AS bigint),
-               'contacts', jsonb_agg(id ORDER BY first_id), 'first_message_ids', jsonb_agg(first_id ORDER BY first_id),
-               'second_message_ids',
-               coalesce(jsonb_agg(second_id ORDER BY first_id) FILTER (WHERE second_id IS NOT NULL), '[]')),
-           :now, :correlation_id, :causation_id, :actor
-    FROM drawn GROUP BY chunk ORDER BY chunk
-)
-SELECT count(*) AS drawn FROM drawn
-"""
-
-
-def draw_of(named: str) -> TextClause:
-    """Return the statement that draws whom a condition names."""
-    return _draw_of(DRAW, named)
-
-
-@lru_cache(maxsize=audience.SHAPES)
-def _draw_of(draw: str, named: str) -> TextClause:
-    return text(draw.format(member=audience.member(named), drawn_event=e.RecipientsDrawn.__name__))
-
 
 #: Lets one caller at a time choose a broadcast to make, until its transaction ends.
 ONE_MAKER = text("SELECT pg_try_advisory_xact_lock(hashtext('broadsheet.make_nearest')) AS alone")
@@ -131,6 +71,8 @@ class Schedule:
     hold: timedelta = timedelta()
     #: The same for one whose time has come.
     hold_at_its_time: timedelta = timedelta()
+    #: How many texts one person gets at most, of all broadcasts.
+    cap: Cap | None = None
 
 
 async def make_nearest(connection: Connection, schedule: Schedule, now: datetime) -> Made:
@@ -198,12 +140,13 @@ async def _make(
         if not broadcast.segments:
             raise NoSegments
         seed = secrets.randbits(63)
-        draws = await draw(connection, broadcast, seed, now, numbers)
-        recipients = sum(item.drawn for item in draws)
+        wished = selection.of(broadcast, schedule.cap)
+        drawn = await drawing.draw(connection, broadcast, wished, seed, now, numbers)
+        recipients = drawn.recipients
         if recipients == 0:
             raise EmptyDraw
         span.set(count=recipients)
-        parts = await personal_words.render(connection, broadcast, recipients, is_strict=is_strict)
+        parts = await personal_words.render(connection, broadcast, recipients, schedule.zone, is_strict=is_strict)
         if recipients >= LARGE:
             await connection.execute(COUNT_MESSAGES)
         following = await schedule_successor(connection, broadcast, schedule, now)
@@ -211,68 +154,20 @@ async def _make(
             broadcast_id=broadcast.id,
             recipients=recipients,
             seed=seed,
-            draws=tuple(draws),
+            draws=drawn.draws,
             next_broadcast_id=following.broadcast_id if following else None,
             # A large draw takes minutes; people see the broadcast after it.
             hold_until=now + timedelta(seconds=time.monotonic() - began) + hold if hold else None,
             parts=parts,
+            fallback=drawn.fallback,
+            excluded=drawn.excluded,
+            caps=tuple(wished.caps),
+            left_out={reason.value: people for reason, people in drawn.left_out.items()},
         )
         made = await repository.save(connection, broadcast, [event], now)
         await outbox.forget(connection, broadcast.id, MakeBroadcast.__name__)
         await traces.remember(connection, broadcast.id)
         return Made(broadcast=made, recipients=recipients, next_run_at=following.run_at if following else None)
-
-
-async def draw(
-    connection: Connection, broadcast: Broadcast, seed: int, now: datetime, numbers: Sequence[str] = ()
-) -> list[e.Draw]:
-    """Draw the recipients, segment by segment; return what each gave, in the broadcast's order of segments.
-
-    The segment with the fewest members to spare draws first: the others can make up for those they share.
-    """
-    ids = [segment.segment_id for segment in broadcast.segments]
-    wanted = quotas(broadcast.max_recipients, [segment.ratio for segment in broadcast.segments])
-    filters = await audience.filters(connection, ids)
-    conditions = {key: segment_sql.condition(filters[key], now) for key in ids}
-    members = [await audience.count(connection, conditions[key]) for key in ids]
-    drawn = {}
-    for place in draw_order(members, wanted, ids):
-        key, quota = ids[place], wanted[place]
-        drawn[key] = await _draw_segment(connection, broadcast, key, conditions[key], quota, seed, now, numbers)
-    return [
-        e.Draw(segment_id=key, quota=quota, drawn=drawn[key], filter=segments.dump(filters[key]))
-        for key, quota in zip(ids, wanted, strict=True)
-    ]
-
-
-async def _draw_segment(
-    connection: Connection,
-    broadcast: Broadcast,
-    segment_id: int,
-    named: Condition,
-    quota: int,
-    seed: int,
-    now: datetime,
-    numbers: Sequence[str],
-) -> int:
-    cursor = await connection.execute(
-        draw_of(named.sql),
-        {
-            **named.given,
-            "broadcast_id": broadcast.id,
-            "has_second": broadcast.has_follow_up,
-            "segment_id": segment_id,
-            "quota": quota,
-            "seed": str(seed),
-            "numbers": list(numbers),
-            "chunk": CHUNK,
-            # One that was called back is drawn again; each draw has a stream of its own.
-            "stream": store.stream(broadcast.id, f"recipients-{segment_id}-{broadcast.version}"),
-            "schema_version": codec.version(e.RecipientsDrawn.__name__),
-            **store.origin(connection, now),
-        },
-    )
-    return int(cursor.scalar_one())
 
 
 async def schedule_successor(

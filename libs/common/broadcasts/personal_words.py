@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import TextClause, text
 
-from libs.common.broadcasts import messages, part_counts
+from libs.common.broadcasts import link_names, messages, part_counts, selection
 from libs.common.broadcasts.audience import SHAPES
 from libs.common.database import Connection
 from libs.common.domain import events as e
@@ -34,6 +35,9 @@ OF_THE_NAME: Mapping[str, str] = {
     templates.FIRST_NAME: rf"substring({_NAME} FROM '^\S+')",
     templates.LAST_NAME: rf"substring({_NAME} FROM '\s(\S+)$')",
 }
+
+#: Variables that are no attribute's name.
+KNOWN = (*OF_THE_NAME, *templates.OF_THE_BROADCAST)
 
 #: A piece of a message as a statement is made for it: the name of a variable that is not bound, and whether it has a
 #: default; None for words.
@@ -91,7 +95,7 @@ def words_of(message: str, broadcast: str) -> str:
 def shape(template: Template) -> Shape:
     """Return what a statement for a message depends on."""
     return tuple(
-        None if isinstance(piece, str) else (piece.name if piece.name in OF_THE_NAME else "", piece.default is not None)
+        None if isinstance(piece, str) else (piece.name if piece.name in KNOWN else "", piece.default is not None)
         for piece in template.pieces
     )
 
@@ -128,6 +132,8 @@ def parameters(template: Template, prefix: str) -> dict[str, str]:
 
 def _value(name: str, parameter: str) -> str:
     """Return the expression for a value: the attribute of that name, or what the name of the contact says."""
+    if name in link_names.VALUES:
+        return link_names.VALUES[name]
     if name == templates.NAME:  # no attribute is called so
         return OF_THE_NAME[name]
     key = f"'{name}'" if name else f"CAST(:{parameter} AS text)"
@@ -151,6 +157,7 @@ WITH own AS (
     INSERT INTO message_bodies (message_id, body, parts)
     SELECT m.id, r.body, {part_counts.parts("r.body")}
     FROM outgoing_messages m JOIN contacts c ON c.id = m.contact_id
+    CROSS JOIN LATERAL (SELECT m.segment_id) g
     CROSS JOIN LATERAL (SELECT {rendered(of, "t")} AS body OFFSET 0) r
     WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second
       AND {part_counts.utf16_units("r.body")} BETWEEN 1 AND {LONGEST}
@@ -161,7 +168,7 @@ SELECT parts, count(*) AS messages FROM own GROUP BY parts ORDER BY parts
 
 
 async def render(
-    connection: Connection, broadcast: Broadcast, recipients: int, *, is_strict: bool = True
+    connection: Connection, broadcast: Broadcast, recipients: int, zone: ZoneInfo, *, is_strict: bool = True
 ) -> tuple[e.Parts, ...]:
     """Write the words of each recipient of a broadcast whose messages have variables; return how many parts they need.
 
@@ -169,12 +176,14 @@ async def render(
     messages have no words, and do not leave.
     """
     found: list[e.Parts] = []
+    sources = selection.of(broadcast, None).sources
+    slugs = await link_names.read(connection, broadcast.id, broadcast.run_at, sources, zone)
     for is_second, body in ((False, broadcast.first_message), (True, broadcast.second_message)):
         template = templates.parse(body or "")
         if not template.is_personal:
             continue
         where = {"broadcast_id": broadcast.id, "is_second": is_second}
-        given = {**where, **parameters(template, "t")}
+        given = {**where, **parameters(template, "t"), **link_names.parameters(slugs)}
         rows = (await connection.execute(_render(shape(template)), given)).tuples().all()
         counts: Counter[int] = Counter(dict(rows))
         if is_strict and counts.total() < recipients:
@@ -205,14 +214,17 @@ async def _measure(connection: Connection, where: Mapping[str, Any]) -> Counter[
 def _render_for(of: Shape) -> TextClause:
     """Return the statement that renders a message for some numbers, as far as there is somebody and nothing lacks."""
     return text(f"""
-SELECT c.phone_number, {rendered(of, "t")} AS body FROM contacts c
+SELECT c.phone_number, {rendered(of, "t")} AS body FROM contacts c CROSS JOIN (SELECT 0 AS segment_id) g
 WHERE c.phone_number = ANY(CAST(:numbers AS text[])) AND {rendered(of, "t")} IS NOT NULL
 """)
 
 
 async def render_for(connection: Connection, template: Template, numbers: Sequence[str]) -> dict[str, str]:
-    """Return a message as some numbers would get it now; without those that nobody has, or that lack a value."""
-    given = {"numbers": list(numbers), **parameters(template, "t")}
+    """Return a message as some numbers would get it now; without those that nobody has, or that lack a value.
+
+    It is no broadcast's, so its links are those of a test.
+    """
+    given = {"numbers": list(numbers), **parameters(template, "t"), **link_names.parameters(link_names.TEST)}
     return dict((await connection.execute(_render_for(shape(template)), given)).tuples().all())
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 from sqlalchemy import TextClause, text
 
-from libs.common.broadcasts import audience, part_counts, personal_words
+from libs.common.broadcasts import audience, link_names, part_counts, personal_words
+from libs.common.broadcasts.audience import Rules
 from libs.common.broadcasts.personal_words import Shape
 from libs.common.broadcasts.segment_sql import Condition
+from libs.common.broadcasts.selection import Conditions
 from libs.common.database import Connection, all_rows
-from libs.common.domain import message_parts
+from libs.common.domain import message_parts, templates
 from libs.common.domain.message_bodies import LONGEST
+from libs.common.domain.slugs import Slugs
 from libs.common.domain.templates import Template, parse
 
 AT_ONCE = 1_000  # people whose parts are measured one by one, at most
@@ -84,18 +87,22 @@ class _Group:
     people: int
 
 
-def _looked_at(conditions: tuple[str, ...], first: Shape, second: Shape) -> str:
+def _looked_at(conditions: tuple[str, ...], rules: Rules, first: Shape, second: Shape) -> str:
     """Return the query that renders both messages for each contact `c` whom one of some conditions names."""
     named = " OR ".join(f"({each})" for each in conditions)
+    source = " ".join(f"WHEN {each} THEN CAST(:source_{n} AS bigint)" for n, each in enumerate(conditions))
+    names_segment = any(piece and piece[0] == templates.SEGMENT for piece in (*first, *second))
     lacks = ", ".join([*personal_words.missing(first, "f"), *personal_words.missing(second, "s")])
     return f"""
 SELECT c.id AS contact_id, c.phone_number, c.name, r.lacking, r.first, r.second,
        {part_counts.utf16_units("r.first")} AS first_units, {part_counts.utf16_units("r.second")} AS second_units
-FROM contacts c CROSS JOIN LATERAL (
+FROM contacts c {rules.join}
+CROSS JOIN LATERAL (SELECT {f"CASE {source} END" if names_segment else "0"} AS segment_id) g
+CROSS JOIN LATERAL (
     SELECT {personal_words.rendered(first, "f")} AS first,
            {personal_words.rendered(second, "s") if second else "CAST(NULL AS text)"} AS second,
            array_remove(CAST(ARRAY[{lacks}] AS text[]), NULL) AS lacking OFFSET 0) r
-WHERE ({named}) AND c.erased_at IS NULL AND ({audience.LEFT_OUT}) IS NULL
+WHERE ({named}) AND c.erased_at IS NULL AND ({audience.left_out(rules)}) IS NULL
 """
 
 
@@ -103,9 +110,9 @@ _TOO_LONG = f"(first_units > {LONGEST} OR second_units > {LONGEST}) IS TRUE"
 
 
 @lru_cache(maxsize=audience.SHAPES)
-def _counted(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
+def _counted(conditions: tuple[str, ...], rules: Rules, first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(conditions, first, second)})
+WITH looked_at AS ({_looked_at(conditions, rules, first, second)})
 SELECT lacking, {_TOO_LONG} AS too_long, {part_counts.parts("first")} AS first_parts,
        {part_counts.parts("second")} AS second_parts, count(*) AS people
 FROM looked_at GROUP BY 1, 2, 3, 4
@@ -113,18 +120,18 @@ FROM looked_at GROUP BY 1, 2, 3, 4
 
 
 @lru_cache(maxsize=audience.SHAPES)
-def _listed(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
+def _listed(conditions: tuple[str, ...], rules: Rules, first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(conditions, first, second)})
+WITH looked_at AS ({_looked_at(conditions, rules, first, second)})
 SELECT contact_id, phone_number, name, lacking, first_units, second_units FROM looked_at
 WHERE contact_id > :after AND (cardinality(lacking) > 0 OR {_TOO_LONG}) ORDER BY contact_id LIMIT :limit
 """)
 
 
 @lru_cache(maxsize=audience.SHAPES)
-def _undecided(conditions: tuple[str, ...], first: Shape, second: Shape) -> TextClause:
+def _undecided(conditions: tuple[str, ...], rules: Rules, first: Shape, second: Shape) -> TextClause:
     return text(f"""
-WITH looked_at AS ({_looked_at(conditions, first, second)})
+WITH looked_at AS ({_looked_at(conditions, rules, first, second)})
 SELECT contact_id, CASE WHEN {part_counts.parts("first")} = 0 THEN first END AS first,
        CASE WHEN {part_counts.parts("second")} = 0 THEN second END AS second
 FROM looked_at
@@ -138,18 +145,32 @@ ORDER BY contact_id LIMIT :limit
 class _Question:
     """Whose messages are looked at, and which."""
 
-    filters: Sequence[Condition]
+    asked: Conditions
     first: Template
     second: Template
+    slugs: Slugs
 
     @property
-    def shape(self) -> tuple[tuple[str, ...], Shape, Shape]:
+    def sources(self) -> list[tuple[int, Condition]]:
+        """The segments with their conditions.
+
+        Who is in several has the longest name of them: so no message is longer than it is counted.
+        """
+        both = zip(self.asked.sources, self.asked.named, strict=True)
+        if not link_names.has_segment(self.first) and not link_names.has_segment(self.second):
+            return list(both)
+        return sorted(both, key=lambda each: -len(self.slugs.segments.get(each[0], "")))
+
+    @property
+    def shape(self) -> tuple[tuple[str, ...], Rules, Shape, Shape]:
         second = personal_words.shape(self.second) if self.second.pieces else ()
-        return tuple(each.sql for each in self.filters), personal_words.shape(self.first), second
+        return tuple(each.sql for _, each in self.sources), self.asked.rules, personal_words.shape(self.first), second
 
     @property
     def parameters(self) -> dict[str, Any]:
-        found = {name: value for each in self.filters for name, value in each.given.items()}
+        found = {**self.asked.rules.given, **link_names.parameters(self.slugs)}
+        for number, (segment_id, each) in enumerate(self.sources):
+            found |= {**each.given, f"source_{number}": segment_id}
         return found | personal_words.parameters(self.first, "f") | personal_words.parameters(self.second, "s")
 
 
@@ -158,13 +179,13 @@ def needs_a_look(first: str, second: str | None) -> bool:
     return parse(first).is_personal or parse(second or "").is_personal
 
 
-async def read(connection: Connection, filters: Sequence[Condition], first: str, second: str | None) -> Preflight:
+async def read(connection: Connection, asked: Conditions, first: str, second: str | None, slugs: Slugs) -> Preflight:
     """Return what two messages are to all who may get them; `second` is None where there is no follow-up.
 
     Raise TemplateError.
     """
-    question = _Question(filters, parse(first), parse(second or ""))
-    if not filters:
+    question = _Question(asked, parse(first), parse(second or ""), slugs)
+    if not asked.named:
         return Preflight(lacking={})
     groups = all_rows(await connection.execute(_counted(*question.shape), question.parameters), _Group)
     lacking: Counter[str] = Counter()
@@ -191,12 +212,19 @@ async def read(connection: Connection, filters: Sequence[Condition], first: str,
 
 
 async def faults(
-    connection: Connection, filters: Sequence[Condition], first: str, second: str | None, *, after: int, limit: int
+    connection: Connection,
+    asked: Conditions,
+    first: str,
+    second: str | None,
+    slugs: Slugs,
+    *,
+    after: int,
+    limit: int,
 ) -> list[Fault]:
     """Return those whose messages cannot be made, in the order of their ids, behind `after`. Raise TemplateError."""
-    if not filters:
+    if not asked.named:
         return []
-    question = _Question(filters, parse(first), parse(second or ""))
+    question = _Question(asked, parse(first), parse(second or ""), slugs)
     given = {**question.parameters, "after": after, "limit": limit}
     return all_rows(await connection.execute(_listed(*question.shape), given), Fault)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.domain import events as e
+from libs.common.domain.frequency import Cap
 from libs.common.domain.states import SENDING, BroadcastState, PauseReason
 from libs.common.errors import AlreadySent, Conflict, NotApproved, NotInState
 from libs.common.texts import gettext_noop as n_
@@ -42,6 +43,12 @@ class Broadcast:
     second_delay: int
     #: In rows of their own (`broadcasts_segments`).
     segments: tuple[e.Segment, ...]
+    #: As events hold them; in the same rows.
+    excluded: tuple[int, ...] = ()
+    fallback: int | None = None
+    #: The frequency cap of its own: texts within days.
+    cap_texts: int | None = None
+    cap_days: int | None = None
     max_recipients: int
     sending_number_id: int
     recurring: bool
@@ -68,6 +75,13 @@ class Broadcast:
     completed_at: datetime | None = None
     #: The version that its stream was loaded at; not in the row.
     version: int = 0
+
+    @property
+    def cap(self) -> Cap | None:
+        """The frequency cap of its own."""
+        if self.cap_texts is None or self.cap_days is None:
+            return None
+        return Cap(texts=self.cap_texts, days=self.cap_days)
 
     @property
     def has_follow_up(self) -> bool:
@@ -99,6 +113,10 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 previous_id=event.previous_id,
                 author=event.author,
                 draft=event.draft,
+                excluded=event.excluded,
+                fallback=event.fallback,
+                cap_texts=event.cap_texts,
+                cap_days=event.cap_days,
             )
         case _ if state is None:
             return None
@@ -117,6 +135,10 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 author=event.author,
                 approved_by=None,
                 draft=event.draft,
+                excluded=event.excluded,
+                fallback=event.fallback,
+                cap_texts=event.cap_texts,
+                cap_days=event.cap_days,
             )
         case e.RepeatingStopped():
             return replace(state, recurring=False, week=())
@@ -204,7 +226,7 @@ def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
 
 EDITABLE = (
     "run_at", "first_message", "second_message", "second_delay", "segments", "max_recipients", "sending_number_id",
-    "recurring", "week", "draft",
+    "recurring", "week", "draft", "excluded", "fallback", "cap_texts", "cap_days",
 )  # fmt: skip
 
 
@@ -279,6 +301,10 @@ def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e
         week=broadcast.week,
         previous_id=broadcast.id,
         author=broadcast.author,
+        excluded=broadcast.excluded,
+        fallback=broadcast.fallback,
+        cap_texts=broadcast.cap_texts,
+        cap_days=broadcast.cap_days,
     )
 
 

@@ -78,6 +78,27 @@ class SkipReason(StrEnum):
     NUMBER_UNREACHABLE = "number_unreachable"  # the first message failed for the sake of its number
 
 
+class LeftOut(StrEnum):
+    """Why somebody whom a segment of a broadcast takes in is not drawn. Of several reasons the first counts."""
+
+    OPTED_OUT = SkipReason.OPTED_OUT.value
+    #: They may have said no, and no person has looked yet.
+    HELD = "held"
+    UNREACHABLE = "unreachable"
+    #: They are in a segment that the broadcast leaves out.
+    EXCLUDED = "excluded"
+    #: They would get more texts than the frequency cap lets them.
+    CAPPED = "capped"
+
+
+class SegmentRole(StrEnum):
+    """What a segment is to a broadcast."""
+
+    SHARE = "share"  # it gives recipients
+    EXCLUDED = "excluded"  # its people are left out
+    FALLBACK = "fallback"  # it fills up what the others do not give
+
+
 class SinglePurpose(StrEnum):
     """What a message is for that is of no broadcast."""
 

@@ -20,6 +20,9 @@ LONGEST_NAME = 64  # characters
 #: The names that come from the name of a contact.
 NAME, FIRST_NAME, LAST_NAME = "name", "first_name", "last_name"
 OF_THE_NAME = (NAME, FIRST_NAME, LAST_NAME)
+#: What links are counted by: the broadcast, and the segment for which somebody was drawn.
+BROADCAST, SEGMENT = "broadcast", "segment"
+OF_THE_BROADCAST = (BROADCAST, SEGMENT)
 #: Stands for a variable where the rest of a message is looked at: it is shown by nothing that people write.
 STAND_IN = "\ufffc"
 
@@ -116,6 +119,8 @@ def names(templates: Iterable[Template]) -> list[str]:
 def _example(piece: Piece) -> str:
     if isinstance(piece, str):
         return piece
+    if piece.name in OF_THE_BROADCAST:
+        return piece.name
     return piece.name.upper() if piece.default is None else piece.default
 
 

@@ -22,10 +22,12 @@ from libs.common.domain import codec
 from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast
 from libs.common.domain.events.registers import REGISTER_EVENTS
-from libs.common.domain.states import FORGETTABLE, MessageState, Outcome
+from libs.common.domain.states import FORGETTABLE, MessageState, Outcome, SegmentRole
 
+#: What a broadcast's row does not have: it is in `broadcasts_segments`, or nowhere.
+_IN_OTHER_ROWS = ("segments", "excluded", "fallback", "version")
 #: The columns of a broadcast's row, which its fields are named after.
-_COLUMNS = tuple(field.name for field in fields(Broadcast) if field.name not in ("segments", "version"))
+_COLUMNS = tuple(field.name for field in fields(Broadcast) if field.name not in _IN_OTHER_ROWS)
 #: What never changes is left out: other rows refer to it.
 _CHANGING = tuple(column for column in _COLUMNS if column not in ("id", "previous_id"))
 
@@ -45,10 +47,17 @@ def skipped(reason: str) -> str:
     return f"state = '{MessageState.SKIPPED}', skip_reason = {reason}, claimed_by = NULL"
 
 
-_SEGMENTS = """
-INSERT INTO broadcasts_segments (broadcast_id, segment_id, position, ratio)
-SELECT :broadcast_id, (s.value ->> 'segment_id')::bigint, s.n, (s.value ->> 'ratio')::float8
+_SEGMENTS = f"""
+INSERT INTO broadcasts_segments (broadcast_id, segment_id, role, position, ratio, count)
+SELECT CAST(:broadcast_id AS bigint), (s.value ->> 'segment_id')::bigint, '{SegmentRole.SHARE}', s.n,
+       (s.value ->> 'ratio')::float8, (s.value ->> 'count')::int
 FROM jsonb_array_elements(CAST(:data AS jsonb) -> 'segments') WITH ORDINALITY AS s (value, n)
+UNION ALL
+SELECT CAST(:broadcast_id AS bigint), x.value::bigint, '{SegmentRole.EXCLUDED}', x.n, NULL, NULL
+FROM jsonb_array_elements_text(CAST(:data AS jsonb) -> 'excluded') WITH ORDINALITY AS x (value, n)
+UNION ALL
+SELECT CAST(:broadcast_id AS bigint), f.id, '{SegmentRole.FALLBACK}', 1, NULL, NULL
+FROM CAST(CAST(:data AS jsonb) ->> 'fallback' AS bigint) AS f (id) WHERE f.id IS NOT NULL
 """
 
 #: What an acceptance does: to the message (`WHERE` says to which), and, from the row that this returns as `message`, to
@@ -86,8 +95,14 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
         """
         UPDATE broadcasts_segments SET quota = (d.value ->> 'quota')::int, drawn = (d.value ->> 'drawn')::int,
             filter = nullif(d.value -> 'filter', 'null')
-        FROM jsonb_array_elements(CAST(:data AS jsonb) -> 'draws') AS d (value)
+        FROM (SELECT jsonb_path_query(CAST(:data AS jsonb), '$.draws[*]')
+              UNION ALL SELECT jsonb_path_query(CAST(:data AS jsonb), '$.excluded[*]')
+              UNION ALL SELECT jsonb_path_query(CAST(:data AS jsonb), '$.fallback ? (@ != null)')) AS d (value)
         WHERE broadcast_id = :broadcast_id AND segment_id = (d.value ->> 'segment_id')::bigint
+        """,
+        """
+        INSERT INTO broadcasts_left_out (broadcast_id, reason, people)
+        SELECT :broadcast_id, t.key, t.value::int FROM jsonb_each_text(CAST(:data AS jsonb) -> 'left_out') AS t
         """,
         """
         INSERT INTO broadcasts_parts (broadcast_id, is_second, parts, messages)
@@ -102,6 +117,7 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
         WHERE m.broadcast_id = :broadcast_id AND w.message_id = m.id
         """,
         "DELETE FROM broadcasts_parts WHERE broadcast_id = :broadcast_id",
+        "DELETE FROM broadcasts_left_out WHERE broadcast_id = :broadcast_id",
         "DELETE FROM outgoing_messages WHERE broadcast_id = :broadcast_id",
         "UPDATE broadcasts_segments SET quota = NULL, drawn = NULL, filter = NULL WHERE broadcast_id = :broadcast_id",
     ),

@@ -22,7 +22,8 @@ from libs.common.operations.telling import Tell, nobody
 
 #: What is rebuilt; those that refer to others first.
 TABLES = (
-    "broadcast_sent_message_status", "outgoing_messages", "broadcasts_parts", "broadcasts_segments", "broadcasts",
+    "broadcast_sent_message_status", "outgoing_messages", "broadcasts_parts", "broadcasts_left_out",
+    "broadcasts_segments", "broadcasts",
 )  # fmt: skip
 
 LOCK = text(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS EXCLUSIVE MODE")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from libs.common.domain.frequency import Cap, parse_cap
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.settings import checks
 from libs.common.settings.fields import SECONDS, Form, PhoneNumber, Unit
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
     """Whether a broadcast goes only once a second person has approved it: an approver or an admin who did not write
     it. One whose time comes before that does not go out by itself. Set it for the API and the planner alike."""
 
+    frequency_cap: Annotated[str, AfterValidator(checks.cap_or_none), Form("TEXTS/DAYS")] = ""
+    """How many texts one person gets at most, of all broadcasts together: `3/7` for 3 in 7 days. Whoever would get more
+    is left out of a broadcast when it is made; the follow-up counts as a text. `off` (or empty): no limit. A broadcast
+    may have a tighter one. Set it for the API and the planner alike."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are logged."""
 
@@ -113,3 +119,8 @@ class Settings(BaseSettings):
     def quiet(self) -> tuple[time, time] | None:
         """The quiet hours' local start and end."""
         return parse_quiet_hours(self.quiet_hours)
+
+    @cached_property
+    def cap(self) -> Cap | None:
+        """How many texts one person gets at most; None if there is no limit."""
+        return parse_cap(self.frequency_cap) if self.frequency_cap else None

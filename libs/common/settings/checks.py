@@ -13,6 +13,7 @@ from pydantic import AfterValidator, SecretStr
 
 from libs.common import email_addresses, phone_numbers
 from libs.common.domain import message_parts, rate_windows
+from libs.common.domain.frequency import parse_cap
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.messaging.addresses import addresses
 from libs.common.settings.names import PREFIX
@@ -40,6 +41,11 @@ def quiet_hours_or_none(text: str) -> str:
         return ""
     parse_quiet_hours(text)
     return text
+
+
+def cap_or_none(text: str) -> str:
+    """Return the frequency cap, or nothing for `off`."""
+    return "" if text.strip().lower() in ("", "off") else str(parse_cap(text))
 
 
 #: `scheme://user:password@host:port,host:port/database?option=value`. A password that holds `/` or `@` as it is ends

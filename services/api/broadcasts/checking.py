@@ -1,6 +1,6 @@
 """Whose messages cannot be made, and what they cost: before a broadcast goes out (`preflight`)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from litestar import get
@@ -9,11 +9,12 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from libs.common import database
-from libs.common.broadcasts import audience, preflight
+from libs.common.broadcasts import link_names, preflight, selection
 from libs.common.broadcasts.preflight import Fault, Preflight
-from libs.common.broadcasts.segment_sql import Condition
+from libs.common.broadcasts.selection import Conditions
 from libs.common.database import Connection
-from services.api.broadcasts import queries
+from libs.common.domain.slugs import Slugs
+from services.api.broadcasts import queries, wishes
 from services.api.context import Context
 from services.api.http import csv_export
 from services.api.http.contract import tells
@@ -63,26 +64,29 @@ class Checked(Struct, kw_only=True):
 class Wording:
     """Two messages, and whom they may go to."""
 
-    filters: Sequence[Condition]
+    asked: Conditions
     first: str
     second: str | None
+    #: What their links may name.
+    slugs: Slugs
 
     async def read(self, connection: Connection) -> Preflight:
         """Return what they are to those people."""
-        return await preflight.read(connection, self.filters, self.first, self.second)
+        return await preflight.read(connection, self.asked, self.first, self.second, self.slugs)
 
     async def faults(self, connection: Connection, *, after: int, limit: int) -> list[Fault]:
         """Return those whose messages cannot be made."""
-        return await preflight.faults(connection, self.filters, self.first, self.second, after=after, limit=limit)
+        return await preflight.faults(
+            connection, self.asked, self.first, self.second, self.slugs, after=after, limit=limit
+        )
 
 
 async def of_broadcast(connection: Connection, api: Context, broadcast_id: int) -> Wording:
-    """Return the messages of a broadcast and the filters of its segments. Raise NotFound."""
+    """Return the messages of a broadcast and whom they may go to. Raise NotFound."""
     broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
-    ids = [segment.segment_id for segment in broadcast.segments]
-    filters = await audience.filters(connection, ids)
-    named = audience.conditions([filters[each] for each in ids], api.clock())
-    return Wording(named, broadcast.first_message, broadcast.second_message)
+    asked = await selection.conditions(connection, wishes.selection(broadcast, api.settings.cap), api.clock())
+    slugs = await link_names.read(connection, broadcast_id, broadcast.run_at, asked.sources, api.settings.zone)
+    return Wording(asked, broadcast.first_message, broadcast.second_message, slugs)
 
 
 @get("/broadcasts/{broadcast_id:int}/preflight", opt=tells())

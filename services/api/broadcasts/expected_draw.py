@@ -1,13 +1,13 @@
 """How many a draw will give, before it is drawn: by lot who is in two segments is drawn for one of them. Pure.
 
-The segments draw one after the other, as in `making.draw`. Mostly that gives an exact number: where each takes all
+The segments draw one after the other, as in `drawing.draw`. Mostly that gives an exact number: where each takes all
 who is left, or all have enough to spare. Where the lot decides, the number lies between two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.common.domain.shares import draw_order
+from libs.common.domain.shares import People, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,17 @@ class Range:
         return Range(self.least + other.least, self.most + other.most)
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How many each segment gives, the one that fills up, and all together."""
+
+    gets_it: Sequence[Range]
+    #: How many are missing, and how many of them the fallback gives; nobody where there is none.
+    short: Range
+    filled: Range
+    total: Range
+
+
 @dataclass(slots=True)
 class _Part:
     """People who are in the same segments: how many are left, at least and at most."""
@@ -34,18 +45,26 @@ class _Part:
     most: int
 
 
-def expected(people: Mapping[frozenset[int], int], wanted: Sequence[int], ids: Sequence[int]) -> list[Range]:
+def expected(people: People, plan: Plan) -> Expected:
     """Return how many each segment will give.
 
-    `people` are those who can be drawn, by the places of all segments that they are in.
+    `people` are those who can be drawn, by the places of all segments that they are in. The one that fills up has the
+    place behind the others.
     """
-    places = range(len(ids))
-    members = [sum(count for those, count in people.items() if place in those) for place in places]
     left = {those: _Part(count, count) for those, count in people.items()}
-    found = [Range(0, 0)] * len(ids)
-    for place in draw_order(members, wanted, ids):
-        found[place] = _draw([part for those, part in left.items() if place in those], wanted[place])
-    return found
+    found = [Range(0, 0)] * len(plan.wanted)
+    for place in plan.order:
+        found[place] = _draw([part for those, part in left.items() if place in those], plan.wanted[place])
+    drawn = sum(found, Range(0, 0))
+    spare = [part for those, part in left.items() if len(plan.wanted) in those]
+    least, most = sum(part.least for part in spare), sum(part.most for part in spare)
+    short = Range(max(0, plan.total - drawn.most), max(0, plan.total - drawn.least))
+    return Expected(
+        gets_it=found,
+        short=short,
+        filled=Range(min(short.least, least), min(short.most, most)),
+        total=Range(min(plan.total, drawn.least + least), min(plan.total, drawn.most + most)),
+    )
 
 
 def _draw(parts: Sequence[_Part], quota: int) -> Range:

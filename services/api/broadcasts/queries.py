@@ -14,10 +14,29 @@ from libs.common.broadcasts.drafts import is_draft
 from libs.common.carriers.error_codes import is_unreachable
 from libs.common.database import Connection, Engine, EnumText, TypedJson, all_rows, first_row, literals
 from libs.common.domain.broadcast import PAUSABLE
-from libs.common.domain.states import OPEN, UNSENT, BroadcastState, MessageState, Outcome, SkipReason
+from libs.common.domain.states import (
+    OPEN,
+    UNSENT,
+    BroadcastState,
+    LeftOut,
+    MessageState,
+    Outcome,
+    SegmentRole,
+    SkipReason,
+)
 from libs.common.errors import NotFound
 from libs.common.eventstore import store
-from services.api.schemas import Broadcast, BroadcastSegment, Message, PhaseParts, RecordedEvent, Week
+from services.api.schemas import (
+    Broadcast,
+    BroadcastSegment,
+    ExcludedSegment,
+    FallbackSegment,
+    FrequencyCap,
+    Message,
+    PhaseParts,
+    RecordedEvent,
+    Week,
+)
 
 #: The times of the weekdays by their names; null where there are none.
 _WEEK = f"""
@@ -26,22 +45,36 @@ CASE WHEN b.week <> '{{}}' THEN jsonb_build_object({
 }) END
 """
 
+#: The segments of a broadcast that have a role.
+_OF_ROLE = """FROM broadcasts_segments s JOIN audience_segments a ON a.id = s.segment_id
+           WHERE s.broadcast_id = b.id AND s.role = """
+
 #: `run_at` comes twice: the second is put into the organisation's time zone.
 _SELECT = f"""
 SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.second_message, b.second_delay,
        coalesce((
            SELECT jsonb_agg(jsonb_build_object('segment_id', s.segment_id, 'name', a.name, 'ratio', s.ratio,
+                                               'count', s.count, 'all', num_nulls(s.ratio, s.count) = 2,
                                                'quota', s.quota, 'drawn', s.drawn, 'filter', s.filter)
                             ORDER BY s.position)
-           FROM broadcasts_segments s JOIN audience_segments a ON a.id = s.segment_id
-           WHERE s.broadcast_id = b.id), CAST('[]' AS jsonb)) AS segments,
+           {_OF_ROLE}'{SegmentRole.SHARE}'), CAST('[]' AS jsonb)) AS segments,
        b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.author,
        b.approved_by, b.recipients, b.made_at, b.hold_until, b.second_due_at,
        b.next_broadcast_id, b.previous_id, b.paused_from, b.pause_reason, b.missed_reason,
        b.completed_at, coalesce((
            SELECT jsonb_agg(jsonb_build_object('is_second', p.is_second, 'parts', p.parts, 'messages', p.messages)
                             ORDER BY p.is_second, p.parts)
-           FROM broadcasts_parts p WHERE p.broadcast_id = b.id), CAST('[]' AS jsonb)) AS parts
+           FROM broadcasts_parts p WHERE p.broadcast_id = b.id), CAST('[]' AS jsonb)) AS parts, coalesce((
+           SELECT jsonb_agg(jsonb_build_object('segment_id', s.segment_id, 'name', a.name, 'filter', s.filter)
+                            ORDER BY s.position)
+           {_OF_ROLE}'{SegmentRole.EXCLUDED}'), CAST('[]' AS jsonb)) AS exclude, (
+           SELECT jsonb_build_object('segment_id', s.segment_id, 'name', a.name, 'quota', s.quota, 'drawn', s.drawn,
+                                     'filter', s.filter)
+           {_OF_ROLE}'{SegmentRole.FALLBACK}') AS fallback,
+       CASE WHEN b.cap_texts IS NOT NULL
+            THEN jsonb_build_object('texts', b.cap_texts, 'days', b.cap_days) END AS frequency_cap, coalesce((
+           SELECT jsonb_object_agg(l.reason, l.people) FROM broadcasts_left_out l WHERE l.broadcast_id = b.id),
+           CAST('{{}}' AS jsonb)) AS left_out
 FROM broadcasts b JOIN sending_numbers n ON n.id = b.sending_number_id
 """
 
@@ -51,6 +84,10 @@ _TYPES: dict[str, Any] = {
     "segments": TypedJson(list[BroadcastSegment]),
     "week": TypedJson(Week),
     "parts": TypedJson(list[PhaseParts]),
+    "exclude": TypedJson(list[ExcludedSegment]),
+    "fallback": TypedJson(FallbackSegment),
+    "frequency_cap": TypedJson(FrequencyCap),
+    "left_out": TypedJson(dict[LeftOut, int]),
 }
 
 #: One broadcast.

@@ -15,15 +15,15 @@ from libs.common.broadcasts import ledger
 from libs.common.broadcasts.explanations import Result, explain
 from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.domain import events as e
-from libs.common.domain.states import BroadcastState, MessageState
-from services.api.broadcasts import counts, outcomes, progress, queries
+from libs.common.domain.states import BroadcastState, LeftOut, MessageState
+from services.api.broadcasts import counts, expected_audience, outcomes, progress, queries
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.progress import PhasePace
 from services.api.context import Context
 from services.api.http import csv_export, pagination
 from services.api.http.contract import tells
 from services.api.http.fields import PAGE, Cursor, Limit, Moment, PairCursor, PathId
-from services.api.schemas import Message, Page, RecordedEvent
+from services.api.schemas import FallbackSegment, Message, Page, RecordedEvent, WhyLeftOut
 
 
 class LedgerReport(Struct, kw_only=True):
@@ -54,7 +54,10 @@ class SegmentReport(Struct, kw_only=True):
 
     segment_id: int
     name: str
-    ratio: float
+    #: One of the three says how many it was asked for.
+    ratio: float | None
+    count: int | None
+    all: bool
     quota: int | None
     drawn: int | None
     shortfall: int | None
@@ -86,6 +89,10 @@ class Report(Struct, kw_only=True):
     #: People who opted out in answer.
     opt_outs: int
     segments: list[SegmentReport]
+    #: The segment that filled up what the others did not give.
+    fallback: FallbackSegment | None
+    #: People of the segments who were left out when it was made, each once, by the reason.
+    left_out: dict[LeftOut, int]
     #: Messages a second that the sending number may start.
     allowed_rate: float
     next_broadcast_id: int | None
@@ -122,6 +129,10 @@ class BroadcastOutcomes(Struct, kw_only=True):
     broadcast_id: int
     first: PhaseOutcomes
     second: PhaseOutcomes
+    #: People of its segments who were left out when it was made, and why.
+    left_out: list[WhyLeftOut]
+    #: The segment that filled up what the others did not give.
+    fallback: FallbackSegment | None
 
 
 #: What a line of the CSV has, after the columns of a message.
@@ -133,9 +144,15 @@ async def explained(api: NamedDependency[Context], broadcast_id: PathId) -> Broa
     """Say in words what became of the messages of a broadcast, and what to do about it."""
     async with database.transaction(api.engine) as connection:
         await queries.take_one_snapshot(connection)
-        await queries.check_exists(connection, broadcast_id)
+        broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
         first, second = await outcomes.read(connection, broadcast_id, api.clock())
-    return BroadcastOutcomes(broadcast_id=broadcast_id, first=_in_words(first), second=_in_words(second))
+    return BroadcastOutcomes(
+        broadcast_id=broadcast_id,
+        first=_in_words(first),
+        second=_in_words(second),
+        left_out=expected_audience.why(broadcast.left_out),
+        fallback=broadcast.fallback,
+    )
 
 
 @get("/broadcasts/{broadcast_id:int}/messages")
@@ -204,12 +221,16 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
                 segment_id=item.segment_id,
                 name=item.name,
                 ratio=item.ratio,
+                count=item.count,
+                all=item.all,
                 quota=item.quota,
                 drawn=item.drawn,
                 shortfall=None if item.quota is None or item.drawn is None else item.quota - item.drawn,
             )
             for item in broadcast.segments
         ],
+        fallback=broadcast.fallback,
+        left_out=broadcast.left_out,
         allowed_rate=api.settings.send_rate,
         next_broadcast_id=broadcast.next_broadcast_id,
     )

@@ -2,18 +2,30 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec import UNSET, UnsetType, structs
 
 from libs.common import phone_numbers
+from libs.common.broadcasts.selection import Selection, caps
 from libs.common.database import Connection
 from libs.common.domain import events as e
 from libs.common.domain import message_bodies
+from libs.common.domain.broadcast import Broadcast as Recorded
+from libs.common.domain.frequency import Cap
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import queries
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST
-from services.api.schemas import BroadcastChanges, NewBroadcast, Share, Week
+from services.api.schemas import (
+    Broadcast,
+    BroadcastChanges,
+    BroadcastSegment,
+    NewBroadcast,
+    SegmentRef,
+    Share,
+    Week,
+)
 
 FARTHEST = timedelta(days=2 * 366)
 ROUNDING = 1e-9  # percent; 33.4 + 33.3 + 33.3 is not quite 100
@@ -22,13 +34,28 @@ NOT_OURS = n_("none of our numbers: BROADSHEET_FROM_NUMBER and BROADSHEET_NUMBER
 
 REPEATS = n_("is for a broadcast that repeats, and `recurring` is false")
 
+ONE_KIND = n_("needs one of `ratio`, `count` and `all`")
+TWICE = n_("is named twice: a broadcast draws from a segment, leaves it out or has it fill up")
+TOO_MANY = n_("asks for more people by numbers than may get it at most")
+TOO_FEW = n_("is less than what the segments ask for by numbers")
+NOTHING_LEFT = n_("shares out nothing: the numbers take all who may get it at most")
+LEAVES_NOTHING = n_("leaves nothing to share out beside the numbers")
+ONE_TEXT = n_("lets nobody get it: with its follow-up the broadcast is two texts")
+
 Faults = list[tuple[str, str]]
 
 
 async def check(
-    connection: Connection, wish: NewBroadcast | BroadcastChanges, now: datetime, own_numbers: Collection[str]
+    connection: Connection,
+    wish: NewBroadcast | BroadcastChanges,
+    now: datetime,
+    own_numbers: Collection[str],
+    before: Recorded | None = None,
 ) -> None:
-    """Raise InvalidFields with every fault that there is. `own_numbers` are those that messages may leave from."""
+    """Raise InvalidFields with every fault that there is. `own_numbers` are those that messages may leave from.
+
+    `before` is the broadcast that is to be changed.
+    """
     faults: Faults = []
     if wish.run_at is not UNSET:
         faults += _run_at(wish.run_at, now)
@@ -40,8 +67,7 @@ async def check(
         faults.append(("week", REPEATS))
     if wish.from_number is not UNSET:
         faults += _from_number(wish.from_number, own_numbers)
-    if wish.segments is not UNSET:
-        faults += await _segments(connection, wish.segments)
+    faults += await _audience(connection, wish, before)
     if faults:
         raise InvalidFields(*faults)
 
@@ -53,7 +79,32 @@ def in_utc(moment: datetime) -> datetime:
 
 def shares(segments: Sequence[Share]) -> tuple[e.Segment, ...]:
     """Return segments as events hold them."""
-    return tuple(e.Segment(segment_id=item.segment_id, ratio=float(item.ratio)) for item in segments)
+    return tuple(
+        e.Segment(
+            segment_id=item.segment_id,
+            ratio=None if item.ratio is None else float(item.ratio),
+            count=item.count,
+        )
+        for item in segments
+    )
+
+
+def selection(broadcast: Broadcast, cap: Cap | None) -> Selection:
+    """Return whom a broadcast asks for; `cap` is the organisation's."""
+    own = broadcast.frequency_cap
+    return Selection(
+        segments=shares([share(each) for each in broadcast.segments]),
+        max_recipients=broadcast.max_recipients,
+        excluded=[each.segment_id for each in broadcast.exclude],
+        fallback=None if broadcast.fallback is None else broadcast.fallback.segment_id,
+        caps=caps(cap, None if own is None else Cap(texts=own.texts, days=own.days)),
+        texts=1 if broadcast.second_message is None else 2,
+    )
+
+
+def share(segment: BroadcastSegment) -> Share:
+    """Return the share of a broadcast's segment as it would be asked for."""
+    return Share(segment_id=segment.segment_id, ratio=segment.ratio, count=segment.count, all=segment.all)
 
 
 def week(times: Week | None) -> tuple[str, ...]:
@@ -92,15 +143,82 @@ def _from_number(number: str, own_numbers: Collection[str]) -> Faults:
     return [] if is_ours else [("from_number", NOT_OURS)]
 
 
-async def _segments(connection: Connection, segments: Sequence[Share]) -> Faults:
+async def _audience(connection: Connection, given: NewBroadcast | BroadcastChanges, before: Recorded | None) -> Faults:
+    """Return what is wrong with whom it goes to after all, at the place of what is given."""
+    segments, is_given = _after(given, "segments", [] if before is None else of_events(before.segments))
+    exclude, excludes = _after(given, "exclude", [] if before is None else _refs(before.excluded))
+    fallback, fills = _after(given, "fallback", None if before is None else _ref(before.fallback))
+    places = [(f"segments[{n}].segment_id", each.segment_id, is_given) for n, each in enumerate(segments)]
+    places += [(f"exclude[{n}].segment_id", each.segment_id, excludes) for n, each in enumerate(exclude)]
+    places += [] if fallback is None else [("fallback.segment_id", fallback.segment_id, fills)]
+    faults = await _named(connection, places)
+    if is_given:
+        faults += _kinds(segments)
+    most, _ = _after(given, "max_recipients", 0 if before is None else before.max_recipients)
+    faults += _room(segments, most, is_given=is_given)
+    cap, caps = _after(given, "frequency_cap", None if before is None or before.cap is None else before.cap)
+    follow_up, _ = _after(given, "second_message", None if before is None else before.second_message)
+    if cap is not None and follow_up is not None and cap.texts == 1:
+        faults.append(("frequency_cap.texts" if caps else "second_message", ONE_TEXT))
+    return faults
+
+
+def _after(given: NewBroadcast | BroadcastChanges, name: str, before: Any) -> tuple[Any, bool]:
+    """Return what a field is afterwards, and whether it is given."""
+    value = getattr(given, name)
+    return (before, False) if value is UNSET else (value, True)
+
+
+async def _named(connection: Connection, places: Sequence[tuple[str, int, bool]]) -> Faults:
+    """Return which of the segments at some places do not exist, or are named before; what is not given stays."""
+    known = await queries.keep_segments(connection, [each for _, each, _ in places if each <= BIGGEST])
     faults: Faults = []
-    ids = [item.segment_id for item in segments]
-    known = await queries.keep_segments(connection, [each for each in ids if each <= BIGGEST])
-    for place, segment_id in enumerate(ids):
-        if segment_id not in known:
-            faults.append((f"segments[{place}].segment_id", f"there is no segment {segment_id}"[:60]))
-        elif segment_id in ids[:place]:
-            faults.append((f"segments[{place}].segment_id", n_("is named twice")))
-    if sum(item.ratio for item in segments) > 100 + ROUNDING:
+    seen: set[int] = set()
+    for place, segment_id, is_given in sorted(places, key=lambda each: each[2]):
+        if is_given and segment_id not in known:
+            faults.append((place, f"there is no segment {segment_id}"[:60]))
+        elif segment_id in seen:
+            faults.append((place, TWICE))
+        seen.add(segment_id)
+    return faults
+
+
+def _kinds(segments: Sequence[Share]) -> Faults:
+    """Return which shares are not of one kind; percents are at most all of it."""
+    faults: Faults = []
+    for place, each in enumerate(segments):
+        kinds = [name for name, said in (("ratio", each.ratio), ("count", each.count), ("all", each.all or None))
+                 if said is not None]  # fmt: skip
+        if len(kinds) != 1:
+            faults.append((f"segments[{place}].{(kinds or ['ratio'])[-1]}", ONE_KIND))
+    if sum(each.ratio or 0 for each in segments) > 100 + ROUNDING:
         faults.append(("segments", n_("the ratios are more than 100 percent in sum")))
     return faults
+
+
+def _room(segments: Sequence[Share], most: int, *, is_given: bool) -> Faults:
+    """Return where the numbers are more than the most that may get it, or leave nothing to share out."""
+    left = most
+    for place, each in enumerate(segments):
+        left -= each.count or 0
+        if each.count and left < 0:
+            return [(f"segments[{place}].count", TOO_MANY) if is_given else ("max_recipients", TOO_FEW)]
+    ratios = [place for place, each in enumerate(segments) if each.ratio is not None]
+    if left or not ratios:
+        return []
+    return [(f"segments[{ratios[0]}].ratio", NOTHING_LEFT) if is_given else ("max_recipients", LEAVES_NOTHING)]
+
+
+def of_events(segments: Sequence[e.Segment]) -> list[Share]:
+    """Return shares as staff write them."""
+    return [
+        Share(segment_id=each.segment_id, ratio=each.ratio, count=each.count, all=each.gives_all) for each in segments
+    ]
+
+
+def _refs(ids: Sequence[int]) -> list[SegmentRef]:
+    return [SegmentRef(segment_id=each) for each in ids]
+
+
+def _ref(segment_id: int | None) -> SegmentRef | None:
+    return None if segment_id is None else SegmentRef(segment_id=segment_id)

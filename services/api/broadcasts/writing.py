@@ -1,5 +1,6 @@
 """Writing a broadcast and changing it, in a transaction that is given: the HTTP API and the pages do the same."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from libs.common.settings import Settings
 from services.api.broadcasts import queries, wishes
 from services.api.http import versions
 from services.api.http.errors import InvalidFields
-from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
+from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast, SegmentRef
 
 
 async def create(connection: Connection, wish: NewBroadcast, settings: Settings, now: datetime) -> Broadcast:
@@ -32,6 +33,10 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
         recurring=wish.recurring,
         week=wishes.week(wish.week),
         draft=wish.draft,
+        excluded=_ids(wish.exclude),
+        fallback=None if wish.fallback is None else wish.fallback.segment_id,
+        cap_texts=None if wish.frequency_cap is None else wish.frequency_cap.texts,
+        cap_days=None if wish.frequency_cap is None else wish.frequency_cap.days,
     )
     await making.create(connection, event, now)
     return await queries.one(connection, event.broadcast_id, settings.zone)
@@ -53,7 +58,7 @@ async def change(
     before = await repository.load(connection, broadcast_id)  # nobody else changes it until we are done
     versions.check(wanted, await queries.one(connection, broadcast_id, settings.zone))
     broadcast.edit(before, broadcast.unchanged(before))
-    await wishes.check(connection, changes, now, settings.own_numbers)
+    await wishes.check(connection, changes, now, settings.own_numbers, before)
     edited = broadcast.unchanged(before)
     if changes.first_message is not UNSET:
         edited = replace(edited, first_message=message_bodies.checked_template(changes.first_message))
@@ -67,6 +72,14 @@ async def change(
         edited = replace(edited, run_at=wishes.in_utc(changes.run_at))
     if changes.segments is not UNSET:
         edited = replace(edited, segments=wishes.shares(changes.segments))
+    if changes.exclude is not UNSET:
+        edited = replace(edited, excluded=_ids(changes.exclude))
+    if changes.fallback is not UNSET:
+        edited = replace(edited, fallback=None if changes.fallback is None else changes.fallback.segment_id)
+    if changes.frequency_cap is not UNSET:
+        cap = changes.frequency_cap
+        texts, days = (None, None) if cap is None else (cap.texts, cap.days)
+        edited = replace(edited, cap_texts=texts, cap_days=days)
     if before.is_draft and not edited.draft and edited.segments and edited.run_at <= now:
         raise InvalidFields(("run_at", "must lie in the future"))
     if changes.from_number is not UNSET:
@@ -80,6 +93,11 @@ async def change(
 def _follow_up(body: str | None) -> str | None:
     """Return the second message as it is kept; None where there is to be none."""
     return None if body is None else message_bodies.checked_template(body)
+
+
+def _ids(segments: Sequence[SegmentRef]) -> tuple[int, ...]:
+    """Return segments as events name them."""
+    return tuple(each.segment_id for each in segments)
 
 
 def _week(changes: BroadcastChanges, edited: e.BroadcastEdited) -> tuple[str, ...]:

@@ -60,6 +60,10 @@ class View:
     following: datetime | None = None
     #: Whom it was drawn from.
     drawn_from: Sequence[DrawnFrom] = ()
+    #: Who filled up what they did not give; None where there was no such group.
+    filled_from: DrawnFrom | None = None
+    #: Whose people were left out.
+    without: Sequence[DrawnFrom] = ()
 
 
 async def view(connection: Connection, api: Context, broadcast_id: int, now: datetime) -> View:
@@ -72,6 +76,7 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
     """Return a snapshot as the page shows it at `now`."""
     broadcast, first, second = seen.broadcast, seen.first, seen.second
     progress = seen.figures.progress
+    words, filling = Words({}, now, api.settings.zone), broadcast.fallback  # groups in a filter are in their places
     known = facts(broadcast, first, second, seen.going, paused=timeline.paused(seen.steps))
     return View(
         broadcast=broadcast,
@@ -92,9 +97,16 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
         is_live=broadcast.state not in LAST,
         following=schedules.following(broadcast, api.settings, now),
         drawn_from=[
-            # The groups in it are in their places, so it names none.
-            DrawnFrom(name=each.name, words=Words({}, now, api.settings.zone).of(each.filter), drawn=each.drawn or 0)
+            DrawnFrom(name=each.name, words=words.of(each.filter), drawn=each.drawn or 0)
             for each in broadcast.segments
+            if each.filter is not None
+        ],
+        filled_from=None
+        if filling is None or filling.filter is None
+        else DrawnFrom(name=filling.name, words=words.of(filling.filter), drawn=filling.drawn or 0),
+        without=[
+            DrawnFrom(name=each.name, words=words.of(each.filter), drawn=0)
+            for each in broadcast.exclude
             if each.filter is not None
         ],
     )

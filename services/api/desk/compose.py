@@ -1,7 +1,9 @@
 """Compose: a broadcast is written here, and changed until it goes out."""
 
 import hashlib
+import re
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 from litestar import Router, get, post
@@ -41,6 +43,10 @@ FIELDS = {
     "second_message": ("second_message", n_("The follow-up")),
     "from_number": ("from_number", n_("The number")),
     "segments": ("segments", n_("The audience")),
+    "max_recipients": ("recipients", n_("The most people")),
+    "exclude": ("exclude", n_("The group that is left out")),
+    "fallback": ("fallback", n_("The group that fills up")),
+    "frequency_cap": ("cap_texts", n_("The limit of texts")),
     "week": ("week", n_("The week")),
     "to": ("test_to", n_("The number")),
 }
@@ -92,7 +98,7 @@ async def audience(request: AnyRequest, api: NamedDependency[Context], data: For
     """Show who would get it, and when."""
     given = compose_form.of_data(data)
     async with database.transaction(api.engine) as connection:
-        values = await compose_estimate.audience(connection, api, given)
+        values = await compose_estimate.audience(connection, api, given, compose_form.about(data))
     return rendering.page(request, api, "compose_audience.html", given=given, **values)
 
 
@@ -105,9 +111,7 @@ async def wrong_csv(api: NamedDependency[Context], data: Form) -> Stream:
     except TemplateError as error:
         raise InvalidFields(("first_message", str(error))) from error
     async with database.transaction(api.engine) as connection:
-        wording = await compose_estimate.wording(
-            connection, api, given, (compose_form.shares(given) or []) if is_personal else []
-        )
+        wording = await compose_estimate.wording(connection, api, given if is_personal else replace(given, chosen={}))
     return checking.spreadsheet(api, wording, "people-whose-message-cannot-be-made.csv")
 
 
@@ -224,13 +228,16 @@ def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChange
         run_at=UNSET if is_same_time else wish.run_at,
         first_message=wish.first_message,
         second_message=wish.second_message,
-        segments=UNSET if given.chosen == before.chosen else wish.segments,
+        segments=UNSET if (given.chosen, given.kinds) == (before.chosen, before.kinds) else wish.segments,
         max_recipients=wish.max_recipients,
         second_delay=wish.second_delay,
         from_number=UNSET if given.from_number == before.from_number else wish.from_number,
         recurring=wish.recurring,
         week=wish.week,
         draft=wish.draft,
+        exclude=wish.exclude,
+        fallback=wish.fallback,
+        frequency_cap=wish.frequency_cap,
     )
 
 
@@ -238,7 +245,7 @@ def _in_words(error: InvalidFields) -> dict[str, str]:
     """Return what a broadcast's fields lack, by the field of the form."""
     found = {}
     for name, reason in error.fields:
-        field, what = FIELDS[name.partition("[")[0]]
+        field, what = FIELDS[re.split(r"[.\[]", name, maxsplit=1)[0]]
         found[field] = faults.of(_(what), reason)
     return found
 
@@ -309,8 +316,11 @@ async def _page(
         changed_by=changed_by,
         words=compose_estimate.words(given),
         own_numbers=api.settings.own_numbers,
+        org_cap=api.settings.cap,
         **await trying.shown(connection, request.user, api.clock()),
-        **await compose_estimate.audience(connection, api, given, is_counted=is_counted),
+        **await compose_estimate.audience(
+            connection, api, given, None if broadcast is None else broadcast.id, is_counted=is_counted
+        ),
     )
 
 

@@ -1,15 +1,17 @@
 """What a form of a broadcast comes to: parts, cost, who gets it and when."""
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from libs.common.broadcasts import audience as segment_filters
-from libs.common.broadcasts import preflight
+from libs.common.broadcasts import link_names, preflight
+from libs.common.broadcasts import selection as selections
 from libs.common.broadcasts.preflight import Preflight
+from libs.common.broadcasts.selection import Selection
 from libs.common.database import Connection
 from libs.common.domain import calendar, message_parts
+from libs.common.domain.frequency import Cap
 from libs.common.domain.message_parts import Measure
 from libs.common.domain.templates import TemplateError, parse
 from libs.common.rate_limits import rate
@@ -19,7 +21,6 @@ from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
 from services.api.desk import compose_advice, compose_form, numbers
 from services.api.desk.compose_form import Given
-from services.api.schemas import Share
 from services.api.segments import queries as segments
 from services.api.segments.schemas import Segment
 
@@ -46,18 +47,20 @@ class Words:
     has_link: bool
 
 
-async def audience(connection: Connection, api: Context, given: Given, *, is_counted: bool = True) -> dict[str, Any]:
-    """Return what the form says of who gets it, when, and for how much.
+async def audience(
+    connection: Connection, api: Context, given: Given, broadcast_id: int | None = None, *, is_counted: bool = True
+) -> dict[str, Any]:
+    """Return what the form says of who gets it, when, and for how much; `broadcast_id` is that of one that is changed.
 
     A page that is opened is not kept waiting until they are counted, and loads that after itself.
     """
     offered: list[Segment] = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
     names = {each.id: each.name for each in offered}
-    shares = [each for each in compose_form.shares(given) or [] if each.segment_id in names]
+    wished = selection(api, given, names)
     recipients = Recipients()
-    if is_counted and shares and (most := compose_form.most(given)) is not None:
-        recipients = await recipients_preview.read(connection, shares, most, api.clock())
-    checked = await _check(connection, api, given, shares) if recipients.gets_it.most else None
+    if is_counted and wished.segments and wished.max_recipients:
+        recipients = await recipients_preview.read(connection, wished, api.clock())
+    checked = await _check(connection, api, given, wished, broadcast_id) if recipients.gets_it.most else None
     run_at = compose_form.moment(given, api.settings.zone)
     if run_at is not None and abs(run_at - api.clock()) > wishes.FARTHEST:
         run_at = None  # no calendar is asked about a day that cannot be
@@ -80,7 +83,7 @@ async def audience(connection: Connection, api: Context, given: Given, *, is_cou
         "segments": offered,
         "names": names,
         "recipients": recipients,
-        "is_to_count": bool(shares) and not is_counted,
+        "is_to_count": bool(wished.segments) and not is_counted,
         "cost": cost,
         "checked": checked,
         "price": price(api),
@@ -128,22 +131,44 @@ def _example(text: str) -> str:
         return text
 
 
-async def _check(connection: Connection, api: Context, given: Given, shares: Sequence[Share]) -> Preflight | None:
+async def _check(
+    connection: Connection, api: Context, given: Given, wished: Selection, broadcast_id: int | None
+) -> Preflight | None:
     """Return what the messages are to those who may get them; None where all get the same, or it cannot be read."""
     try:
         if not preflight.needs_a_look(given.first_message, given.follow_up):
             return None
     except TemplateError:
         return None
-    return await (await wording(connection, api, given, shares)).read(connection)
+    return await (await _wording(connection, api, given, wished, broadcast_id)).read(connection)
 
 
-async def wording(connection: Connection, api: Context, given: Given, shares: Sequence[Share]) -> Wording:
-    """Return the messages of a form, and whom they may go to. Raise NotFound."""
-    ids = [share.segment_id for share in shares]
-    filters = await segment_filters.filters(connection, ids)
-    named = segment_filters.conditions([filters[each] for each in ids], api.clock())
-    return Wording(named, given.first_message, given.follow_up or None)
+async def wording(connection: Connection, api: Context, given: Given) -> Wording:
+    """Return the messages of a form, and whom they may go to."""
+    offered = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
+    return await _wording(connection, api, given, selection(api, given, {each.id for each in offered}), None)
+
+
+async def _wording(
+    connection: Connection, api: Context, given: Given, wished: Selection, broadcast_id: int | None
+) -> Wording:
+    asked = await selections.conditions(connection, wished, api.clock())
+    run_at = compose_form.moment(given, api.settings.zone) or api.clock()
+    slugs = await link_names.read(connection, broadcast_id, run_at, asked.sources, api.settings.zone)
+    return Wording(asked, given.first_message, given.follow_up or None, slugs)
+
+
+def selection(api: Context, given: Given, known: Container[int]) -> Selection:
+    """Return whom a form asks for, as far as there are such segments."""
+    own = compose_form.cap(given)
+    return Selection(
+        segments=wishes.shares([each for each in compose_form.shares(given) or [] if each.segment_id in known]),
+        max_recipients=compose_form.most(given) or 0,
+        excluded=sorted(each for each in given.excluded if each in known),
+        fallback=given.fallback if given.fallback in known else None,
+        caps=selections.caps(api.settings.cap, None if own is None else Cap(texts=own.texts, days=own.days)),
+        texts=2 if given.follow_up else 1,
+    )
 
 
 def price(api: Context) -> Any:

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, structs
 
 from libs.common.catalogue import gettext as _
-from libs.common.domain import calendar, message_parts, wall_clock
+from libs.common.domain import calendar, frequency, message_parts, wall_clock
 from libs.common.settings.api import ApiSettings
 from services.api.http.fields import BIGGEST
-from services.api.schemas import Broadcast, NewBroadcast, Share, Week
+from services.api.schemas import Broadcast, BroadcastSegment, FrequencyCap, NewBroadcast, SegmentRef, Share, Week
 
 MORNING = time(10)  # when a broadcast goes out, unless somebody chooses another time
 LONGEST_DELAY = 24 * 60  # minutes
@@ -20,7 +21,15 @@ MOST_RECIPIENTS = 5_000_000
 MOST_SEGMENTS = 100
 RECIPIENTS = 1000  # unless somebody chooses another number
 NO_WEEK = ("",) * calendar.DAYS_OF_WEEK
-SEGMENT, SHARE, TEST_USER = "segment-", "share-", "test-user-"
+SEGMENT, SHARE, KIND, EXCLUDE, TEST_USER = "segment-", "share-", "kind-", "exclude-", "test-user-"
+
+
+class ShareKind(StrEnum):
+    """What is asked of a segment."""
+
+    PERCENT = "percent"
+    PEOPLE = "people"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +52,17 @@ class Given:
     test_to: str = ""
     #: The users who are ticked for a test, by id.
     test_users: frozenset[int] = frozenset()
-    #: The segments that are ticked, with their shares in percent; an empty one takes what the others leave.
+    #: The segments that are ticked, with what is typed of their shares; an empty percent takes what the others leave.
     chosen: dict[int, str] = field(default_factory=dict)
+    #: What those are, where not percents.
+    kinds: dict[int, ShareKind] = field(default_factory=dict)
+    #: The segments whose people are left out.
+    excluded: frozenset[int] = frozenset()
+    #: The segment that fills up what the others do not give.
+    fallback: int | None = None
+    #: At most so many texts to a person in so many days.
+    cap_texts: str = ""
+    cap_days: str = ""
 
     @property
     def follow_up(self) -> str:
@@ -80,21 +98,41 @@ def of_broadcast(broadcast: Broadcast, zone: ZoneInfo) -> Given:
         from_number=broadcast.from_number,
         recurring=broadcast.recurring,
         week=tuple(each or "" for each in structs.astuple(broadcast.week)) if broadcast.week else NO_WEEK,
-        chosen={each.segment_id: f"{each.ratio:.10g}" for each in broadcast.segments},
+        chosen={each.segment_id: _typed(each) for each in broadcast.segments},
+        kinds={each.segment_id: kind for each in broadcast.segments if (kind := _kind(each)) != ShareKind.PERCENT},
+        excluded=frozenset(each.segment_id for each in broadcast.exclude),
+        fallback=None if broadcast.fallback is None else broadcast.fallback.segment_id,
+        cap_texts="" if broadcast.frequency_cap is None else str(broadcast.frequency_cap.texts),
+        cap_days="" if broadcast.frequency_cap is None else str(broadcast.frequency_cap.days),
     )
+
+
+def _typed(segment: BroadcastSegment) -> str:
+    if segment.ratio is not None:
+        return f"{segment.ratio:.10g}"
+    return "" if segment.count is None else str(segment.count)
+
+
+def _kind(segment: BroadcastSegment) -> ShareKind:
+    if segment.all:
+        return ShareKind.ALL
+    return ShareKind.PERCENT if segment.count is None else ShareKind.PEOPLE
 
 
 def of_copy(broadcast: Broadcast, first: Given, zone: ZoneInfo, *, has_audience: bool) -> Given:
     """Return the form of a new broadcast with the words of another; `first` says when it goes out."""
-    copy = of_broadcast(broadcast, zone)
-    return replace(
-        copy, day=first.day, clock=copy.clock, recurring=False, week=NO_WEEK, chosen=copy.chosen if has_audience else {}
-    )
+    copy = replace(of_broadcast(broadcast, zone), day=first.day, recurring=False, week=NO_WEEK)
+    if has_audience:
+        return copy
+    return replace(copy, chosen={}, kinds={}, excluded=frozenset(), fallback=None, cap_texts="", cap_days="")
 
 
 def of_data(data: Mapping[str, str]) -> Given:
     """Return what a browser sent. It ends lines with CR and LF, which phones and the carrier's count do not."""
     chosen = {key: data.get(f"{SHARE}{key}", "").strip() for key in _ticked(data, SEGMENT)}
+
+    kinds = {key: data.get(f"{KIND}{key}", "") for key in chosen}
+    fallback = data.get("fallback", "")
 
     def text(name: str) -> str:
         return data.get(name, "").replace("\r\n", "\n").strip()
@@ -113,7 +151,17 @@ def of_data(data: Mapping[str, str]) -> Given:
         test_to=text("test_to"),
         test_users=frozenset(_ticked(data, TEST_USER)),
         chosen=chosen,
+        kinds={key: ShareKind(kind) for key, kind in kinds.items() if kind in (ShareKind.PEOPLE, ShareKind.ALL)},
+        excluded=frozenset(_ticked(data, EXCLUDE)),
+        fallback=next(iter(_ticked({fallback: ""}, "")), None),
+        cap_texts=text("cap_texts"),
+        cap_days=text("cap_days"),
     )
+
+
+def about(data: Mapping[str, str]) -> int | None:
+    """Return the broadcast that a form changes; None for a new one."""
+    return next(iter(_ticked({data.get("about", ""): ""}, "")), None)
 
 
 def _ticked(data: Mapping[str, str], prefix: str) -> list[int]:
@@ -156,11 +204,17 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         wrong["week"] = _("Tick that it goes out again, or leave the times of the weekdays empty.")
     segments = shares(given)
     if segments is None:
-        wrong["segments"] = _("Give shares above 0 and at most 100 percent in sum, or leave them empty for the rest.")
+        wrong["segments"] = _(
+            "Give shares above 0 and at most 100 percent in sum, or leave them empty for the rest; or whole numbers of"
+            " people."
+        )
     elif len(segments) > MOST_SEGMENTS:
         wrong["segments"] = _("Choose 100 groups at most.")
     elif not segments and not is_draft:
         wrong["segments"] = _("Choose who gets it, or save it as a draft.")
+    limit = cap(given)
+    if limit is None and (given.cap_texts or given.cap_days):
+        wrong["cap_texts"] = _("Give the most texts, 1 to 1,000, and the days, 1 to 366; or leave both empty.")
     if wrong or delay is None or recipients is None or run_at is None or segments is None:
         return None, wrong
     return NewBroadcast(
@@ -174,7 +228,20 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         recurring=given.recurring,
         week=week(given) if given.recurring else None,
         draft=is_draft,
+        exclude=[SegmentRef(segment_id=each) for each in sorted(given.excluded)],
+        fallback=None if given.fallback is None else SegmentRef(segment_id=given.fallback),
+        frequency_cap=limit,
     ), {}
+
+
+def cap(given: Given) -> FrequencyCap | None:
+    """Return the frequency cap of its own; None where there is none, or what is typed is none."""
+    texts, days = _number(given.cap_texts), _number(given.cap_days)
+    if texts is None or days is None or texts != int(texts) or days != int(days):
+        return None
+    if not 1 <= texts <= frequency.MOST_TEXTS or not 1 <= days <= frequency.MOST_DAYS:
+        return None
+    return FrequencyCap(texts=int(texts), days=int(days))
 
 
 def week(given: Given) -> Week | None:
@@ -193,23 +260,49 @@ def times_of(week: Week | None) -> list[tuple[str, str]]:
 
 def shares(given: Given) -> list[Share] | None:
     """Return the segments that are ticked with their shares; None if those cannot be."""
-    numbers = {segment_id: _number(typed) for segment_id, typed in given.chosen.items()}
-    if any(typed and numbers[segment_id] is None for segment_id, typed in given.chosen.items()):
+    kinds = {key: given.kinds.get(key, ShareKind.PERCENT) for key in given.chosen}
+    percents = _percents({key: typed for key, typed in given.chosen.items() if kinds[key] == ShareKind.PERCENT})
+    if percents is None:
         return None
-    open_ = [segment_id for segment_id, number in numbers.items() if number is None]
+    found = []
+    for key, kind in kinds.items():
+        match kind:
+            case ShareKind.PERCENT:
+                found.append(Share(segment_id=key, ratio=percents[key]))
+            case ShareKind.ALL:
+                found.append(Share(segment_id=key, all=True))
+            case ShareKind.PEOPLE:
+                number = _people(given.chosen[key])
+                if number is None:
+                    return None
+                found.append(Share(segment_id=key, count=number))
+    return found
+
+
+def _percents(typed: Mapping[int, str]) -> dict[int, float] | None:
+    """Return percents as they are meant: an empty one takes what the others leave; None if they cannot be."""
+    numbers = {key: _number(each) for key, each in typed.items()}
+    if any(each and numbers[key] is None for key, each in typed.items()):
+        return None
+    open_ = [key for key, number in numbers.items() if number is None]
     rest = 100 - sum(number for number in numbers.values() if number is not None)
     found = {key: float(rest / len(open_) if number is None else number) for key, number in numbers.items()}
     if any(not 0 < ratio <= 100 for ratio in found.values()) or rest < Decimal("-0.000001"):
         return None
-    return [Share(segment_id=key, ratio=ratio) for key, ratio in found.items()]
+    return found
+
+
+def _people(typed: str) -> int | None:
+    """Return how many people are meant; None if that is no number of people."""
+    number = _number(typed)
+    if number is None or number != int(number) or not 1 <= number <= MOST_RECIPIENTS:
+        return None
+    return int(number)
 
 
 def most(given: Given) -> int | None:
     """Return how many people may get it; None if that is no number of people."""
-    number = _number(given.recipients)
-    if number is None or number != int(number) or not 1 <= number <= MOST_RECIPIENTS:
-        return None
-    return int(number)
+    return _people(given.recipients)
 
 
 def moment(given: Given, zone: ZoneInfo) -> datetime | None:

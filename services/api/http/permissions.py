@@ -18,6 +18,7 @@ NEEDED: Mapping[str, Permission] = {
     "GET /broadcasts/{broadcast_id}/pace": _READ,
     "GET /broadcasts/{broadcast_id}/report": _READ,
     "GET /broadcasts/{broadcast_id}/report.csv": _READ,
+    "GET /broadcasts/{broadcast_id}/audience": _READ,
     "GET /broadcasts/{broadcast_id}/preflight": _READ,
     "GET /broadcasts/{broadcast_id}/preflight.csv": _READ,
     "GET /broadcasts/{broadcast_id}/stream": _READ,

@@ -10,11 +10,12 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.common.broadcasts import audience
+from libs.common.broadcasts.audience import Rules
 from libs.common.broadcasts.segment_sql import Condition
 from libs.common.database import Connection, EnumText, all_rows, first_row
 from libs.common.domain import segments
 from libs.common.domain.segments import Filter
-from libs.common.domain.states import BroadcastState
+from libs.common.domain.states import BroadcastState, SegmentRole
 from libs.common.errors import NotFound
 from services.api.segments.schemas import Sample, Segment
 
@@ -68,10 +69,10 @@ ORDER BY id LIMIT :limit
 
 #: The broadcasts that name a segment, the latest first.
 USES = text("""
-SELECT b.id AS broadcast_id, b.state, coalesce(b.made_at, b.run_at) AS began_at, b.first_message
+SELECT b.id AS broadcast_id, b.state, coalesce(b.made_at, b.run_at) AS began_at, b.first_message, s.role
 FROM broadcasts_segments s JOIN broadcasts b ON b.id = s.broadcast_id
 WHERE s.segment_id = :id ORDER BY b.run_at DESC, b.id DESC LIMIT :limit
-""").columns(state=EnumText(BroadcastState))
+""").columns(state=EnumText(BroadcastState), role=EnumText(SegmentRole))
 
 #: Those of some tags that nobody has.
 UNKNOWN = text("""
@@ -96,10 +97,11 @@ SELECT id, name, filter, created_at FROM audience_segments WHERE id > :after ORD
 
 
 @lru_cache(maxsize=audience.SHAPES)
-def some_of(named: str, source: str = "contacts") -> TextClause:
+def some_of(named: str, source: str = "contacts", rules: Rules = audience.NO_RULES) -> TextClause:
     """Return the statement for some whom a condition names, by a hash of their id: not always those who came first."""
     return text(f"""
-SELECT c.id AS contact_id, c.phone_number, c.name, c.tags FROM {source} c WHERE {audience.member(named)}
+SELECT c.id AS contact_id, c.phone_number, c.name, c.tags FROM {source} c {rules.join}
+WHERE {audience.member(named, rules)}
 ORDER BY sha256(convert_to(c.id::text, 'UTF8')) LIMIT :limit
 """)
 
@@ -125,6 +127,8 @@ class Use:
     #: When it went out, or is to.
     began_at: datetime
     first_message: str
+    #: What the segment is to it.
+    role: SegmentRole
 
 
 async def add(connection: Connection, name: str, filter_: Mapping[str, Any]) -> Segment | None:
@@ -171,12 +175,14 @@ async def page(connection: Connection, *, after: int, limit: int) -> list[Segmen
     return all_rows(await connection.execute(PAGE, {"after": after, "limit": limit}), Segment)
 
 
-async def sample(connection: Connection, named: Condition, limit: int) -> list[Sample]:
+async def sample(
+    connection: Connection, named: Condition, limit: int, rules: Rules = audience.NO_RULES
+) -> list[Sample]:
     """Return some of the contacts whom a condition names; where it names many not all are looked at for that."""
-    given = {**named.given, "limit": limit}
-    found = all_rows(await connection.execute(some_of(named.sql, MIDST), given), Sample)
+    given = {**rules.given, **named.given, "limit": limit}
+    found = all_rows(await connection.execute(some_of(named.sql, MIDST, rules), given), Sample)
     if len(found) < limit:
-        found = all_rows(await connection.execute(some_of(named.sql), given), Sample)
+        found = all_rows(await connection.execute(some_of(named.sql, rules=rules), given), Sample)
     return found
 
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from libs.common.broadcasts import audience, segment_sql
-from libs.common.broadcasts.audience import LeftOut
 from libs.common.database import Connection
 from libs.common.domain import segments
 from libs.common.domain.segments import Filter, InvalidFilter
+from libs.common.domain.states import LeftOut
 from services.api.segments import changes, queries
 from services.api.segments.schemas import GivenFilter, TriedFilter
 
@@ -22,7 +22,8 @@ async def given(connection: Connection, filter_: GivenFilter, now: datetime, lim
 async def known(connection: Connection, filter_: Filter, now: datetime, limit: int) -> TriedFilter:
     """Count whom a filter takes in. Raise InvalidFilter where it names a segment that there is not."""
     found = await audience.resolved(connection, filter_)
-    people = {part.left_out: part.people for part in await audience.parts(connection, [found], now)}
+    named = audience.conditions([found], now)
+    people = {part.left_out: part.people for part in await audience.parts(connection, named)}
     return TriedFilter(
         count=people.pop(None, 0),
         left_out={reason.value: people[reason] for reason in LeftOut if reason in people},

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import making, repository
+from libs.common.broadcasts import drawing, repository
 from libs.common.domain.broadcast import miss
 from tests.integration.api import support
 from tests.integration.api.support import NOW, Api
@@ -41,7 +41,7 @@ async def test_a_draw_may_take_longer_than_a_statement_and_its_answer(
     monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", 0.5)
     sleeps = "(SELECT pg_sleep(3.5)) IS NULL AS slept"
     monkeypatch.setattr(
-        making, "DRAW", replaced(text(making.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
+        drawing, "DRAW", replaced(text(drawing.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
     )
     monkeypatch.setattr(database, "create_engine", partial(database.create_engine, statement_timeout=2.0))
     await api.broadcast(await audience(api))

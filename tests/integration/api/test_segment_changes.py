@@ -50,6 +50,17 @@ async def test_a_segment_is_deleted_only_where_no_broadcast_names_it(api: Api) -
     assert await api.value("SELECT actor FROM events WHERE type = 'SegmentDeleted'") == "key:settings"
 
 
+async def test_a_segment_that_a_broadcast_leaves_out_or_that_fills_it_up_stays(api: Api) -> None:
+    used, staff, rest = [await api.segment(each) for each in ("a", "staff", "rest")]
+    wish = {"exclude": [{"segment_id": staff}], "fallback": {"segment_id": rest}}
+    broadcast = await api.broadcast(used, **wish)
+    for segment in (staff, rest):
+        assert (await api.client.delete(f"/segments/{segment}")).status_code == 409
+    assert (await api.patch(f"/broadcasts/{broadcast}", {"exclude": [], "fallback": None})).status_code == 200
+    for segment in (staff, rest):
+        assert (await api.client.delete(f"/segments/{segment}")).status_code == 204
+
+
 async def test_a_segment_that_is_chosen_while_it_is_deleted_is_in_one_of_the_two(api: Api) -> None:
     for n in range(5):
         segment = await api.segment("a", name=f"a{n}")

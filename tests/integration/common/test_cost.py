@@ -1,17 +1,20 @@
 """What is asked again and again reads little, however much there is: invariant 7."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import Executable
 
-from libs.common.broadcasts import audience, erasure, making, messages, segment_sql, unreachable
+from libs.common.broadcasts import audience, drawing, erasure, frequency_cap, making, messages, segment_sql, unreachable
+from libs.common.broadcasts.audience import Rules
 from libs.common.broadcasts.unwanted_messages import UNWANTED_FIRSTS_OF_BATCH
 from libs.common.domain import segments
 from libs.common.domain.actors import BROADSHEET
 from libs.common.domain.cause import Cause
+from libs.common.domain.frequency import Cap
 from libs.common.eventstore import store
 from libs.common.operations import retention
 from services.api.broadcasts import progress
@@ -132,10 +135,10 @@ async def test_numbers_that_take_no_messages_cost_a_draw_next_to_nothing(large: 
     everybody = segment_sql.condition(segments.EVERYBODY, NOW)
     drawn = {
         "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
-        "chunk": making.CHUNK, "stream": "s", "schema_version": 1, "has_second": True,
+        "chunk": drawing.CHUNK, "stream": "s", "schema_version": 1, "has_second": True,
         **store.origin_of(Cause(actor=BROADSHEET), NOW),
     }  # fmt: skip
-    asked = {"count": (audience.count_of(everybody.sql), {}), "draw": (making.draw_of(everybody.sql), drawn)}
+    asked = {"count": (audience.count_of(everybody.sql), {}), "draw": (drawing.draw_of(everybody.sql), drawn)}
     fill = """
         INSERT INTO unreachable_numbers (phone_number, contact_id, code, since)
         SELECT phone_number, id, '30005', now() FROM contacts WHERE id % 20 = 3 AND erased_at IS NULL
@@ -176,3 +179,36 @@ async def test_messages_that_were_skipped_just_now_are_not_looked_at_again_for_t
     finally:
         await witness.query(large, skip.format("pending", "NULL"), parameters["after"])
     assert read < ENOUGH
+
+
+@pytest.fixture(scope="module")
+def past() -> Iterator[str]:
+    """A broadcast that is over: all of its messages were taken, or skipped."""
+    with servers.database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(FILL.encode())
+            connection.execute(
+                "UPDATE outgoing_messages SET state = 'skipped', skip_reason = 'replied' WHERE state = 'pending'"
+            )
+            connection.execute("VACUUM ANALYZE")
+        yield url
+
+
+async def test_the_frequency_cap_reads_the_texts_of_its_days_and_none_before_them(past: str) -> None:
+    """What was ever sent does not count, and is not looked at; what counts is read once, not once a contact."""
+    everybody = segment_sql.condition(segments.EVERYBODY, NOW)
+
+    async def read(cap: Cap | None, now: datetime) -> int:
+        capped = frequency_cap.capped([] if cap is None else [cap], 1, now)
+        rules = Rules(join=capped.join, capped=capped.condition or "false")
+        given = {
+            **capped.given, "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
+            "chunk": drawing.CHUNK, "stream": "s", "schema_version": 1, "has_second": False,
+            **store.origin_of(Cause(actor=BROADSHEET), NOW),
+        }  # fmt: skip
+        return await pages_of_long_work(past, drawing.draw_of(everybody.sql, rules), given)
+
+    later = datetime.now(UTC) + timedelta(days=30)
+    without = await read(None, later)
+    assert await read(Cap(texts=1, days=7), later) < without + ENOUGH, "nothing was sent in these days"
+    assert await read(Cap(texts=2, days=7), later - timedelta(days=29)) < 3 * without, "all had a text in these days"

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import making
+from libs.common.broadcasts import drawing
 from libs.common.domain.commands import MakeBroadcast
 from services.planner import watchdog
 from services.planner.context import Planner
@@ -25,7 +25,7 @@ async def slow(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[P
     monkeypatch.setattr("libs.common.database.engine.ANSWER_GRACE", GRACE)
     sleeps = f"(SELECT pg_sleep({STATEMENT + GRACE + 1})) IS NULL AS slept"
     monkeypatch.setattr(
-        making, "DRAW", replaced(text(making.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
+        drawing, "DRAW", replaced(text(drawing.DRAW), ("AS drawn FROM drawn", f"AS drawn, {sleeps} FROM drawn")).text
     )
     url = world.settings.database_url.get_secret_value()
     await world.contacts(3, "all")

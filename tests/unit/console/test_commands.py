@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from libs.common.errors import SettingsError
-from libs.console import audience, broadcasts, local_commands, main, printing
+from libs.console import audience, broadcasts, local_commands, main, printing, report
 from libs.console.broadcasts import stopped
 from libs.console.client import LONG, PATIENCE, Client, connect, explain
 from libs.console.demo import ZONES, people, zone_of_today
@@ -139,10 +139,50 @@ def test_a_mark_of_utf8_in_front_of_a_file_is_not_sent(tmp_path: Path) -> None:
     assert text_of(f"@{path}") == "Vote today"
 
 
-def test_a_share_is_a_segment_with_its_percent() -> None:
+def test_a_share_is_a_segment_with_a_percent_a_number_or_everybody() -> None:
     assert share_of("2:12.5") == {"segment_id": 2, "ratio": 12.5}
-    with pytest.raises(typer.BadParameter):
-        share_of("everyone")
+    assert share_of("2:n=500") == {"segment_id": 2, "count": 500}
+    assert share_of("2:all") == {"segment_id": 2, "all": True}
+    for wrong in ("everyone", "2:n=many", "2:n=", "2:half", "x:all"):
+        with pytest.raises(typer.BadParameter):
+            share_of(wrong)
+
+
+def test_whom_a_broadcast_leaves_out_and_who_fills_up_are_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Recorder()
+    monkeypatch.setattr(broadcasts, "connect", lambda: api)
+    arguments = ["create", "--run-at", "14:30", "--first", "x", "--max-recipients", "10", "--segment", "1:all"]
+    rules = ["--exclude", "3", "--exclude", "4", "--fallback", "5", "--cap", "2/7"]
+    assert CliRunner().invoke(broadcasts.broadcasts, [*arguments, *rules]).exit_code == 0
+    assert {name: api.bodies[0][name] for name in ("segments", "exclude", "fallback", "frequency_cap")} == {
+        "segments": [{"segment_id": 1, "all": True}],
+        "exclude": [{"segment_id": 3}, {"segment_id": 4}],
+        "fallback": {"segment_id": 5},
+        "frequency_cap": {"texts": 2, "days": 7},
+    }
+    assert CliRunner().invoke(broadcasts.broadcasts, [*arguments, "--cap", "often"]).exit_code == 2
+
+
+def test_who_would_get_a_broadcast_is_said_in_words() -> None:
+    exact = {"least": 3, "most": 3}
+    found = {
+        "gets_it": {"least": 4, "most": 1005},
+        "segments": [{"name": "North", "gets_it": exact, "quota": {"least": 5, "most": 5}, "members": 3}],
+        "fallback": {"name": "All", "gets_it": exact, "quota": exact, "members": 9},
+        "spare": {"least": 0, "most": 2},
+        "left_out": [{"reason": "excluded", "people": 7, "sentence": "They are in a group"}],
+        "frequency_caps": [{"texts": 3, "days": 7}],
+    }
+    assert report.expected(found) == [
+        "Goes to 4 to 1,005 people.",
+        "North: 3 of 5 wanted, of 3 who may get it",
+        "All fills up: 3 of 3 missing, of 9 who may get it",
+        "Over what is wanted, by lot: 0 to 2",
+        "Left out, 7: They are in a group",
+        "Nobody gets more than 3 texts in 7 days.",
+    ]
+    made = {"fallback": {"name": "All", "quota": 4, "drawn": 3}, "left_out": found["left_out"]}
+    assert report.drawn(made) == ["All filled up: 3 of 4 missing", "Left out, 7: They are in a group"]
 
 
 def test_a_problem_is_told_field_by_field() -> None:

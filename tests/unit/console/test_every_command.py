@@ -71,7 +71,8 @@ NOT_FOR_GOOD = {
 }
 
 LOOKS = {
-    "audit", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report", "broadcast show",
+    "audit", "broadcast audience", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report",
+    "broadcast show",
     "broadcast tests", "broadcast watch", "completion", "consent export", "contacts imports", "contacts unreachable",
     "dead-letters list", "doctor", "history", "keys list",
     "replies", "replies export", "replies show", "segments list", "segments preview", "segments show", "users list",

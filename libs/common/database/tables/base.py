@@ -18,10 +18,12 @@ from libs.common.domain.states import (
     Channel,
     ClearedBecause,
     ConsentSource,
+    LeftOut,
     MessageKind,
     MessageState,
     Outcome,
     Review,
+    SegmentRole,
     SinglePurpose,
     SkipReason,
 )
@@ -31,8 +33,8 @@ NEVER = text("'-infinity'")
 NOW = text("now()")
 #: Columns of these types are text that holds one of their values.
 ENUMS = (
-    BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, MessageKind, MessageState, NoticeChannel,
-    NoticeKind, NoticeOutcome, Outcome, Review, Role, SinglePurpose, SkipReason, Wish,
+    BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, LeftOut, MessageKind, MessageState,
+    NoticeChannel, NoticeKind, NoticeOutcome, Outcome, Review, Role, SegmentRole, SinglePurpose, SkipReason, Wish,
 )  # fmt: skip
 
 

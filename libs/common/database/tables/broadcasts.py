@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
 from libs.common.database.tables.base import Base, check
-from libs.common.domain.states import SENDING, UNMADE, BroadcastState
+from libs.common.domain.states import SENDING, UNMADE, BroadcastState, LeftOut, SegmentRole
 
 BROADCAST_IDS = Sequence("broadcast_ids", metadata=Base.metadata)
 
@@ -34,6 +34,9 @@ class Broadcast(Base):
     #: Seconds.
     second_delay: Mapped[int] = mapped_column(Integer)
     max_recipients: Mapped[int] = mapped_column(Integer)
+    #: The frequency cap of its own: at most so many texts within so many days.
+    cap_texts: Mapped[int | None] = mapped_column(Integer)
+    cap_days: Mapped[int | None] = mapped_column(Integer)
     sending_number_id: Mapped[int] = mapped_column(ForeignKey("sending_numbers.id"))
     recurring: Mapped[bool]
     #: `HH:MM` of each weekday from Monday on, empty where it leaves one out; no items where it goes on working days.
@@ -76,6 +79,8 @@ class Broadcast(Base):
         check("approved_by <> author", "broadcasts_nobody_approves_what_they_wrote"),
         check("second_delay >= 0", "broadcasts_second_delay_check"),
         check("max_recipients > 0", "broadcasts_max_recipients_check"),
+        check("(cap_texts IS NULL) = (cap_days IS NULL)", "broadcasts_a_cap_is_texts_within_days"),
+        check("cap_texts > 0 AND cap_days > 0", "broadcasts_cap_check"),
         check(f"paused_from IN {literals(SENDING)}", "broadcasts_paused_from_check"),
         check(
             f"(state = '{BroadcastState.PAUSED}') = (paused_from IS NOT NULL)",
@@ -98,23 +103,52 @@ class Broadcast(Base):
 
 
 class BroadcastSegment(Base):
-    """A segment's share in a broadcast, and what it gave."""
+    """What a segment is to a broadcast, its share, and what it gave."""
 
     __tablename__ = "broadcasts_segments"
     broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
     #: Deferred in a rebuild: a broadcast may have named for a time a segment that was deleted since.
     segment_id: Mapped[int] = mapped_column(ForeignKey("audience_segments.id", deferrable=True))
+    role: Mapped[SegmentRole]
+    #: Among those of its role.
     position: Mapped[int] = mapped_column(Integer)
-    #: Percent of `max_recipients`.
-    ratio: Mapped[float]
+    #: Percent of what the others leave of `max_recipients`, or a number of people; with neither it gives everybody.
+    ratio: Mapped[float | None]
+    count: Mapped[int | None] = mapped_column(Integer)
     quota: Mapped[int | None] = mapped_column(Integer)
     drawn: Mapped[int | None] = mapped_column(Integer)
     #: Whom the segment took in when the broadcast was made; null before.
     filter: Mapped[dict[str, Any] | None]
     __table_args__ = (
         PrimaryKeyConstraint("broadcast_id", "segment_id"),
+        check(f"role IN {literals(SegmentRole)}", "broadcasts_segments_role_check"),
         check("ratio > 0 AND ratio <= 100", "broadcasts_segments_ratio_check"),
+        check("count > 0", "broadcasts_segments_count_check"),
+        check(
+            f"num_nonnulls(ratio, count) <= CASE role WHEN '{SegmentRole.SHARE}' THEN 1 ELSE 0 END",
+            "broadcasts_segments_a_share_is_of_one_kind",
+        ),
+        Index(
+            "broadcasts_segments_one_fallback",
+            "broadcast_id",
+            unique=True,
+            postgresql_where=text(f"role = '{SegmentRole.FALLBACK}'"),
+        ),
         check("drawn <= quota", "broadcasts_segments_no_segment_gives_more_than_its_quota"),
+    )
+
+
+class BroadcastLeftOut(Base):
+    """How many people of a broadcast's segments were left out when it was made, by the reason."""
+
+    __tablename__ = "broadcasts_left_out"
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
+    reason: Mapped[LeftOut]
+    people: Mapped[int] = mapped_column(Integer)
+    __table_args__ = (
+        PrimaryKeyConstraint("broadcast_id", "reason"),
+        check(f"reason IN {literals(LeftOut)}", "broadcasts_left_out_reason_check"),
+        check("people > 0", "broadcasts_left_out_people_check"),
     )
 
 

@@ -4,16 +4,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.common.domain.frequency import Cap
 from libs.common.domain.states import PauseReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A share of the audience."""
+    """A share of the audience: a number of people, percent, or without either everybody in the segment."""
 
     segment_id: int
-    #: Percent of `max_recipients`.
-    ratio: float
+    #: Percent of what the others leave of `max_recipients` (`domain/shares.py`).
+    ratio: float | None = None
+    #: So many people.
+    count: int | None = None
+
+    @property
+    def gives_all(self) -> bool:
+        """Whether everybody in the segment is asked for."""
+        return self.ratio is None and self.count is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,13 @@ class BroadcastScheduled:
     week: tuple[str, ...] = ()
     #: It goes to nobody until somebody says that it is none.
     draft: bool = False
+    #: The segments whose people are left out, whatever other segment they are in.
+    excluded: tuple[int, ...] = ()
+    #: The segment that fills up what the others do not give.
+    fallback: int | None = None
+    #: The frequency cap of its own, beside that of the organisation: texts within days.
+    cap_texts: int | None = None
+    cap_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +74,10 @@ class BroadcastEdited:
     author: str = ""
     week: tuple[str, ...] = ()
     draft: bool = False
+    excluded: tuple[int, ...] = ()
+    fallback: int | None = None
+    cap_texts: int | None = None
+    cap_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +101,21 @@ class Draw:
     """What one segment gave."""
 
     segment_id: int
-    #: Contacts that its ratio asks for.
+    #: Contacts that it was asked for; of the fallback, as many as the others did not give.
     quota: int
     #: Contacts that it gave; fewer than the quota is a shortfall.
     drawn: int
     #: Whom it took in then, with the segments that it names in their places (`domain/segments.py`).
     filter: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """A segment whose people were left out."""
+
+    segment_id: int
+    #: Whom it took in then.
+    filter: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +152,13 @@ class BroadcastMade:
     hold_until: datetime | None = None
     #: Of phases whose message has variables; the words themselves are in no event.
     parts: tuple[Parts, ...] = ()
+    #: What the fallback gave, where there is one.
+    fallback: Draw | None = None
+    excluded: tuple[Excluded, ...] = ()
+    #: The frequency caps that held: the organisation's, and its own.
+    caps: tuple[Cap, ...] = ()
+    #: How many people of its segments were left out, each once, by the reason (`broadcasts/audience.py`).
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

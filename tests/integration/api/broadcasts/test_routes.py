@@ -27,8 +27,9 @@ async def test_a_broadcast_comes_back_byte_for_byte_as_it_was_created(api: Api) 
     assert created["second_delay"] == 600
     assert created["recurring"] is True
     assert created["segments"] == [
-        {"segment_id": segment, "name": "tenants", "ratio": 100.0, "quota": None, "drawn": None, "filter": None}
-    ]
+        {"segment_id": segment, "name": "tenants", "ratio": 100.0, "count": None, "all": False, "quota": None,
+         "drawn": None, "filter": None}
+    ]  # fmt: skip
 
 
 async def test_the_making_of_a_new_broadcast_is_planned_for_its_run_at(api: Api) -> None:

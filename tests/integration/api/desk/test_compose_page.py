@@ -455,3 +455,72 @@ async def test_a_number_whose_texts_came_too_fast_in_the_last_week_has_a_warning
     assert not await warned(OTHER_FROM)
     await api.query("UPDATE broadcasts SET made_at = %s", NOW - timedelta(days=8))
     assert not await warned(FROM)
+
+
+async def test_every_kind_of_share_and_whom_it_leaves_out_is_kept_shown_and_copied(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo", "Cy")
+    await api.contact("north", "staff", name="Di")
+    await api.contact("rest", name="Eli")
+    staff, rest, east = await api.segment("staff"), await api.segment("rest"), await api.segment("east")
+    given = form(
+        north, east,
+        **{
+            f"share-{north}": "3", f"kind-{north}": "people", f"kind-{east}": "all", f"exclude-{staff}": "1",
+            "fallback": str(rest), "cap_texts": "4", "cap_days": "7",
+        },
+    )  # fmt: skip
+    words = shown(await editor.submit(f"{COMPOSE}/audience", COMPOSE, **given))
+    assert "Goes to 3 people" in words
+    assert "Filled up from rest 1 1 1" in words
+    assert "1 is in a group that is left out" in words
+    answer = await editor.submit(COMPOSE, COMPOSE, **given)
+    page = answer.headers["location"]
+    made = (await api.get(page.removeprefix("/desk"))).json()
+    assert [(each["count"], each["all"]) for each in made["segments"]] == [(3, False), (None, True)]
+    assert ([each["segment_id"] for each in made["exclude"]], made["fallback"]["segment_id"]) == ([staff], rest)
+    assert made["frequency_cap"] == {"texts": 4, "days": 7}
+    words = shown(await editor.get(page))
+    assert "north: 3 people" in words
+    assert "Without who is in: staff." in words
+    assert "What they do not give is filled up from rest." in words
+    assert "Nobody gets more than 4 texts in 7 days." in words
+
+    edit = f"{COMPOSE}/{made['id']}"
+    version = hidden((await editor.get(edit)).text, "version")
+    same = await editor.submit(edit, edit, **{**given, "version": version})
+    assert same.status_code == 303, shown(same)
+    assert (await api.get(page.removeprefix("/desk"))).json()["segments"] == made["segments"]
+
+    await api.post(f"/broadcasts/{made['id']}/send-now")
+    words = shown(await editor.get(page))
+    assert "Filled up from rest 1 person" in words
+    assert "Without staff" in words
+    assert "Of those in the groups, so many were left out: 1 is in a group that is left out" in words
+    copy = (await editor.get(f"{COMPOSE}?copy={made['id']}")).text
+    assert re.search(rf'name="exclude-{staff}" value="1" checked', copy)
+    assert re.search(rf'value="{rest}" selected', copy)
+    assert re.search(r'name="cap_texts"[^>]* value="4"', copy)
+    assert re.search(r'value="people" selected', copy)
+    alone = (await editor.get(f"{COMPOSE}?copy={made['id']}&audience=false")).text
+    assert not re.search(rf'name="exclude-{staff}" value="1" checked', alone)
+    assert re.search(r'name="cap_texts"[^>]* value=""', alone)
+    assert "fills up from it" in shown(await editor.get(f"/desk/segments/{rest}"))
+    assert "leaves it out" in shown(await editor.get(f"/desk/segments/{staff}"))
+
+
+async def test_a_group_has_one_part_in_a_broadcast(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, fallback=str(north), **{f"exclude-{north}": "1"}))
+    assert answer.status_code == 422
+    assert "The group that fills up is named twice" in shown(answer)
+    assert "The group that is left out is named twice" in shown(answer)
+
+
+async def test_what_is_no_limit_of_texts_is_said_beside_it(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    for texts, days in (("often", "7"), ("3", ""), ("", "7"), ("0", "7")):
+        answer = await editor.submit(COMPOSE, COMPOSE, **form(north, cap_texts=texts, cap_days=days))
+        assert answer.status_code == 422
+        assert "Give the most texts, 1 to 1,000, and the days, 1 to 366" in shown(answer)
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, cap_texts="1", cap_days="7"))
+    assert "The limit of texts lets nobody get it: with its follow-up the broadcast is two texts." in shown(answer)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import making, repository
+from libs.common.broadcasts import drawing, making, repository, selection
 from libs.common.errors import Conflict, EmptyDraw, NoSegments, NothingScheduled
 from tests.support.world import FIRST, NOW, SECOND, World
 
@@ -112,7 +112,7 @@ async def draw(world: World, broadcast_id: int, seed: int) -> list[int]:
     """Draw with a seed, look, and take it back."""
     async with database.transaction(world.engine) as connection:
         broadcast = await repository.load(connection, broadcast_id)
-        await making.draw(connection, broadcast, seed, NOW)
+        await drawing.draw(connection, broadcast, selection.of(broadcast, None), seed, NOW)
         cursor = await connection.execute(
             text("SELECT contact_id FROM outgoing_messages WHERE NOT is_second ORDER BY id")
         )
@@ -291,7 +291,7 @@ async def test_a_draw_of_many_is_one_statement_and_its_history_is_in_pieces(worl
     assert await world.value("SELECT count(DISTINCT contact_id) FROM outgoing_messages") == 20_000
     named = await world.column("SELECT jsonb_array_length(data -> 'contacts') FROM events WHERE type='RecipientsDrawn'")
     assert sum(named) == 20_000
-    assert max(named) <= making.CHUNK
+    assert max(named) <= drawing.CHUNK
 
 
 async def test_a_number_that_is_erased_while_it_is_drawn_is_drawn_or_erased_but_not_both(world: World) -> None:

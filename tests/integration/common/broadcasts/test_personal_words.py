@@ -7,10 +7,20 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import erasure, part_counts, repository, restore_hold
+from libs.common.broadcasts import (
+    erasure,
+    link_names,
+    part_counts,
+    personal_words,
+    preflight,
+    repository,
+    restore_hold,
+    selection,
+)
 from libs.common.carriers.outcomes import Accepted
 from libs.common.domain import message_parts
 from libs.common.domain.broadcast import call_back
+from libs.common.domain.templates import parse
 from libs.common.errors import Unrenderable
 from libs.common.operations import rebuild, retention
 from libs.common.operations.reconcile import reconcile
@@ -272,3 +282,48 @@ async def test_what_sql_cannot_count_is_measured(world: World) -> None:
     await made(world, "👩‍👩‍👧‍👧" * 9, first="{{ name }} a", second=None)
     body = (await world.column(WORDS))[0]
     assert await world.value("SELECT parts FROM message_bodies") == message_parts.measure(body).parts > 1
+
+
+LINK = "Read https://example.org/x?utm_campaign={{ broadcast }}&utm_content={{ segment }}"
+
+
+async def test_links_name_the_broadcast_and_the_segment_for_which_somebody_was_drawn(world: World) -> None:
+    await named(world, "Ana", tag="a")
+    await named(world, "Bo", tag="b")
+    await world.query('UPDATE contacts SET attributes = \'{"segment": "mine", "broadcast": "7"}\'')
+    a = await world.segment("a", name="Café & Søn: 18 to 30")
+    b = await world.segment("b", name="日本")
+    broadcast = await world.scheduled(a, first_message=LINK, second_message=None, fallback=b, max_recipients=2)
+    await world.make(broadcast)
+    start = f"Read https://example.org/x?utm_campaign={NOW:%Y-%m-%d}-{broadcast}&utm_content="
+    assert await words(world, broadcast) == {"Ana": f"{start}cafe-s-n-18-to-30", "Bo": f"{start}segment-{b}"}
+    await world.query("UPDATE audience_segments SET name = 'other' WHERE id = %s", a)
+    assert (await words(world, broadcast))["Ana"].endswith("cafe-s-n-18-to-30")
+
+
+async def test_the_parts_of_links_are_those_that_a_look_before_has_counted(world: World) -> None:
+    body = "x" * 145 + " {{ broadcast }} {{ segment }}"  # with a date, a digit and a letter that is 160
+    for tags in (("a",), ("b",), ("a", "b")):
+        await world.contacts(2, *tags)
+    a, b = await world.segment("a", name="a"), await world.segment("b", name="b" * 40)
+    broadcast = await world.scheduled(a, b, first_message=body, second_message=body)
+    loaded = await world.load(broadcast)
+    async with database.transaction(world.engine) as connection:
+        asked = await selection.conditions(connection, selection.of(loaded, None), NOW)
+        zone = world.settings.zone
+        slugs = await link_names.read(connection, broadcast, loaded.run_at, asked.sources, zone)
+        found = await preflight.read(connection, asked, body, body, slugs)
+    longest = {parts: found.of(is_second=False)[parts] for parts in sorted(found.of(is_second=False))}
+    assert longest == {1: 2, 2: 4}, "who is in both is counted with the longer name"
+    await world.make(broadcast)
+    rows = await world.query("SELECT w.body, w.parts FROM message_bodies w")
+    assert all(row["parts"] == message_parts.parts_of(row["body"]) for row in rows)
+    assert sum(row["parts"] for row in rows) <= found.total
+
+
+async def test_the_links_of_a_test_are_a_tests(world: World) -> None:
+    await named(world, "Ana")
+    number = await world.value("SELECT phone_number FROM contacts")
+    async with database.transaction(world.engine) as connection:
+        found = await personal_words.render_for(connection, parse(LINK), [number])
+    assert found == {number: "Read https://example.org/x?utm_campaign=test&utm_content=test"}

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import audience, making, segment_sql
+from libs.common.broadcasts import audience, drawing, segment_sql
 from libs.common.domain import segments
 from libs.common.domain.attributes import Kind, Value, kind_of
 from libs.common.domain.segments import (
@@ -213,7 +213,7 @@ async def test_a_filter_takes_in_the_same_people_in_the_database_as_in_words(wor
     ({"all": ["a", {"replied_since": "3 days"}]}, {"all": ["b", {"replied_since": "2026-01-01T00:00:00Z"}]}),
 ])  # fmt: skip
 def test_filters_of_one_shape_have_one_statement(one: Any, other: Any) -> None:
-    statements = [making.draw_of(segment_sql.condition(segments.read(each), NOW).sql) for each in (one, other)]
+    statements = [drawing.draw_of(segment_sql.condition(segments.read(each), NOW).sql) for each in (one, other)]
     assert statements[0] is statements[1]
 
 
@@ -240,7 +240,7 @@ async def test_what_is_drawn_is_what_was_counted(world: World) -> None:
     async with database.transaction(world.engine) as connection:
         filter_ = (await audience.filters(connection, [segment]))[segment]
         counted = await audience.count(connection, segment_sql.condition(filter_, world.clock.now))
-        [part] = await audience.parts(connection, [filter_], world.clock.now)
+        [part] = await audience.parts(connection, audience.conditions([filter_], world.clock.now))
     broadcast = await world.scheduled(segment, max_recipients=1000)
     await world.make(broadcast)
     drawn = await world.value("SELECT drawn FROM broadcasts_segments WHERE broadcast_id = %s", broadcast)

@@ -2,16 +2,26 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 
 import pytest
 
-from libs.common.domain.shares import draw_order
+from libs.common.domain.events import Segment
+from libs.common.domain.shares import Plan, plan
 from services.api.broadcasts.expected_draw import Range, expected
 
+People = dict[frozenset[int], int]
 
-def parts(**people: int) -> dict[frozenset[int], int]:
+
+def parts(**people: int) -> People:
     """People by the segments that they are in, each named by a letter."""
     return {frozenset("abc".index(letter) for letter in letters): count for letters, count in people.items()}
+
+
+def asked(people: People, wanted: Sequence[int]) -> Plan:
+    """So many people of each segment, by number."""
+    segments = [Segment(segment_id=place, count=number) for place, number in enumerate(wanted)]
+    return plan(segments, sum(wanted), people)
 
 
 @pytest.mark.parametrize(
@@ -33,33 +43,69 @@ def parts(**people: int) -> dict[frozenset[int], int]:
         ({}, [4], [(0, 0)]),
     ],
 )
-def test_a_draw_gives(people: dict[frozenset[int], int], wanted: list[int], found: list[tuple[int, int]]) -> None:
-    assert expected(people, wanted, range(len(wanted))) == [Range(*each) for each in found]
+def test_a_draw_gives(people: People, wanted: list[int], found: list[tuple[int, int]]) -> None:
+    assert expected(people, asked(people, wanted)).gets_it == [Range(*each) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("people", "wanted", "short", "filled", "total"),
+    [
+        (parts(a=10, b=10), [4], (0, 0), (0, 0), (4, 4)),
+        (parts(a=3, b=10), [4], (1, 1), (1, 1), (4, 4)),
+        (parts(a=3, b=2), [9], (6, 6), (2, 2), (5, 5)),
+        # Who was drawn for the segment fills nothing up.
+        (parts(ab=3, b=2), [9], (6, 6), (2, 2), (5, 5)),
+        ({}, [9], (9, 9), (0, 0), (0, 0)),
+    ],
+)
+def test_what_is_missing_is_filled_up_as_far_as_the_fallback_goes(
+    people: People, wanted: list[int], short: tuple[int, int], filled: tuple[int, int], total: tuple[int, int]
+) -> None:
+    found = expected(people, asked(people, wanted))
+    assert (found.short, found.filled, found.total) == (Range(*short), Range(*filled), Range(*total))
 
 
 def test_every_draw_lies_within_what_is_expected_and_a_single_number_is_exact() -> None:
     lot = random.Random(7)
-    kinds = [frozenset(each) for n in (1, 2, 3) for each in itertools.combinations(range(3), n)]
+    kinds = [frozenset(each) for n in (1, 2, 3, 4) for each in itertools.combinations(range(4), n)]
     exact = 0
-    for _ in range(200):
+    for _ in range(300):
         people = {kind: lot.randrange(4) for kind in kinds}
-        wanted = [lot.randrange(1, 9) for _ in range(3)]
-        ranges = expected(people, wanted, range(3))
-        exact += all(each.is_exact for each in ranges)
+        segments = [share(place, lot) for place in range(3)]
+        wished = plan(segments, lot.randrange(1, 25), people)
+        coming = expected(people, wished)
+        exact += all(each.is_exact for each in (*coming.gets_it, coming.filled))
         for _ in range(10):
-            drawn = draw(people, wanted, lot)
-            assert all(each.least <= n <= each.most for each, n in zip(ranges, drawn, strict=True)), (people, wanted)
+            drawn, filled = draw(people, wished, lot)
+            found = [*zip(coming.gets_it, drawn, strict=True), (coming.filled, filled)]
+            assert all(each.least <= n <= each.most for each, n in found), (people, segments)
+            assert coming.total.least <= sum(drawn) + filled <= coming.total.most
+            assert coming.short.least <= wished.total - sum(drawn) <= coming.short.most
     assert exact > 20
 
 
-def draw(people: dict[frozenset[int], int], wanted: list[int], lot: random.Random) -> list[int]:
-    """Draw as `making.draw` does."""
+def share(place: int, lot: random.Random) -> Segment:
+    """A share of any kind."""
+    kind = lot.randrange(4)
+    if kind == 0:
+        return Segment(segment_id=place)
+    if kind == 1:
+        return Segment(segment_id=place, ratio=30)
+    return Segment(segment_id=place, count=lot.randrange(1, 9))
+
+
+def draw(people: People, wished: Plan, lot: random.Random) -> tuple[list[int], int]:
+    """Draw as `drawing.draw` does; the last place is the fallback's."""
     crowd = [kind for kind, count in people.items() for _ in range(count)]
-    members = [sum(place in kind for kind in crowd) for place in range(3)]
-    found = [0, 0, 0]
-    for place in draw_order(members, wanted, range(3)):
+
+    def take(place: int, most: int) -> int:
+        nonlocal crowd
         chosen = [n for n, kind in enumerate(crowd) if place in kind]
-        taken = set(lot.sample(chosen, min(wanted[place], len(chosen))))
+        taken = set(lot.sample(chosen, min(most, len(chosen))))
         crowd = [kind for n, kind in enumerate(crowd) if n not in taken]
-        found[place] = len(taken)
-    return found
+        return len(taken)
+
+    found = [0] * len(wished.wanted)
+    for place in wished.order:
+        found[place] = take(place, wished.wanted[place])
+    return found, take(len(found), wished.total - sum(found))

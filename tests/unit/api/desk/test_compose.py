@@ -8,7 +8,8 @@ import pytest
 
 from libs.common.settings.api import ApiSettings
 from services.api.desk import compose_advice, compose_form
-from services.api.desk.compose_form import Given
+from services.api.desk.compose_form import Given, ShareKind
+from services.api.schemas import FrequencyCap, Share
 
 ZONE = ZoneInfo("America/Detroit")
 #: A Wednesday.
@@ -45,6 +46,33 @@ def test_shares_are_percents_and_an_empty_one_takes_what_is_left(typed: dict[int
 @pytest.mark.parametrize("typed", [{1: "0"}, {1: "-5"}, {1: "101"}, {1: "60", 2: "60"}, {1: "100", 2: ""}, {1: "half"}])
 def test_shares_that_cannot_be_are_none(typed: dict[int, str]) -> None:
     assert compose_form.shares(Given(chosen=typed)) is None
+
+
+def test_a_share_may_be_a_number_of_people_or_everybody_and_percents_are_of_the_rest() -> None:
+    given = Given(
+        chosen={1: "500", 2: "", 3: "", 4: "x"},
+        kinds={1: ShareKind.PEOPLE, 2: ShareKind.ALL, 4: ShareKind.ALL},
+    )
+    assert compose_form.shares(given) == [
+        Share(segment_id=1, count=500),
+        Share(segment_id=2, all=True),
+        Share(segment_id=3, ratio=100.0),
+        Share(segment_id=4, all=True),
+    ]
+
+
+@pytest.mark.parametrize("typed", ["", "0", "-5", "1.5", "many", "5000001"])
+def test_what_is_no_number_of_people_is_none(typed: str) -> None:
+    assert compose_form.shares(Given(chosen={1: typed}, kinds={1: ShareKind.PEOPLE})) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "days", "cap"),
+    [("3", "7", FrequencyCap(texts=3, days=7)), ("", "", None), ("3", "", None), ("0", "7", None), ("3", "1.5", None),
+     ("3", "367", None)],
+)  # fmt: skip
+def test_a_limit_of_texts_is_two_whole_numbers(texts: str, days: str, cap: FrequencyCap | None) -> None:
+    assert compose_form.cap(Given(cap_texts=texts, cap_days=days)) == cap
 
 
 def test_a_new_form_is_for_the_morning_of_the_next_working_day() -> None:

@@ -211,6 +211,8 @@ CREATE TABLE broadcasts (
     second_message text,
     second_delay integer NOT NULL,
     max_recipients integer NOT NULL,
+    cap_texts integer,
+    cap_days integer,
     sending_number_id bigint NOT NULL,
     recurring boolean NOT NULL,
     week text[] DEFAULT '{}' NOT NULL,
@@ -244,6 +246,8 @@ CREATE TABLE broadcasts (
     CONSTRAINT broadcasts_nobody_approves_what_they_wrote CHECK (approved_by <> author),
     CONSTRAINT broadcasts_second_delay_check CHECK (second_delay >= 0),
     CONSTRAINT broadcasts_max_recipients_check CHECK (max_recipients > 0),
+    CONSTRAINT broadcasts_a_cap_is_texts_within_days CHECK ((cap_texts IS NULL) = (cap_days IS NULL)),
+    CONSTRAINT broadcasts_cap_check CHECK (cap_texts > 0 AND cap_days > 0),
     CONSTRAINT broadcasts_paused_from_check CHECK (paused_from IN ('sending_first', 'waiting', 'sending_second')),
     CONSTRAINT broadcasts_a_paused_broadcast_knows_where_it_goes_on CHECK ((state = 'paused') = (paused_from IS NOT
         NULL)),
@@ -259,20 +263,40 @@ CREATE INDEX broadcasts_under_way ON broadcasts (run_at) WHERE completed_at IS N
 CREATE TABLE broadcasts_segments (
     broadcast_id bigint NOT NULL,
     segment_id bigint NOT NULL,
+    role text NOT NULL,
     position integer NOT NULL,
-    ratio double precision NOT NULL,
+    ratio double precision,
+    count integer,
     quota integer,
     drawn integer,
     filter jsonb,
     CONSTRAINT broadcasts_segments_pkey PRIMARY KEY (broadcast_id, segment_id),
+    CONSTRAINT broadcasts_segments_role_check CHECK (role IN ('share', 'excluded', 'fallback')),
     CONSTRAINT broadcasts_segments_ratio_check CHECK (ratio > 0 AND ratio <= 100),
+    CONSTRAINT broadcasts_segments_count_check CHECK (count > 0),
+    CONSTRAINT broadcasts_segments_a_share_is_of_one_kind CHECK (num_nonnulls(ratio, count) <= CASE role WHEN 'share'
+        THEN 1 ELSE 0 END),
     CONSTRAINT broadcasts_segments_no_segment_gives_more_than_its_quota CHECK (drawn <= quota),
     CONSTRAINT broadcasts_segments_broadcast_id_fkey FOREIGN KEY(broadcast_id) REFERENCES broadcasts (id)
         DEFERRABLE,
     CONSTRAINT broadcasts_segments_segment_id_fkey FOREIGN KEY(segment_id) REFERENCES audience_segments (id)
         DEFERRABLE
 );
-COMMENT ON TABLE broadcasts_segments IS 'A segment''s share in a broadcast, and what it gave';
+COMMENT ON TABLE broadcasts_segments IS 'What a segment is to a broadcast, its share, and what it gave';
+CREATE UNIQUE INDEX broadcasts_segments_one_fallback ON broadcasts_segments (broadcast_id) WHERE role = 'fallback';
+
+CREATE TABLE broadcasts_left_out (
+    broadcast_id bigint NOT NULL,
+    reason text NOT NULL,
+    people integer NOT NULL,
+    CONSTRAINT broadcasts_left_out_pkey PRIMARY KEY (broadcast_id, reason),
+    CONSTRAINT broadcasts_left_out_reason_check CHECK (reason IN ('opted_out', 'held', 'unreachable', 'excluded',
+        'capped')),
+    CONSTRAINT broadcasts_left_out_people_check CHECK (people > 0),
+    CONSTRAINT broadcasts_left_out_broadcast_id_fkey FOREIGN KEY(broadcast_id) REFERENCES broadcasts (id) DEFERRABLE
+);
+COMMENT ON TABLE broadcasts_left_out IS
+    'How many people of a broadcast''s segments were left out when it was made, by the reason';
 
 CREATE TABLE broadcasts_parts (
     broadcast_id bigint NOT NULL,
@@ -810,7 +834,7 @@ TABLES = (
     "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
     "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
     "message_bodies broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_parts "
-    "broadcasts_segments broadcasts "
+    "broadcasts_left_out broadcasts_segments broadcasts "
     "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_label_passes "
     "missive_conversations "
     "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
