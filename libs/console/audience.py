@@ -68,6 +68,10 @@ def import_contacts(
         bool,
         typer.Option("--attributes", help="Keep every other column as a free attribute: text, number, date, yes/no."),
     ] = False,
+    messages: Annotated[
+        bool,
+        typer.Option("--messages", help="A column has the message of each person: check it before a broadcast to it."),
+    ] = False,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +81,7 @@ def import_contacts(
     named. Of a workbook the first sheet that has rows is read.
     """
     client = connect()
-    wanted = {"attributes": "true"} if attributes else {}
+    wanted = {name: "true" for name, is_wanted in (("attributes", attributes), ("messages", messages)) if is_wanted}
     name = "" if str(file) == "-" else file.name
     with contact_files.opened(file) as content:
         if rejected is not None:

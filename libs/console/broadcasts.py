@@ -11,6 +11,7 @@ import typer
 from rich.live import Live
 
 from libs.common.domain.states import BroadcastState
+from libs.console import campaigns
 from libs.console.client import LONG, PATIENCE, connect
 from libs.console.inputs import (
     BroadcastId,
@@ -40,8 +41,12 @@ def create(
     run_at: Annotated[
         str, typer.Option(help="14:30 (today) or an RFC 3339 time; in BROADSHEET_TIMEZONE where it has no offset.")
     ],
-    first: Annotated[str, typer.Option(help="The first message, or @file.")],
-    max_recipients: Annotated[int, typer.Option(help="How many people get it at most.")],
+    first: Annotated[
+        str | None, typer.Option(help="The first message, or @file. With --messages it may be left out.")
+    ] = None,
+    max_recipients: Annotated[
+        int | None, typer.Option(help="How many people get it at most; to a file all, if it is left out.")
+    ] = None,
     segment: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,6 +63,13 @@ def create(
     cap: Annotated[
         str | None, typer.Option(help="TEXTS/DAYS: leave out who would get more than so many texts in so many days.")
     ] = None,
+    numbers: Annotated[Path | None, typer.Option(help="Everybody in this file gets it: CSV, .xlsx or .ods.")] = None,
+    messages: Annotated[
+        Path | None, typer.Option(help="A file with the message of each person, and perhaps their follow-up.")
+    ] = None,
+    file: Annotated[
+        int | None, typer.Option(help="The id of a file that was imported before (`contacts imports`).")
+    ] = None,
     second: Annotated[str | None, typer.Option(help="The follow-up, or @file; without it there is none.")] = None,
     second_delay: Annotated[int | None, typer.Option(help="Seconds from the last first message on.")] = None,
     from_number: Annotated[str | None, typer.Option(help="The number to send from.")] = None,
@@ -66,22 +78,45 @@ def create(
         list[str] | None,
         typer.Option(help="DAY=HH:MM, such as wed=14:00: it repeats on such weekdays alone, at these times."),
     ] = None,
+    label: Annotated[
+        str, typer.Option(help="A label of Missive's for its conversations, by name; made there where there is none.")
+    ] = "",
     draft: Annotated[
         bool, typer.Option("--draft", help="Save it as a draft: it goes to nobody until somebody schedules it.")
+    ] = False,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Where lines of the file cannot be taken, go on with the others.")
     ] = False,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Schedule a broadcast, or save a draft of one; a draft is scheduled at the desk."""
-    if not segment and not draft:
-        raise typer.BadParameter("say who gets it: --segment ID:PERCENT, ID:n=NUMBER or ID:all; or --draft")
+    """Schedule a broadcast, or save a draft of one; a draft is scheduled at the desk.
+
+    It goes to segments, or to a file; then it goes out once. People of a file are imported, as by `contacts import`.
+    """
+    given = [each for each in (segment, numbers, messages, file) if each]
+    if len(given) > 1:
+        raise typer.BadParameter("give one of --segment, --numbers, --messages and --file")
+    if not given and not draft:
+        raise typer.BadParameter(
+            "say who gets it: --segment ID:PERCENT, ID:n=NUMBER or ID:all, --numbers or --messages; or --draft"
+        )
+    at_time = time_of(run_at, datetime.now(zone())).isoformat()
+    shares = [share_of(value) for value in segment or []]
+    if first is None and not (messages or file):
+        raise typer.BadParameter("say what it says: --first")
+    spoken = None if first is None else text_of(first)
+    second_spoken = None if second is None else text_of(second)
+    client = connect()
+    file = campaigns.import_of(client, numbers, messages, leave_out=leave_out, key=key, as_json=as_json) or file
+    spoken, second_spoken = campaigns.words(client, file, spoken, second_spoken)
     body: dict[str, Any] = {
-        "run_at": time_of(run_at, datetime.now(zone())).isoformat(),
-        "first_message": text_of(first),
-        "segments": [share_of(value) for value in segment or []],
-        "max_recipients": max_recipients,
-        "recurring": not once,
+        "run_at": at_time,
+        "first_message": spoken,
+        "segments": shares,
+        "recurring": not once and file is None,
         "draft": draft,
+        "label": label,
     }
     if exclude:
         body["exclude"] = [{"segment_id": each} for each in exclude]
@@ -89,15 +124,19 @@ def create(
         body["fallback"] = {"segment_id": fallback}
     if cap is not None:
         body["frequency_cap"] = cap_of(cap)
+    if file is not None:
+        body["file"] = file
+    if max_recipients is not None:
+        body["max_recipients"] = max_recipients
     if at:
         body["week"] = dict(map(weekday_of, at))
-    if second is not None:
-        body["second_message"] = text_of(second)
+    if second_spoken is not None:
+        body["second_message"] = second_spoken
     if second_delay is not None:
         body["second_delay"] = second_delay
     if from_number is not None:
         body["from_number"] = from_number
-    found = connect().call("POST", "/broadcasts", json=body, headers=key_header(key))
+    found = client.call("POST", "/broadcasts", json=body, headers=key_header(key))
     with after(f"Draft {found['id']} is saved." if draft else f"Broadcast {found['id']} is scheduled."):
         show(found, as_json=as_json)
 

@@ -17,6 +17,7 @@ from libs.console.failures import ApiError, NoApi
 from libs.console.printing import one_line
 
 EVERY = 1.0  # seconds between two looks at how far an import is
+CHANGED = "The file changed while it was read. Nothing was imported: run it again."
 NEWEST = 5  # imports among which it is looked for
 
 
@@ -94,4 +95,4 @@ def _unchanged() -> Iterator[None]:
     try:
         yield
     except FileChanged:
-        raise ApiError("The file changed while it was read. Nothing was imported: run it again.") from None
+        raise ApiError(CHANGED) from None

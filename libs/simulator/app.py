@@ -47,10 +47,10 @@ Control, under `/_simulator`, JSON, without authentication:
                                              "violation"}…], "totals": {"requests", "violations", "kinds": {kind: n},
                                              "statuses": {status: n}, "peak": {"concurrent", "1s", "60s", "900s"}}}
                                              kinds: missive_send missive_message twilio_send twilio_log twilio_message
-                                             missive_post missive_organizations missive_labels missive_conversations
-                                             other abandoned (the client left before the body was whole); `at` is
-                                             epoch seconds that never go backwards; `peak` counts sends, but for
-                                             concurrent; list=false: totals
+                                             missive_post missive_organizations missive_labels missive_label
+                                             missive_conversations other abandoned (the client left before the body
+                                             was whole); `at` is epoch seconds that never go backwards;
+                                             `peak` counts sends, but for concurrent; list=false: totals
     GET    /webhooks                         deliveries: [{"kind" (missive | sms | status), "url", "attempts", "status",
                                              "sid", "at", "done_at"}…]
     POST   /inbound                          {"from": "+1…", "to": "+1…", "body": "STOP"}: a handset texts now; 201
@@ -59,8 +59,8 @@ Control, under `/_simulator`, JSON, without authentication:
                                              "tell": true}: staff label a conversation; the rule's webhook tells of it
     POST   /reset                            forgets messages, requests and faults; the configuration stays
 
-A fault: `{"kind": …, "on": "send" | "message" | "log" | "webhook", "carrier": null | "missive" | "twilio", "to": null,
-"skip": 0, "every": 1, "count": null, "lasts": null, "probability": 1.0, "retry_after": 1, "seconds": 1.0,
+A fault: `{"kind": …, "on": "send" | "message" | "label" | "log" | "webhook", "carrier": null | "missive" | "twilio",
+"to": null, "skip": 0, "every": 1, "count": null, "lasts": null, "probability": 1.0, "retry_after": 1, "seconds": 1.0,
 "status": 500, "entries": 1, "html": false}`. Of the requests that match `on`, `carrier` and `to`, the first `skip` are
 let off; then each `every`-th fires with `probability` (seeded), `count` times at most, and for `lasts` seconds. Of
 several faults, the first that fires is the one. Kinds:

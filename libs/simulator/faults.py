@@ -8,7 +8,7 @@ import msgspec
 from libs.simulator.handsets import draw
 
 Carrier = Literal["missive", "twilio"]
-On = Literal["send", "message", "log", "webhook"]
+On = Literal["send", "message", "label", "log", "webhook"]
 Kind = Literal[
     "rate_limited",
     "error_before",
@@ -68,7 +68,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
 def _places(kind: Kind) -> tuple[On, ...]:
     places: list[On] = []
     if kind in ANSWER_KINDS:
-        places += ["send", "message", "log"]
+        places += ["send", "message", "log", "label"]
     if kind == "never_handed_over":
         places += ["send"]
     if kind in LOG_KINDS:

@@ -38,6 +38,8 @@ def kind_of(method: str, path: str) -> str:
         return "missive_send"
     if path == POSTS and method == "POST":
         return "missive_post"
+    if path == missive_labels.LABELS and method == "POST":
+        return "missive_label"
     if method == "GET" and path in _LISTS:
         return _LISTS[path]
     return "missive_message" if path.startswith(MESSAGES) and method == "GET" else "other"
@@ -75,6 +77,14 @@ def _route(network: Network, call: Call) -> Answer:
             return Answer(status=200, content={"organizations": [{"id": "simulated", "name": "Simulated"}]})
         case "missive_labels":
             return missive_labels.answer_labels(network, call)
+        case "missive_label":
+            return answer_with_faults(
+                lambda: missive_labels.create(network, call),
+                network.faults,
+                on="label",
+                carrier="missive",
+                error=lambda status: error(f"Error {status}"),
+            )
         case "missive_conversations":
             return missive_labels.answer_conversations(network, call)
         case _:

@@ -1,13 +1,15 @@
 """Labels of Missive's conversations: those of drafts, those that staff put on and take off, and the lists of both.
 
-`GET /v1/shared_labels` and `GET /v1/conversations?shared_label=…`, the newest activity first, up to `until`:
-https://missiveapp.com/docs/developers/rest-api/endpoints. A rule for label changes tells of all labels that a
+`GET` and `POST /v1/shared_labels`, and `GET /v1/conversations?shared_label=…`, the newest activity first, up to
+`until`: https://missiveapp.com/docs/developers/rest-api/endpoints. A rule for label changes tells of all labels that a
 conversation has then: https://missiveapp.com/docs/developers/webhooks.
 """
 
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
+
+import msgspec
 
 from libs.simulator.ledger import Conversation
 from libs.simulator.network import Network, author
@@ -55,6 +57,29 @@ def answer_labels(network: Network, call: Call) -> Answer:
     begin, limit = int(query.get("offset", ["0"])[0]), min(int(query.get("limit", ["50"])[0]), MOST_LABELS)
     listed = [_label(network, each) for each in network.config.missive_labels]
     return Answer(status=200, content={"shared_labels": listed[begin : begin + limit]})
+
+
+def create(network: Network, call: Call) -> Answer:
+    """Make labels of the organisation: as Missive does, each time that it is asked."""
+    try:
+        wanted = msgspec.json.decode(call.body, type=_Wanted).shared_labels
+    except msgspec.MsgspecError as problem:
+        return Answer(status=400, content={"error": {"message": str(problem)}})
+    made = []
+    for each in wanted:
+        key = str(network.identity("label", each.name, str(len(network.config.missive_labels))))
+        network.config.missive_labels[key] = each.name
+        made.append(_label(network, key))
+    return Answer(status=201, content={"shared_labels": made})
+
+
+class _NewLabel(msgspec.Struct):
+    name: str
+    organization: str
+
+
+class _Wanted(msgspec.Struct):
+    shared_labels: list[_NewLabel]
 
 
 def answer_conversations(network: Network, call: Call) -> Answer:

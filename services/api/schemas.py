@@ -28,6 +28,7 @@ T = TypeVar("T")
 MessageBody = Annotated[str, Meta(min_length=1, max_length=message_bodies.LONGEST)]
 Delay = Annotated[int, Meta(ge=0, le=86_400, description="seconds from the last first message to the follow-ups")]
 Recipients = Annotated[int, Meta(ge=1, le=5_000_000)]
+LabelName = Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
 GivenNumber = Annotated[str, Meta(min_length=1, max_length=40, examples=["+13135550100"])]
 
 
@@ -95,21 +96,28 @@ class Week(Body):
 class NewBroadcast(Body):
     """A broadcast to be created. Without `second_message` it has no follow-up.
 
-    A draft, or one without segments, goes to nobody; its time may come and go.
+    A draft, or one to nobody, stays where it is; its time may come and go. It goes to segments, or to a file.
     """
 
     run_at: Moment
     first_message: MessageBody
-    segments: Annotated[list[Share], Meta(max_length=100)]
-    max_recipients: Recipients
+    segments: Annotated[list[Share], Meta(max_length=100)] = []
+    #: Left out, or null: it goes to the segments. Else the id of an import: everybody in that file gets it, and it does
+    #: not repeat. Where the file has words for each person, they stand for `{{ message }}` and `{{ follow_up }}`.
+    file: Id | None = None
+    #: May be left out with a file: then all who are in it may get it.
+    max_recipients: Recipients | UnsetType = UNSET
     #: Left out, or null: nobody gets a follow-up.
     second_message: MessageBody | None = None
     second_delay: Delay | UnsetType = UNSET
     from_number: GivenNumber | UnsetType = UNSET
-    recurring: bool = True
+    #: Left out: yes, unless it goes to a file.
+    recurring: bool | UnsetType = UNSET
     #: Left out, or null: a broadcast that repeats goes out at the time of `run_at` on each working day.
     week: Week | None = None
     draft: bool = False
+    #: A label of Missive's, by its name, that its conversations get; it is made there where there is none.
+    label: LabelName = ""
     #: Segments whose people are left out, whatever segment would draw them.
     exclude: Excluded = field(default_factory=list)
     #: The segment that fills up what the others do not give.
@@ -120,19 +128,22 @@ class NewBroadcast(Body):
 class BroadcastChanges(Body):
     """What is to change about a scheduled broadcast; what is left out stays.
 
-    With `second_message` null it has no follow-up.
+    With `second_message` null it has no follow-up. With `file` it goes to that file and not to segments any more, with
+    `segments` to those and not to a file.
     """
 
     run_at: Moment | UnsetType = UNSET
     first_message: MessageBody | UnsetType = UNSET
     second_message: MessageBody | UnsetType | None = UNSET
     segments: Annotated[list[Share], Meta(max_length=100)] | UnsetType = UNSET
+    file: Id | UnsetType = UNSET
     max_recipients: Recipients | UnsetType = UNSET
     second_delay: Delay | UnsetType = UNSET
     from_number: GivenNumber | UnsetType = UNSET
     recurring: bool | UnsetType = UNSET
     week: Week | UnsetType | None = UNSET
     draft: bool | UnsetType = UNSET
+    label: LabelName | UnsetType = UNSET
     exclude: Excluded | UnsetType = UNSET
     fallback: SegmentRef | UnsetType | None = UNSET
     frequency_cap: FrequencyCap | UnsetType | None = UNSET
@@ -225,6 +236,12 @@ class Broadcast(Struct):
     completed_at: Moment | None
     #: In how many parts its messages go, once it was made, where its messages have variables; else empty.
     parts: list[PhaseParts] = field(default_factory=list)
+    #: The import whose people get it; null where it goes to segments.
+    file: int | None = None
+    #: What its conversations are labelled in Missive; empty where they are not.
+    label: str = ""
+    #: Why they could not be, where that is so: a code.
+    label_fault: str | None = None
     exclude: list[ExcludedSegment] = field(default_factory=list)
     fallback: FallbackSegment | None = None
     frequency_cap: FrequencyCap | None = None

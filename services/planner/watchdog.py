@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from libs.common import database
-from libs.common.broadcasts import erasure, messages, scheduling, traces
+from libs.common.broadcasts import erasure, file_words, messages, scheduling, traces
 from libs.common.carriers import clock_records
 from libs.common.database import Connection, Engine
 from libs.common.domain.cause import Cause
@@ -157,3 +157,7 @@ async def _prune(worker: Planner) -> None:
     for prune in prunings:
         async with database.transaction(worker.engine) as connection:
             await prune(connection)
+    is_more = True
+    while is_more:
+        async with database.transaction(worker.engine) as connection:
+            is_more = await file_words.forget(connection, now)

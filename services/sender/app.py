@@ -4,6 +4,7 @@ from faststream.asgi import AsgiFastStream
 
 from libs.common import carriers, database, settings
 from libs.common.broadcasts import counters
+from libs.common.carriers.missive import Missive
 from libs.common.domain import actors
 from libs.common.messaging import topology
 from libs.common.messaging.consumer import Route
@@ -12,6 +13,7 @@ from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
 from services.sender import dead_mans_switch, outcomes
 from services.sender.batch_sender import Sender
+from services.sender.labelling import Labelling
 from services.sender.single_sender import SingleSender
 
 PREFETCH = settings.BATCHES_IN_FLIGHT  # batches of one process at once
@@ -30,7 +32,8 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
     )
     context = Worker(settings=configuration, engine=engine, long_work=engine)
     carrier = carriers.create(configuration)
-    sender = Sender(context, configuration, carrier)
+    labelling = Labelling(context, configuration, carrier if isinstance(carrier, Missive) else None)
+    sender = Sender(context, configuration, carrier, labelling)
     singles = SingleSender(configuration, carrier)
     routes = (Route(work=topology.SEND_BATCH, handler=sender.send_batch, description="Send a batch of messages"),)
     app = worker.create(

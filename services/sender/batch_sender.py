@@ -30,6 +30,7 @@ from libs.common.settings import BATCHES_IN_FLIGHT, CarrierSettings
 from services.sender import batches
 from services.sender.answer_recorder import AnswerRecorder
 from services.sender.batches import Batch, StartedAttempt
+from services.sender.labelling import Labelling
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class _Run:
     #: Claimed messages that have not started; some may have been taken out since.
     remaining: int
     started: int = 0
+    #: What each message is labelled with, by Missive's ids.
+    labels: tuple[str, ...] = ()
     #: Set when the batch is somebody else's: nothing more may start.
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     requests: set[asyncio.Task[None]] = field(default_factory=set)
@@ -57,12 +60,15 @@ class _Run:
 class Sender:
     """Sends batches with one carrier."""
 
-    def __init__(self, worker: Worker, settings: CarrierSettings, carrier: Carrier) -> None:
+    def __init__(
+        self, worker: Worker, settings: CarrierSettings, carrier: Carrier, labelling: Labelling | None = None
+    ) -> None:
         self._worker = worker
         self._settings = settings
         self._carrier = carrier
         self._clock = Sharer(worker.engine, carrier.name, carrier.meter)
         self._answers = AnswerRecorder(worker, settings)
+        self._labelling = labelling
 
     async def send_batch(self, message: SendBatch, delivery: Delivered) -> None:
         """Send one batch; a batch that is over, or that another worker has, is left alone."""
@@ -75,6 +81,8 @@ class Sender:
         run = _Run(batch, delivery.cause, ends=ends, remaining=remaining)
         heartbeat = asyncio.create_task(self._keep(run))
         try:
+            if self._labelling is not None and run.remaining:
+                run.labels = await self._labelling.ids(batch.label)
             await self._start_all(run)
             if run.requests:
                 await asyncio.gather(*run.requests)
@@ -247,6 +255,7 @@ class Sender:
                 body=started.body,
                 may_still_send=lambda: time.monotonic() < until and not turn.missed(),
                 ready=turn.ready,
+                labels=run.labels,
             )
             # An answer for which others may have to wait is on record before the next request can have its permit.
             try:

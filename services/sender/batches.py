@@ -33,7 +33,7 @@ FROM broadcasts c JOIN sending_numbers n ON n.id = c.sending_number_id
 WHERE b.id = :batch_id AND c.id = b.broadcast_id AND b.closed_at IS NULL
   AND (b.lease_until IS NULL OR b.lease_until < :now OR :redelivered)
 RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.sending_number_id, n.phone_number AS from_number,
-          CASE WHEN b.is_second THEN c.second_message ELSE c.first_message END AS body
+          CASE WHEN b.is_second THEN c.second_message ELSE c.first_message END AS body, c.label
 """)
 
 #: Keeps a batch; no row if it is somebody else's now.
@@ -132,6 +132,8 @@ class Batch:
     from_number: str
     #: Those of the broadcast, which may have variables.
     body: str
+    #: What its conversations are labelled in Missive; empty where they are not.
+    label: str
 
     @property
     def is_personal(self) -> bool:

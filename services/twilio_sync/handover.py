@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 
 from libs.common import database
+from libs.common.broadcasts.missive_room import room
 from libs.common.carriers import message_log
 from libs.common.carriers.clocks import Offset
 from libs.common.carriers.errors import CarrierUnreadable
@@ -22,7 +23,6 @@ from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
 from services.twilio_sync import queries
 from services.twilio_sync.queries import MessageWithoutSid, SyncedBroadcast
-from services.twilio_sync.room import room
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -15,6 +15,7 @@ import structlog
 
 from libs.common import database
 from libs.common.broadcasts import conversations
+from libs.common.broadcasts.missive_room import room
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.http import Ready
 from libs.common.carriers.missive import CONVERSATIONS_A_PAGE, LABELS_A_PAGE, Missive
@@ -24,7 +25,6 @@ from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
 from services.twilio_sync import label_queries
 from services.twilio_sync.label_queries import Step
-from services.twilio_sync.room import room
 
 log = structlog.stdlib.get_logger(__name__)
 

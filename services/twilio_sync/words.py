@@ -14,6 +14,7 @@ import structlog
 from libs.common import database
 from libs.common.broadcasts import replies
 from libs.common.broadcasts.inbound import strip_nul
+from libs.common.broadcasts.missive_room import room
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.missive import Missive
 from libs.common.carriers.missive_words import Words
@@ -22,7 +23,6 @@ from libs.common.runtime.worker import Worker
 from libs.common.settings import CarrierSettings
 from services.twilio_sync import queries
 from services.twilio_sync.queries import CutReply
-from services.twilio_sync.room import room
 
 log = structlog.stdlib.get_logger(__name__)
 

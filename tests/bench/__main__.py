@@ -2,7 +2,8 @@
 
 Figures are ratios: how much slower a step is when the broadcast has 100 times as many recipients, how much of the
 allowance is used. Absolute times are printed beside them for this machine alone. With `--against PATH` this checkout is
-compared with another one; `--pages` measures the pages of the desk alone, `--import` how files of contacts are read.
+compared with another one; `--pages` measures the pages of the desk alone, `--import` how files of contacts are read,
+`--variables` how broadcasts are made in which each person has their own words.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import checkouts, comparison, imports, pace, pages, replies, steps
+from tests.bench import checkouts, comparison, imports, pace, pages, replies, steps, variables
 from tests.bench.newsroom import Newsroom
 from tests.support import servers
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=10_000, help="recipients of the small one")
     parser.add_argument("--replies", type=float, default=60, help="seconds for which 500 replies a second come")
     parser.add_argument("--against", type=Path, help="another checkout, set up, to be compared with; nothing else then")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each in a comparison")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each in a comparison, and of variables")
     parser.add_argument(
         "--only", action="append", choices=comparison.PARTS, help="a part of the comparison; may be repeated"
     )
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--import", type=int, nargs="?", const=1_000_000, dest="lines", help="only reading a file of so many"
     )
+    parser.add_argument("--variables", action="store_true", help="only how broadcasts with variables are made")
     parser.add_argument("--people", type=int, default=1_000_000, help="contacts in the desk's database")
     parser.add_argument("--broadcasts", type=int, default=1_000, help="past broadcasts in it")
     given = parser.parse_args()
@@ -46,6 +48,9 @@ def main() -> None:
     try:
         if given.lines is not None:
             Console().print(imports.table(imports.measure(given.lines)))
+            return
+        if given.variables:
+            Console().print(variables.table(variables.measure(given.large, given.rounds)))
             return
         if given.against is not None:
             against(given.against, given.large, given.rounds, given.only or comparison.PARTS)
@@ -76,6 +81,7 @@ def report(small: int, large: int, seconds: float) -> None:
         f"{REPLIES} a second for {two.seconds:.0f} s by two processes: {two.recorded:,} of {two.sent:,} on record, "
         f"p99 {two.p99:.0f} ms, {two.cpu:.2f} ms of processor time each"
     )
+    console.print(variables.table(variables.measure(large, rounds=1)))
 
 
 def desk(newsroom: Newsroom) -> None:

@@ -25,12 +25,13 @@ def fill(client: httpx.Client, url: str, people: int) -> int:
     return int(segment["id"])
 
 
-def plan(client: httpx.Client, segment: int, people: int) -> int:
-    """Schedule a broadcast to a segment, for today; return its id."""
+def plan(client: httpx.Client, segment: int, people: int, **fields: object) -> int:
+    """Schedule a broadcast to a segment, for today; return its id. `fields` are what is to be otherwise."""
     wish = {
         "run_at": (datetime.now(UTC) + timedelta(minutes=30)).isoformat(),
         "first_message": "What should we look into?", "second_message": "Still there?", "recurring": False,
         "second_delay": 86_400, "segments": [{"segment_id": segment, "ratio": 100}], "max_recipients": people,
+        **fields,
     }  # fmt: skip
     made = client.post("/broadcasts", json=wish).raise_for_status().json()
     return int(made["id"])

@@ -2,7 +2,7 @@
 is lost: the database has them, and who asked gets an error.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -69,9 +69,10 @@ class LoggingCarrier(ScriptedCarrier):
         body: str,
         may_still_send: Callable[[], bool],
         ready: Ready = at_once,
+        labels: Sequence[str] = (),
     ) -> Outcome:
         await ScriptedCarrier.send(
-            self, to=to, from_number=from_number, body=body, may_still_send=may_still_send, ready=ready
+            self, to=to, from_number=from_number, body=body, may_still_send=may_still_send, ready=ready, labels=labels
         )
         assert self.clock is not None
         sid = f"SM{len(self.log.entries)}"

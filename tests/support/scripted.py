@@ -21,6 +21,7 @@ class Request:
     body: str
     #: Monotonic, in seconds.
     at: float
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class ScriptedCarrier:
         body: str,
         may_still_send: Callable[[], bool],
         ready: Ready = at_once,
+        labels: Sequence[str] = (),
     ) -> Outcome:
         if not may_still_send():
             return Deferred(code="not_started", reason="")
@@ -54,7 +56,9 @@ class ScriptedCarrier:
         if not await ready() or not may_still_send():
             return Deferred(code="not_started", reason="")
         number = len(self.requests)
-        self.requests.append(Request(to=to, from_number=from_number, body=body, at=time.monotonic()))
+        self.requests.append(
+            Request(to=to, from_number=from_number, body=body, at=time.monotonic(), labels=tuple(labels))
+        )
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
         try:

@@ -54,6 +54,8 @@ WHERE contact_id = :id OR phone_number = :phone_number
 FORGET_IMPORTS = text("DELETE FROM contact_import_changes WHERE contact_id = :id")
 #: Nor are they of a file any more.
 FORGET_FILES = text("DELETE FROM contact_import_members WHERE contact_id = :id")
+#: Nor has a file words for them.
+FORGET_FILE_WORDS = text("DELETE FROM contact_import_bodies WHERE contact_id = :id")
 
 #: Forgets the numbers of people who were erased while a message of theirs was still to be settled.
 FORGET_SETTLED = personal_words.forgetting(f"""
@@ -126,6 +128,7 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
         FORGET_IMPORTS,
         conversations.FORGET,
         FORGET_FILES,
+        FORGET_FILE_WORDS,
         FORGET_MESSAGES,
         FORGET_REPLIES,
         FORGET_SINGLE_MESSAGES,

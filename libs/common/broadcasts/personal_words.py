@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import TextClause, text
 
-from libs.common.broadcasts import link_names, messages, part_counts, selection
+from libs.common.broadcasts import file_words, link_names, messages, part_counts, selection
 from libs.common.broadcasts.audience import SHAPES
 from libs.common.database import Connection
 from libs.common.domain import events as e
@@ -38,6 +38,12 @@ OF_THE_NAME: Mapping[str, str] = {
 
 #: Variables that are no attribute's name.
 KNOWN = (*OF_THE_NAME, *templates.OF_THE_BROADCAST)
+#: What they stand for that are the words of a file, whose id is the parameter `file`.
+OF_THE_FILE: Mapping[str, str] = {
+    name: f"""(SELECT fw.{column} FROM contact_import_bodies fw
+    WHERE fw.import_id = CAST(:file AS bigint) AND fw.contact_id = c.id)"""
+    for name, column in ((templates.MESSAGE, "first_body"), (templates.FOLLOW_UP, "second_body"))
+}
 
 #: A piece of a message as a statement is made for it: the name of a variable that is not bound, and whether it has a
 #: default; None for words.
@@ -92,10 +98,11 @@ def words_of(message: str, broadcast: str) -> str:
         CASE WHEN {message}.is_second THEN {broadcast}.second_message ELSE {broadcast}.first_message END)"""
 
 
-def shape(template: Template) -> Shape:
-    """Return what a statement for a message depends on."""
+def shape(template: Template, file: int | None = None) -> Shape:
+    """Return what a statement for a message depends on; `file` is the one that has words for each person, if any."""
+    own = (*KNOWN, *(() if file is None else OF_THE_FILE))
     return tuple(
-        None if isinstance(piece, str) else (piece.name if piece.name in KNOWN else "", piece.default is not None)
+        None if isinstance(piece, str) else (piece.name if piece.name in own else "", piece.default is not None)
         for piece in template.pieces
     )
 
@@ -120,9 +127,11 @@ def missing(of: Shape, prefix: str) -> list[str]:
     ]
 
 
-def parameters(template: Template, prefix: str) -> dict[str, str]:
+def parameters(template: Template, prefix: str, file: int | None = None) -> dict[str, Any]:
     """Return what the expressions of a message are filled with."""
-    found = {}
+    found: dict[str, Any] = {}
+    if file is not None and any(each.name in OF_THE_FILE for each in template.variables):
+        found["file"] = file
     for place, piece in enumerate(template.pieces):
         found[f"{prefix}{place}"] = piece if isinstance(piece, str) else piece.name
         if isinstance(piece, Variable) and piece.default is not None:
@@ -134,6 +143,8 @@ def _value(name: str, parameter: str) -> str:
     """Return the expression for a value: the attribute of that name, or what the name of the contact says."""
     if name in link_names.VALUES:
         return link_names.VALUES[name]
+    if name in OF_THE_FILE:
+        return OF_THE_FILE[name]
     if name == templates.NAME:  # no attribute is called so
         return OF_THE_NAME[name]
     key = f"'{name}'" if name else f"CAST(:{parameter} AS text)"
@@ -178,13 +189,14 @@ async def render(
     found: list[e.Parts] = []
     sources = selection.of(broadcast, None).sources
     slugs = await link_names.read(connection, broadcast.id, broadcast.run_at, sources, zone)
+    file = await file_words.of_broadcast(connection, broadcast.id)
     for is_second, body in ((False, broadcast.first_message), (True, broadcast.second_message)):
         template = templates.parse(body or "")
         if not template.is_personal:
             continue
         where = {"broadcast_id": broadcast.id, "is_second": is_second}
-        given = {**where, **parameters(template, "t"), **link_names.parameters(slugs)}
-        rows = (await connection.execute(_render(shape(template)), given)).tuples().all()
+        given = {**where, **parameters(template, "t", file), **link_names.parameters(slugs)}
+        rows = (await connection.execute(_render(shape(template, file)), given)).tuples().all()
         counts: Counter[int] = Counter(dict(rows))
         if is_strict and counts.total() < recipients:
             raise Unrenderable(recipients - counts.total())
@@ -219,13 +231,15 @@ WHERE c.phone_number = ANY(CAST(:numbers AS text[])) AND {rendered(of, "t")} IS 
 """)
 
 
-async def render_for(connection: Connection, template: Template, numbers: Sequence[str]) -> dict[str, str]:
+async def render_for(
+    connection: Connection, template: Template, numbers: Sequence[str], file: int | None = None
+) -> dict[str, str]:
     """Return a message as some numbers would get it now; without those that nobody has, or that lack a value.
 
     It is no broadcast's, so its links are those of a test.
     """
-    given = {"numbers": list(numbers), **parameters(template, "t"), **link_names.parameters(link_names.TEST)}
-    return dict((await connection.execute(_render_for(shape(template)), given)).tuples().all())
+    given = {"numbers": list(numbers), **parameters(template, "t", file), **link_names.parameters(link_names.TEST)}
+    return dict((await connection.execute(_render_for(shape(template, file)), given)).tuples().all())
 
 
 async def replace(connection: Connection, broadcast_id: int, bodies: Mapping[str, str], *, is_second: bool) -> None:

@@ -149,6 +149,8 @@ class _Question:
     first: Template
     second: Template
     slugs: Slugs
+    #: The file that has words for each person.
+    file: int | None
 
     @property
     def sources(self) -> list[tuple[int, Condition]]:
@@ -163,15 +165,18 @@ class _Question:
 
     @property
     def shape(self) -> tuple[tuple[str, ...], Rules, Shape, Shape]:
-        second = personal_words.shape(self.second) if self.second.pieces else ()
-        return tuple(each.sql for _, each in self.sources), self.asked.rules, personal_words.shape(self.first), second
+        first = personal_words.shape(self.first, self.file)
+        second = personal_words.shape(self.second, self.file) if self.second.pieces else ()
+        return tuple(each.sql for _, each in self.sources), self.asked.rules, first, second
 
     @property
     def parameters(self) -> dict[str, Any]:
         found = {**self.asked.rules.given, **link_names.parameters(self.slugs)}
         for number, (segment_id, each) in enumerate(self.sources):
             found |= {**each.given, f"source_{number}": segment_id}
-        return found | personal_words.parameters(self.first, "f") | personal_words.parameters(self.second, "s")
+        for template, prefix in ((self.first, "f"), (self.second, "s")):
+            found |= personal_words.parameters(template, prefix, self.file)
+        return found
 
 
 def needs_a_look(first: str, second: str | None) -> bool:
@@ -179,12 +184,14 @@ def needs_a_look(first: str, second: str | None) -> bool:
     return parse(first).is_personal or parse(second or "").is_personal
 
 
-async def read(connection: Connection, asked: Conditions, first: str, second: str | None, slugs: Slugs) -> Preflight:
+async def read(
+    connection: Connection, asked: Conditions, first: str, second: str | None, slugs: Slugs, file: int | None = None
+) -> Preflight:
     """Return what two messages are to all who may get them; `second` is None where there is no follow-up.
 
-    Raise TemplateError.
+    `file` is the one that has words for each person, if any. Raise TemplateError.
     """
-    question = _Question(asked, parse(first), parse(second or ""), slugs)
+    question = _Question(asked, parse(first), parse(second or ""), slugs, file)
     if not asked.named:
         return Preflight(lacking={})
     groups = all_rows(await connection.execute(_counted(*question.shape), question.parameters), _Group)
@@ -217,6 +224,7 @@ async def faults(
     first: str,
     second: str | None,
     slugs: Slugs,
+    file: int | None = None,
     *,
     after: int,
     limit: int,
@@ -224,7 +232,7 @@ async def faults(
     """Return those whose messages cannot be made, in the order of their ids, behind `after`. Raise TemplateError."""
     if not asked.named:
         return []
-    question = _Question(asked, parse(first), parse(second or ""), slugs)
+    question = _Question(asked, parse(first), parse(second or ""), slugs, file)
     given = {**question.parameters, "after": after, "limit": limit}
     return all_rows(await connection.execute(_listed(*question.shape), given), Fault)
 

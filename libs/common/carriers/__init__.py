@@ -6,7 +6,7 @@ whether a webhook is theirs. `missive` and `twilio` are the two clients. Both re
 where "at most once" is decided.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from libs.common.carriers import http
@@ -41,6 +41,7 @@ class Carrier(Protocol):
         body: str,
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
+        labels: Sequence[str] = (),
     ) -> Outcome:
         """Ask the carrier for one message, once, and give what came of it; raises nothing that the carrier can cause.
 
@@ -53,6 +54,8 @@ class Carrier(Protocol):
 
         `ready` is awaited before that, once there is a connection: it keeps the pace, and waits for another slot where
         the message's own has passed meanwhile.
+
+        `labels` are ids of Missive's, which the conversation gets with the message.
 
         A cancelled call leaves behind what a killed worker does: a message of which nothing is known.
         """

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from libs.common.carriers import answers, http, missive_conversations, missive_words
+from libs.common.carriers import answers, error_codes, http, missive_conversations, missive_words
 from libs.common.carriers.clocks import Meter
 from libs.common.carriers.errors import CarrierUnreadable
 from libs.common.carriers.http import Ready
@@ -67,7 +67,7 @@ class Missive:
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         #: What goes with each draft: labels, which Missive takes from an organisation alone.
-        self._labels = {"organization": organization, "add_shared_labels": list(labels)} if labels else {}
+        self._organization, self._labels = organization, list(labels)
         self._timeout = timeout
         self._owns_client = client is None
         self._client = client or http.create_client(timeout=timeout, max_connections=max_connections)
@@ -80,14 +80,16 @@ class Missive:
         body: str,
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
+        labels: Sequence[str] = (),
     ) -> Outcome:
         """Ask for one message, once. See `Carrier.send`."""
+        every = list(dict.fromkeys([*self._labels, *labels]))
         draft = {
             "body": body,
             "from_field": {"phone_number": from_number, "type": "twilio"},
             "to_fields": [{"phone_number": to}],
             "send": True,
-            **self._labels,
+            **({"organization": self._organization, "add_shared_labels": every} if every else {}),
         }
         answer = await http.post(
             self._client,
@@ -131,13 +133,48 @@ class Missive:
 
         (`GET /v1/shared_labels`: https://missiveapp.com/docs/developers/rest-api/endpoints)
         """
-        content = await self._get("shared_labels", ready, {"limit": LABELS_A_PAGE, "offset": offset})
+        asked: dict[str, str | int | float] = {"limit": LABELS_A_PAGE, "offset": offset}
+        if self._organization:
+            asked["organization"] = self._organization
+        content = await self._get("shared_labels", ready, asked)
         listed = _objects(content, "shared_labels")
         return [
             Label(id=each["id"], name=each["name"].strip())
             for each in listed
             if missive_conversations.is_id(each.get("id")) and isinstance(each.get("name"), str)
         ]
+
+    async def make_label(self, name: str, *, ready: Ready = http.at_once) -> str:
+        """Make a label of the organisation's and return its id. Raise CarrierUnreadable, also where nobody knows.
+
+        (`POST /v1/shared_labels`: https://missiveapp.com/docs/developers/rest-api/endpoints)
+        """
+        answer = await http.post(
+            self._client,
+            f"{self._base_url}/v1/shared_labels",
+            timeout=self._timeout,
+            may_still_send=lambda: True,
+            ready=ready,
+            meter=self.meter,
+            headers=self._headers,
+            json={"shared_labels": [{"name": name, "organization": self._organization}]},
+        )
+        if isinstance(answer, Deferred | Unknown):
+            raise CarrierUnreadable("The label was asked for without an answer", code="no_answer")
+        if not answer.is_success:
+            code = own_code(answer)
+            raise CarrierUnreadable(
+                "Missive did not make the label",
+                code=code or error_codes.gateway(answer.status_code),
+                http_status=None if code is None else answer.status_code,
+                retry_after=answers.retry_after(answer),
+            )
+        made = (answers.json_object(answer) or {}).get("shared_labels")
+        first = made[0] if isinstance(made, list) and made else made
+        label_id = first.get("id") if isinstance(first, dict) else None
+        if not missive_conversations.is_id(label_id):
+            raise CarrierUnreadable("The carrier answered without the label")
+        return str(label_id)
 
     async def conversations(self, label: str, *, until: float | None, ready: Ready = http.at_once) -> list[Any]:
         """Return a page of the conversations with a label, the newest activity first, as Missive writes them.

@@ -8,7 +8,7 @@ cannot be read must not hide the others, since a message that is not found count
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -100,6 +100,7 @@ class Twilio:
         body: str,
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
+        labels: Sequence[str] = (),
     ) -> Outcome:
         """Ask for one message, once. See `Carrier.send`."""
         form = {"To": to, "From": from_number, "Body": body}

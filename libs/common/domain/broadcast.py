@@ -60,6 +60,8 @@ class Broadcast:
     week: tuple[str, ...] = ()
     #: It goes to nobody until somebody says that it is none.
     draft: bool = False
+    #: What its conversations are labelled in Missive.
+    label: str = ""
     previous_id: int | None = None
     next_broadcast_id: int | None = None
     seed: int | None = None
@@ -113,6 +115,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 previous_id=event.previous_id,
                 author=event.author,
                 draft=event.draft,
+                label=event.label,
                 excluded=event.excluded,
                 fallback=event.fallback,
                 cap_texts=event.cap_texts,
@@ -135,6 +138,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 author=event.author,
                 approved_by=None,
                 draft=event.draft,
+                label=event.label,
                 excluded=event.excluded,
                 fallback=event.fallback,
                 cap_texts=event.cap_texts,
@@ -226,7 +230,7 @@ def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
 
 EDITABLE = (
     "run_at", "first_message", "second_message", "second_delay", "segments", "max_recipients", "sending_number_id",
-    "recurring", "week", "draft", "excluded", "fallback", "cap_texts", "cap_days",
+    "recurring", "week", "draft", "label", "excluded", "fallback", "cap_texts", "cap_days",
 )  # fmt: skip
 
 
@@ -301,6 +305,7 @@ def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e
         week=broadcast.week,
         previous_id=broadcast.id,
         author=broadcast.author,
+        label=broadcast.label,
         excluded=broadcast.excluded,
         fallback=broadcast.fallback,
         cap_texts=broadcast.cap_texts,

@@ -23,6 +23,11 @@ OF_THE_NAME = (NAME, FIRST_NAME, LAST_NAME)
 #: What links are counted by: the broadcast, and the segment for which somebody was drawn.
 BROADCAST, SEGMENT = "broadcast", "segment"
 OF_THE_BROADCAST = (BROADCAST, SEGMENT)
+#: Where a broadcast goes to a file in which each person has their own words: those.
+MESSAGE, FOLLOW_UP = "message", "follow_up"
+OF_THE_FILE = (MESSAGE, FOLLOW_UP)
+#: The messages of such a broadcast that are nothing but those words.
+MESSAGE_ALONE, FOLLOW_UP_ALONE = "{{ message }}", "{{ follow_up }}"
 #: Stands for a variable where the rest of a message is looked at: it is shown by nothing that people write.
 STAND_IN = "\ufffc"
 

@@ -17,6 +17,7 @@ import structlog
 from libs.common import database
 from libs.common.broadcasts import (
     delivery_status,
+    file_words,
     making,
     personal_words,
     repository,
@@ -227,7 +228,8 @@ async def _words(engine: Engine, broadcast: queries.Unmade, entries: Sequence[Lo
     if not template.is_personal:
         return {}
     async with database.transaction(engine) as connection:
-        return await personal_words.render_for(connection, template, sorted({entry.to for entry in entries}))
+        file = await file_words.of_broadcast(connection, broadcast.id)
+        return await personal_words.render_for(connection, template, sorted({entry.to for entry in entries}), file)
 
 
 async def _keep_what_was_sent(connection: Connection, broadcast: Broadcast, entries: Sequence[LogEntry]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import text
 
 from libs.common import phone_numbers
-from libs.common.broadcasts import personal_words, single_messages
+from libs.common.broadcasts import file_words, personal_words, single_messages
 from libs.common.broadcasts.single_messages import Draft
 from libs.common.broadcasts.suppression import held, opted_out
 from libs.common.database import Connection, all_rows
@@ -66,6 +66,8 @@ class Words:
     from_number: str
     #: The broadcast that has them; None where they were not saved.
     broadcast_id: int | None = None
+    #: The file that has words for each person, if there is one.
+    file: int | None = None
 
 
 async def ask(
@@ -133,8 +135,8 @@ async def _bodies(
 ) -> list[tuple[bool, str, dict[str, str]]]:
     """Return what goes out, each with whether it is the second message, and as numbers who are known get it.
 
-    Whoever is not known, or lacks a value, gets the defaults, and the names of variables that have none. Raise
-    InvalidFields.
+    Whoever is not known, or lacks a value, gets the defaults, and the names of variables that have none; of a file of
+    messages what the first person in it gets. Raise InvalidFields.
     """
     bodies = []
     for field, is_second, body in (("first_message", False, words.first), ("second_message", True, words.second)):
@@ -145,7 +147,13 @@ async def _bodies(
             example = message_bodies.checked(MARK + template.example)
         except ValueError as error:
             raise InvalidFields((field, str(error))) from error
-        own = await personal_words.render_for(connection, template, numbers) if template.is_personal else {}
+        own: dict[str, str] = {}
+        if template.is_personal:
+            first = await file_words.first_number(connection, words.file) if words.file is not None else None
+            those = [*numbers, *([first] if first else [])]
+            own = await personal_words.render_for(connection, template, those, words.file)
+            if first in own:
+                example = (MARK + own[first])[:LONGEST]
         bodies.append((is_second, example, {number: (MARK + text)[:LONGEST] for number, text in own.items()}))
     return bodies
 

@@ -9,7 +9,7 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from libs.common import database
-from libs.common.broadcasts import link_names, preflight, selection
+from libs.common.broadcasts import file_words, link_names, preflight, selection
 from libs.common.broadcasts.preflight import Fault, Preflight
 from libs.common.broadcasts.selection import Conditions
 from libs.common.database import Connection
@@ -69,15 +69,17 @@ class Wording:
     second: str | None
     #: What their links may name.
     slugs: Slugs
+    #: The file that has words for each of them, if there is one.
+    file: int | None = None
 
     async def read(self, connection: Connection) -> Preflight:
         """Return what they are to those people."""
-        return await preflight.read(connection, self.asked, self.first, self.second, self.slugs)
+        return await preflight.read(connection, self.asked, self.first, self.second, self.slugs, self.file)
 
     async def faults(self, connection: Connection, *, after: int, limit: int) -> list[Fault]:
         """Return those whose messages cannot be made."""
         return await preflight.faults(
-            connection, self.asked, self.first, self.second, self.slugs, after=after, limit=limit
+            connection, self.asked, self.first, self.second, self.slugs, self.file, after=after, limit=limit
         )
 
 
@@ -86,7 +88,8 @@ async def of_broadcast(connection: Connection, api: Context, broadcast_id: int) 
     broadcast = await queries.one(connection, broadcast_id, api.settings.zone)
     asked = await selection.conditions(connection, wishes.selection(broadcast, api.settings.cap), api.clock())
     slugs = await link_names.read(connection, broadcast_id, broadcast.run_at, asked.sources, api.settings.zone)
-    return Wording(asked, broadcast.first_message, broadcast.second_message, slugs)
+    file = await file_words.of_broadcast(connection, broadcast_id)
+    return Wording(asked, broadcast.first_message, broadcast.second_message, slugs, file)
 
 
 @get("/broadcasts/{broadcast_id:int}/preflight", opt=tells())

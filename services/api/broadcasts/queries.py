@@ -64,7 +64,10 @@ SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.sec
        b.completed_at, coalesce((
            SELECT jsonb_agg(jsonb_build_object('is_second', p.is_second, 'parts', p.parts, 'messages', p.messages)
                             ORDER BY p.is_second, p.parts)
-           FROM broadcasts_parts p WHERE p.broadcast_id = b.id), CAST('[]' AS jsonb)) AS parts, coalesce((
+           FROM broadcasts_parts p WHERE p.broadcast_id = b.id), CAST('[]' AS jsonb)) AS parts,
+       (SELECT a.import_id FROM broadcasts_segments s JOIN audience_segments a ON a.id = s.segment_id
+        WHERE s.broadcast_id = b.id AND s.role = '{SegmentRole.SHARE}' AND a.import_id IS NOT NULL LIMIT 1) AS file,
+       b.label, (SELECT l.fault FROM missive_labels l WHERE l.name = b.label) AS label_fault, coalesce((
            SELECT jsonb_agg(jsonb_build_object('segment_id', s.segment_id, 'name', a.name, 'filter', s.filter)
                             ORDER BY s.position)
            {_OF_ROLE}'{SegmentRole.EXCLUDED}'), CAST('[]' AS jsonb)) AS exclude, (

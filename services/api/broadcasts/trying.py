@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
 from libs.common import database
-from libs.common.broadcasts import single_messages
+from libs.common.broadcasts import file_words, single_messages
 from libs.common.database import Connection
 from libs.common.domain.states import MessageState, SinglePurpose
 from services.api.broadcasts import asking_tests, queries
@@ -67,6 +67,7 @@ async def test(
             second=broadcast.second_message,
             from_number=broadcast.from_number,
             broadcast_id=broadcast_id,
+            file=await file_words.of_broadcast(connection, broadcast_id),
         )
         made = await asking_tests.ask(connection, words, data.to, uuid4(), api.settings, api.clock())
         return TestMessages(items=[each for each in await _of_broadcast(connection, broadcast_id) if each.id in made])

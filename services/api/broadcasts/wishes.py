@@ -1,5 +1,6 @@
 """Whether what staff want of a broadcast can be: what one field's type cannot tell. All faults are named at once."""
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +14,10 @@ from libs.common.domain import events as e
 from libs.common.domain import message_bodies
 from libs.common.domain.broadcast import Broadcast as Recorded
 from libs.common.domain.frequency import Cap
+from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.broadcasts import queries
+from services.api.broadcasts import files, queries
+from services.api.broadcasts.files import File
 from services.api.http.errors import InvalidFields
 from services.api.http.fields import BIGGEST
 from services.api.schemas import (
@@ -31,6 +34,10 @@ FARTHEST = timedelta(days=2 * 366)
 ROUNDING = 1e-9  # percent; 33.4 + 33.3 + 33.3 is not quite 100
 
 NOT_OURS = n_("none of our numbers: BROADSHEET_FROM_NUMBER and BROADSHEET_NUMBERS say which are")
+
+ONCE = n_("must be false: a broadcast to a file goes out once")
+NO_FALLBACK = n_("must be left out: a broadcast to a file goes to those who are in it")
+NO_SIZE = n_("is missing: say how many people may get it at most")
 
 REPEATS = n_("is for a broadcast that repeats, and `recurring` is false")
 
@@ -67,7 +74,13 @@ async def check(
         faults.append(("week", REPEATS))
     if wish.from_number is not UNSET:
         faults += _from_number(wish.from_number, own_numbers)
+    if wish.label is not UNSET and wish.label and not message_bodies.is_visible(wish.label):
+        faults.append(("label", n_("must show something")))
     faults += await _audience(connection, wish, before)
+    if wish.file is not UNSET and wish.file is not None:
+        faults += await _file(connection, wish.file, wish)
+    elif isinstance(wish, NewBroadcast) and wish.max_recipients is UNSET:
+        faults.append(("max_recipients", NO_SIZE))
     if faults:
         raise InvalidFields(*faults)
 
@@ -105,6 +118,17 @@ def selection(broadcast: Broadcast, cap: Cap | None) -> Selection:
 def share(segment: BroadcastSegment) -> Share:
     """Return the share of a broadcast's segment as it would be asked for."""
     return Share(segment_id=segment.segment_id, ratio=segment.ratio, count=segment.count, all=segment.all)
+
+
+def label(given: str) -> str:
+    """Return a label's name as it is kept: composed, on one line."""
+    return " ".join(unicodedata.normalize("NFC", given).split())
+
+
+def share_of(file: File) -> tuple[e.Segment, ...]:
+    """Return the people of a file as events hold them: all of them, in one segment."""
+    assert file.segment_id is not None, "it was checked"
+    return (e.Segment(segment_id=file.segment_id, ratio=100.0),)
 
 
 def week(times: Week | None) -> tuple[str, ...]:
@@ -155,7 +179,8 @@ async def _audience(connection: Connection, given: NewBroadcast | BroadcastChang
     if is_given:
         faults += _kinds(segments)
     most, _ = _after(given, "max_recipients", 0 if before is None else before.max_recipients)
-    faults += _room(segments, most, is_given=is_given)
+    if most:
+        faults += _room(segments, most, is_given=is_given)
     cap, caps = _after(given, "frequency_cap", None if before is None or before.cap is None else before.cap)
     follow_up, _ = _after(given, "second_message", None if before is None else before.second_message)
     if cap is not None and follow_up is not None and cap.texts == 1:
@@ -193,6 +218,22 @@ def _kinds(segments: Sequence[Share]) -> Faults:
             faults.append((f"segments[{place}].{(kinds or ['ratio'])[-1]}", ONE_KIND))
     if sum(each.ratio or 0 for each in segments) > 100 + ROUNDING:
         faults.append(("segments", n_("the ratios are more than 100 percent in sum")))
+    return faults
+
+
+async def _file(connection: Connection, import_id: int, wish: NewBroadcast | BroadcastChanges) -> Faults:
+    faults: Faults = []
+    if wish.segments is not UNSET and wish.segments:
+        faults.append(("segments", n_("a broadcast goes to segments or to a file, not to both")))
+    if wish.recurring is True:
+        faults.append(("recurring", ONCE))
+    if wish.fallback is not UNSET and wish.fallback is not None:
+        faults.append(("fallback", NO_FALLBACK))
+    file = await files.find(connection, import_id)
+    if file is None:
+        faults.append(("file", filled("there is no import %(id)s", id=import_id)))
+    elif fault := file.fault:
+        faults.append(("file", fault))
     return faults
 
 

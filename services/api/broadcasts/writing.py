@@ -11,7 +11,7 @@ from libs.common.database import Connection
 from libs.common.domain import broadcast, message_bodies
 from libs.common.domain import events as e
 from libs.common.settings import Settings
-from services.api.broadcasts import queries, wishes
+from services.api.broadcasts import files, queries, wishes
 from services.api.http import versions
 from services.api.http.errors import InvalidFields
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast, SegmentRef
@@ -21,18 +21,24 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
     """Schedule a broadcast and return it. Raise InvalidFields."""
     await wishes.check(connection, wish, now, settings.own_numbers)
     number = settings.from_number if wish.from_number is UNSET else wish.from_number
+    segments, size = wishes.shares(wish.segments), wish.max_recipients
+    if wish.file is not None:
+        file = await files.checked(connection, wish.file)
+        segments, size = wishes.share_of(file), file.people if size is UNSET else size
+    assert size is not UNSET, "it was checked"
     event = e.BroadcastScheduled(
         broadcast_id=await making.new_id(connection),
         run_at=wishes.in_utc(wish.run_at),
         first_message=message_bodies.checked_template(wish.first_message),
         second_message=_follow_up(wish.second_message),
         second_delay=settings.second_delay if wish.second_delay is UNSET else wish.second_delay,
-        segments=wishes.shares(wish.segments),
-        max_recipients=wish.max_recipients,
+        segments=segments,
+        max_recipients=size,
         sending_number_id=await wishes.number_id(connection, number),
-        recurring=wish.recurring,
+        recurring=wish.file is None if wish.recurring is UNSET else wish.recurring,
         week=wishes.week(wish.week),
         draft=wish.draft,
+        label=wishes.label(wish.label),
         excluded=_ids(wish.exclude),
         fallback=None if wish.fallback is None else wish.fallback.segment_id,
         cap_texts=None if wish.frequency_cap is None else wish.frequency_cap.texts,
@@ -67,11 +73,17 @@ async def change(
     for name in ("second_delay", "max_recipients", "recurring", "draft"):
         if (value := getattr(changes, name)) is not UNSET:
             edited = replace(edited, **{name: value})
+    if changes.label is not UNSET:
+        edited = replace(edited, label=wishes.label(changes.label))
     edited = replace(edited, week=_week(changes, edited))
     if changes.run_at is not UNSET:
         edited = replace(edited, run_at=wishes.in_utc(changes.run_at))
     if changes.segments is not UNSET:
         edited = replace(edited, segments=wishes.shares(changes.segments))
+    if changes.file is not UNSET:
+        file = await files.checked(connection, changes.file)
+        size = file.people if changes.max_recipients is UNSET else changes.max_recipients
+        edited = replace(edited, segments=wishes.share_of(file), max_recipients=size)
     if changes.exclude is not UNSET:
         edited = replace(edited, excluded=_ids(changes.exclude))
     if changes.fallback is not UNSET:
@@ -80,6 +92,11 @@ async def change(
         cap = changes.frequency_cap
         texts, days = (None, None) if cap is None else (cap.texts, cap.days)
         edited = replace(edited, cap_texts=texts, cap_days=days)
+    if await files.is_one(connection, [each.segment_id for each in edited.segments]):
+        if edited.recurring:
+            raise InvalidFields(("recurring", wishes.ONCE))
+        if edited.fallback is not None:
+            raise InvalidFields(("fallback", wishes.NO_FALLBACK))
     if before.is_draft and not edited.draft and edited.segments and edited.run_at <= now:
         raise InvalidFields(("run_at", "must lie in the future"))
     if changes.from_number is not UNSET:

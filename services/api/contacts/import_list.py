@@ -36,6 +36,9 @@ class Import(Struct, kw_only=True):
     removed: int
     restored: int
     kept: int
+    #: It has words for each person, which are kept until they have gone out.
+    has_messages: bool
+    has_follow_ups: bool
 
 
 @get("/contacts/imports")
@@ -63,6 +66,8 @@ def _import(found: Upload) -> Import:
         removed=found.removed,
         restored=found.restored,
         kept=found.kept,
+        has_messages=found.has_bodies,
+        has_follow_ups=found.has_bodies and bool((found.summary or {}).get("has_follow_ups")),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from services.api.contacts import imports
 from services.api.contacts.files import reading
-from services.api.contacts.imports import Attributes
+from services.api.contacts.imports import Attributes, Messages
 from services.api.context import Context
 from services.api.http.contract import tells
 from services.api.http.errors import TooBusy
@@ -49,11 +49,13 @@ async def check(
     request: Request[Any, Any, Any],
     api: NamedDependency[Context],
     attributes: Attributes = False,  # noqa: FBT002 - a query has no positions
+    messages: Messages = False,  # noqa: FBT002
 ) -> ImportTrial:
     """Read a file as `POST /contacts/import` would, and change nothing."""
     async with imports.received(request, api) as (file, _):
         with tempfile.TemporaryDirectory(prefix="broadsheet-import-") as folder:
-            summary = await imports.read(file, Path(folder) / "people", api.settings.regions, attributes=attributes)
+            aside = Path(folder) / "people"
+            summary = await imports.read(file, aside, api.settings.regions, attributes=attributes, messages=messages)
     return ImportTrial(
         people=summary.people,
         rejected=[RejectedLine(line=each.line, reason=each.reason) for each in summary.rejected],
@@ -77,12 +79,13 @@ async def rejected(
     request: Request[Any, Any, Any],
     api: NamedDependency[Context],
     attributes: Attributes = False,  # noqa: FBT002 - a query has no positions
+    messages: Messages = False,  # noqa: FBT002
 ) -> Stream:
     """Read a file as a trial and return every line that would be rejected: line, reason, the number as given."""
     async with imports.received(request, api) as (file, _):
         with tempfile.TemporaryDirectory(prefix="broadsheet-import-") as folder:
             aside = Path(folder) / "people"
-            await imports.read(file, aside, api.settings.regions, attributes=attributes)
+            await imports.read(file, aside, api.settings.regions, attributes=attributes, messages=messages)
             return rejected_file(aside, "rejected.csv")
 
 

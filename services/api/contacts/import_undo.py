@@ -76,6 +76,8 @@ SELECT (SELECT count(*) FROM removed) AS removed, (SELECT count(*) FROM restored
 
 #: The file has nobody any more: a segment of its people is empty.
 EMPTY = text("DELETE FROM contact_import_members WHERE import_id = :id")
+#: Nor has it words for anybody.
+EMPTY_WORDS = text("DELETE FROM contact_import_bodies WHERE import_id = :id")
 
 NOTE = text("""
 UPDATE contact_imports SET removed = removed + :removed, restored = restored + :restored, kept = kept + :kept_now,
@@ -121,6 +123,7 @@ async def undo(api: Context, cause: Cause, import_id: int) -> ImportUndone:
         async def end(connection: Connection) -> ImportUndone:
             ended = (await connection.execute(UNDONE, {"id": import_id, "now": api.clock()})).first()
             await connection.execute(EMPTY, {"id": import_id})
+            await connection.execute(EMPTY_WORDS, {"id": import_id})
             whole = await uploads.one(connection, import_id)
             counts: dict[str, Any] = {"removed": whole.removed, "restored": whole.restored, "kept": whole.kept}
             if ended is not None:

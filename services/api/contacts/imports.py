@@ -31,7 +31,7 @@ from libs.common.domain.events.registers import ContactsImported
 from libs.common.eventstore import store
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts import file_process, queries, uploads
+from services.api.contacts import file_messages, file_process, queries, uploads
 from services.api.contacts.files import attribute_columns, kinds, reading, spool
 from services.api.contacts.files.__main__ import Read
 from services.api.contacts.files.headings import Role
@@ -53,6 +53,8 @@ RECEIVED_WITHIN = 300.0  # seconds
 
 #: Whether columns that are nothing else become free attributes.
 Attributes: TypeAlias = Annotated[bool, QueryParameter()]
+#: Whether a column has the words that each person is to get, for a broadcast to the file.
+Messages: TypeAlias = Annotated[bool, QueryParameter()]
 #: What a file is called; the desk shows it.
 FileName: TypeAlias = Annotated[str, QueryParameter(max_length=uploads.LONGEST_NAME, pattern=NO_NUL)]
 
@@ -88,6 +90,7 @@ async def upload(
     api: NamedDependency[Context],
     file_name: FileName = "",
     attributes: Attributes = False,  # noqa: FBT002 - a query has no positions
+    messages: Messages = False,  # noqa: FBT002
 ) -> Response[Imported]:
     """Import a file, CSV, .xlsx or .ods, as the body or as the one file of a form (`multipart/form-data`).
 
@@ -95,8 +98,9 @@ async def upload(
 
     Columns: phone_number (or Phone, Mobile, Cell …), name, tags (separated by semicolons). Columns such as opted_out,
     unsubscribed, do_not_text, status, subscribed or consent tell who wants no messages; others are named in the answer.
-    With `attributes` every other column becomes a free attribute. `file_name` is what the desk shows. While too many
-    files are being imported the answer is 429: try again.
+    With `attributes` every other column becomes a free attribute. With `messages` a column message, and perhaps one
+    follow_up, has the words that each person is to get: `POST /broadcasts` with `file` sends them. `file_name` is what
+    the desk shows. While too many files are being imported the answer is 429: try again.
     """
     async with received(request, api) as (file, digest):
         kept = await idempotency.recall(api.imports, request, answer=Imported, digest=digest)
@@ -104,7 +108,7 @@ async def upload(
             return kept.response()
         with tempfile.TemporaryDirectory(prefix="broadsheet-import-") as folder:
             aside = Path(folder) / "people"
-            summary = await read(file, aside, api.settings.regions, attributes=attributes)
+            summary = await read(file, aside, api.settings.regions, attributes=attributes, messages=messages)
             cause = correlation.cause_of(request)
             import_id = await _begin(api, cause, file_name, summary)
             merged = await merge_all(api, cause, import_id, aside, summary)
@@ -196,19 +200,28 @@ async def part(request: Request[Any, Any, Any]) -> IO[bytes]:
 
 
 async def read(
-    file: IO[bytes], aside: Path, regions: Sequence[str], roles: Sequence[Role] = (), *, attributes: bool = False
+    file: IO[bytes],
+    aside: Path,
+    regions: Sequence[str],
+    roles: Sequence[Role] = (),
+    *,
+    attributes: bool = False,
+    messages: bool = False,
 ) -> Summary:
     """Read a file; the people in it go aside. Raise InvalidFields if it cannot be read.
 
-    `roles` say what each column is; without them the headings do, and with `attributes` every other column becomes one.
+    `roles` say what each column is; without them the headings do, with `attributes` every other column becomes one, and
+    with `messages` one has the words that each person is to get.
     """
     file.flush()
     try:
         is_short = file.seek(0, os.SEEK_END) <= SHORT
         file.seek(0)
         if is_short and not kinds.is_container(file):
-            return await asyncio.to_thread(reading.read, file, aside, regions, roles, attributes=attributes)
-        return await file_process.read(file, Read(str(aside), regions, roles, attributes))
+            return await asyncio.to_thread(
+                reading.read, file, aside, regions, roles, attributes=attributes, messages=messages
+            )
+        return await file_process.read(file, Read(str(aside), regions, roles, attributes, messages))
     except UnreadableFile as error:
         raise InvalidFields((error.field, error.reason)) from None
     except OSError as error:
@@ -279,6 +292,7 @@ async def _merge(connection: Connection, import_id: int, people: Sequence[Person
     out = [person.phone_number for person in people if person.opted_out]
     await file_opt_outs.alone(connection, out)
     merged = await queries.merge(connection, import_id, people)
+    await file_messages.keep(connection, import_id, people)
     return merged, await file_opt_outs.record(connection, import_id, out, now)
 
 

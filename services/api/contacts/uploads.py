@@ -42,7 +42,7 @@ ADD_CHUNK = text("INSERT INTO contact_import_chunks (import_id, n, data) VALUES 
 
 _COLUMNS = """
 id, state, file_name, actor, created_at, moved_at, roles, summary, done, imported, updated, opted_out, removed,
-restored, kept
+restored, kept, has_bodies
 """
 
 ONE = text(f"SELECT {_COLUMNS} FROM contact_imports WHERE id = :id").columns(state=EnumText(ImportState), summary=JSONB)
@@ -85,6 +85,15 @@ WHERE id = :id
 """)
 
 END = text(f"UPDATE contact_imports SET state = '{ImportState.DONE}', moved_at = :now WHERE id = :id")
+#: The segment that stands for the people of a file, so that a broadcast can go to them; it is in no list of segments.
+STAND_FOR = text("""
+INSERT INTO audience_segments (name, filter, import_id)
+SELECT CASE WHEN EXISTS (SELECT FROM audience_segments a WHERE a.name = n.name)
+            THEN n.name || ' ' || gen_random_uuid() ELSE n.name END, jsonb_build_object('import', i.id), i.id
+FROM contact_imports i
+CROSS JOIN LATERAL (SELECT coalesce(nullif(i.file_name, ''), 'file') || ' (' || i.id || ')' AS name) n
+WHERE i.id = :id ON CONFLICT (import_id) DO NOTHING
+""")
 FORGET_FILE = text("DELETE FROM contact_import_chunks WHERE import_id = :id")
 
 #: Throws a file away that is not being imported.
@@ -115,6 +124,8 @@ class Upload:
     removed: int
     restored: int
     kept: int
+    #: The words that the file has for each person are kept.
+    has_bodies: bool
 
     def is_cut_off(self, now: datetime) -> bool:
         """Whether it ran, and the process has ended."""
@@ -209,8 +220,9 @@ async def note(
 
 
 async def end(connection: Connection, import_id: int, now: datetime) -> None:
-    """End an import; its file is forgotten."""
+    """End an import; its file is forgotten, and a broadcast may go to its people."""
     await connection.execute(END, {"id": import_id, "now": now})
+    await connection.execute(STAND_FOR, {"id": import_id})
     await connection.execute(FORGET_FILE, {"id": import_id})
 
 

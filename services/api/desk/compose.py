@@ -24,7 +24,7 @@ from libs.common.domain.templates import TemplateError
 from libs.common.errors import ConcurrencyError, NotFound
 from libs.common.texts import gettext_noop as n_
 from services.api.accounts import users
-from services.api.broadcasts import checking, queries, writing
+from services.api.broadcasts import checking, files, queries, writing
 from services.api.context import Context
 from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
 from services.api.desk.compose_form import Given
@@ -43,7 +43,10 @@ FIELDS = {
     "second_message": ("second_message", n_("The follow-up")),
     "from_number": ("from_number", n_("The number")),
     "segments": ("segments", n_("The audience")),
+    "file": ("file", n_("The file")),
+    "recurring": ("file", n_("That it goes out again")),
     "max_recipients": ("recipients", n_("The most people")),
+    "label": ("label", n_("The label")),
     "exclude": ("exclude", n_("The group that is left out")),
     "fallback": ("fallback", n_("The group that fills up")),
     "frequency_cap": ("cap_texts", n_("The limit of texts")),
@@ -58,10 +61,12 @@ async def new(
     api: NamedDependency[Context],
     copy: Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)] = None,
     audience: Annotated[bool, QueryParameter()] = True,  # noqa: FBT002 - a query has no positions
+    file: Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)] = None,
 ) -> Template:
-    """Show an empty form, or one with the words of another broadcast and, if wished, its audience."""
-    given = compose_form.blank(api.settings, api.clock())
+    """Show an empty form, one to a file, or one with the words of another broadcast and, if wished, its audience."""
+    given = replace(compose_form.blank(api.settings, api.clock()), file=file)
     async with database.transaction(api.engine) as connection:
+        given = await _with_words(connection, given)
         copied = None if copy is None else await queries.one(connection, copy, api.settings.zone)
         if copied is not None:
             given = compose_form.of_copy(copied, given, api.settings.zone, has_audience=audience)
@@ -111,7 +116,8 @@ async def wrong_csv(api: NamedDependency[Context], data: Form) -> Stream:
     except TemplateError as error:
         raise InvalidFields(("first_message", str(error))) from error
     async with database.transaction(api.engine) as connection:
-        wording = await compose_estimate.wording(connection, api, given if is_personal else replace(given, chosen={}))
+        asked = given if is_personal else replace(given, chosen={}, file=None)
+        wording = await compose_estimate.wording(connection, api, asked)
     return checking.spreadsheet(api, wording, "people-whose-message-cannot-be-made.csv")
 
 
@@ -120,7 +126,7 @@ async def create(
     request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
 ) -> Redirect | Template:
     """Schedule a broadcast, or save it as a draft. The same form sent twice makes one."""
-    given = compose_form.of_data(data)
+    given = await _read(api, data)
     if data.get("do") == "test":
         return await _test(request, api, cause, given, data)
     wish, wrong = _wish(api, given, data)
@@ -157,7 +163,7 @@ async def change(
     data: Form,
 ) -> Redirect | Template:
     """Change a scheduled broadcast, if it is still as it was when the form was opened; else show both versions."""
-    given = compose_form.of_data(data)
+    given = await _read(api, data)
     async with database.transaction(api.engine) as connection:
         before = await queries.one(connection, broadcast_id, api.settings.zone)
     if data.get("do") == "test":
@@ -180,6 +186,20 @@ async def change(
     except Changed:
         return await _both(request, api, given, broadcast_id)
     return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
+
+
+async def _read(api: Context, data: dict[str, str]) -> Given:
+    """Return what a browser sent, with the words of the file that is chosen where nobody has written others."""
+    given = compose_form.of_data(data)
+    async with database.transaction(api.engine) as connection:
+        return await _with_words(connection, given)
+
+
+async def _with_words(connection: Connection, given: Given) -> Given:
+    file = None if given.file is None else await files.find(connection, given.file)
+    if file is None:
+        return given
+    return compose_form.of_file(given, has_messages=file.has_bodies, has_follow_ups=file.has_follow_ups)
 
 
 async def _test(
@@ -224,17 +244,20 @@ def _wish(api: Context, given: Given, data: dict[str, str]) -> tuple[NewBroadcas
 def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChanges:
     """Return what the form changes. Time and shares are shown rounded: where nobody typed they stay as they are."""
     is_same_time = (given.day, given.clock) == (before.day, before.clock)
+    is_same_audience = (given.chosen, given.kinds) == (before.chosen, before.kinds) and not before.file
     return BroadcastChanges(
         run_at=UNSET if is_same_time else wish.run_at,
         first_message=wish.first_message,
         second_message=wish.second_message,
-        segments=UNSET if (given.chosen, given.kinds) == (before.chosen, before.kinds) else wish.segments,
+        segments=UNSET if given.file or is_same_audience else wish.segments,
+        file=UNSET if given.file is None or given.file == before.file else given.file,
         max_recipients=wish.max_recipients,
         second_delay=wish.second_delay,
         from_number=UNSET if given.from_number == before.from_number else wish.from_number,
-        recurring=wish.recurring,
+        recurring=given.recurring,
         week=wish.week,
         draft=wish.draft,
+        label=wish.label,
         exclude=wish.exclude,
         fallback=wish.fallback,
         frequency_cap=wish.frequency_cap,
@@ -316,6 +339,7 @@ async def _page(
         changed_by=changed_by,
         words=compose_estimate.words(given),
         own_numbers=api.settings.own_numbers,
+        has_labels=api.settings.carrier == "missive",
         org_cap=api.settings.cap,
         **await trying.shown(connection, request.user, api.clock()),
         **await compose_estimate.audience(

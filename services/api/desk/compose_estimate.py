@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from libs.common.broadcasts import link_names, preflight
+from libs.common.broadcasts import file_words, link_names, preflight
 from libs.common.broadcasts import selection as selections
 from libs.common.broadcasts.preflight import Preflight
 from libs.common.broadcasts.selection import Selection
@@ -15,8 +15,9 @@ from libs.common.domain.frequency import Cap
 from libs.common.domain.message_parts import Measure
 from libs.common.domain.templates import TemplateError, parse
 from libs.common.rate_limits import rate
-from services.api.broadcasts import recipients_preview, sending_numbers, wishes
+from services.api.broadcasts import files, recipients_preview, sending_numbers, wishes
 from services.api.broadcasts.checking import Wording
+from services.api.broadcasts.files import File
 from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
 from services.api.desk import compose_advice, compose_form, numbers
@@ -56,7 +57,11 @@ async def audience(
     """
     offered: list[Segment] = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
     names = {each.id: each.name for each in offered}
-    wished = selection(api, given, names)
+    offered_files = await files.offered(connection, given.file)
+    file = next((each for each in offered_files if each.id == given.file), None)
+    if file is not None and file.segment_id is not None:
+        names[file.segment_id] = file.name
+    wished = selection(api, given, names, file)
     recipients = Recipients()
     if is_counted and wished.segments and wished.max_recipients:
         recipients = await recipients_preview.read(connection, wished, api.clock())
@@ -82,6 +87,8 @@ async def audience(
         "number_advice": compose_advice.on_number(lost),
         "segments": offered,
         "names": names,
+        "files": offered_files,
+        "file": file,
         "recipients": recipients,
         "is_to_count": bool(wished.segments) and not is_counted,
         "cost": cost,
@@ -146,7 +153,9 @@ async def _check(
 async def wording(connection: Connection, api: Context, given: Given) -> Wording:
     """Return the messages of a form, and whom they may go to."""
     offered = await segments.page(connection, after=0, limit=MOST_SEGMENTS)
-    return await _wording(connection, api, given, selection(api, given, {each.id for each in offered}), None)
+    file = None if given.file is None else await files.find(connection, given.file)
+    wished = selection(api, given, {each.id for each in offered}, file)
+    return await _wording(connection, api, given, wished, None)
 
 
 async def _wording(
@@ -155,15 +164,19 @@ async def _wording(
     asked = await selections.conditions(connection, wished, api.clock())
     run_at = compose_form.moment(given, api.settings.zone) or api.clock()
     slugs = await link_names.read(connection, broadcast_id, run_at, asked.sources, api.settings.zone)
-    return Wording(asked, given.first_message, given.follow_up or None, slugs)
+    file = await file_words.of_segments(connection, asked.sources)
+    return Wording(asked, given.first_message, given.follow_up or None, slugs, file)
 
 
-def selection(api: Context, given: Given, known: Container[int]) -> Selection:
-    """Return whom a form asks for, as far as there are such segments."""
+def selection(api: Context, given: Given, known: Container[int], file: File | None) -> Selection:
+    """Return whom a form asks for, as far as there are such segments: the people of its file, if it has one."""
     own = compose_form.cap(given)
+    shares = wishes.shares([each for each in compose_form.shares(given) or [] if each.segment_id in known])
+    if file is not None:
+        shares = () if file.segment_id is None else wishes.share_of(file)
     return Selection(
-        segments=wishes.shares([each for each in compose_form.shares(given) or [] if each.segment_id in known]),
-        max_recipients=compose_form.most(given) or 0,
+        segments=shares,
+        max_recipients=(compose_form.most(given) or 0) if file is None else file.people,
         excluded=sorted(each for each in given.excluded if each in known),
         fallback=given.fallback if given.fallback in known else None,
         caps=selections.caps(api.settings.cap, None if own is None else Cap(texts=own.texts, days=own.days)),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, structs
 
 from libs.common.catalogue import gettext as _
-from libs.common.domain import calendar, frequency, message_parts, wall_clock
+from libs.common.domain import calendar, frequency, message_parts, templates, wall_clock
 from libs.common.settings.api import ApiSettings
 from services.api.http.fields import BIGGEST
 from services.api.schemas import Broadcast, BroadcastSegment, FrequencyCap, NewBroadcast, SegmentRef, Share, Week
@@ -19,6 +19,7 @@ MORNING = time(10)  # when a broadcast goes out, unless somebody chooses another
 LONGEST_DELAY = 24 * 60  # minutes
 MOST_RECIPIENTS = 5_000_000
 MOST_SEGMENTS = 100
+LONGEST_LABEL = 100  # characters
 RECIPIENTS = 1000  # unless somebody chooses another number
 NO_WEEK = ("",) * calendar.DAYS_OF_WEEK
 SEGMENT, SHARE, KIND, EXCLUDE, TEST_USER = "segment-", "share-", "kind-", "exclude-", "test-user-"
@@ -63,6 +64,10 @@ class Given:
     #: At most so many texts to a person in so many days.
     cap_texts: str = ""
     cap_days: str = ""
+    #: What its conversations are labelled in Missive.
+    label: str = ""
+    #: The file that it goes to in place of segments.
+    file: int | None = None
 
     @property
     def follow_up(self) -> str:
@@ -98,12 +103,16 @@ def of_broadcast(broadcast: Broadcast, zone: ZoneInfo) -> Given:
         from_number=broadcast.from_number,
         recurring=broadcast.recurring,
         week=tuple(each or "" for each in structs.astuple(broadcast.week)) if broadcast.week else NO_WEEK,
-        chosen={each.segment_id: _typed(each) for each in broadcast.segments},
-        kinds={each.segment_id: kind for each in broadcast.segments if (kind := _kind(each)) != ShareKind.PERCENT},
+        chosen={} if broadcast.file else {each.segment_id: _typed(each) for each in broadcast.segments},
+        kinds={}
+        if broadcast.file
+        else {each.segment_id: kind for each in broadcast.segments if (kind := _kind(each)) != ShareKind.PERCENT},
         excluded=frozenset(each.segment_id for each in broadcast.exclude),
         fallback=None if broadcast.fallback is None else broadcast.fallback.segment_id,
         cap_texts="" if broadcast.frequency_cap is None else str(broadcast.frequency_cap.texts),
         cap_days="" if broadcast.frequency_cap is None else str(broadcast.frequency_cap.days),
+        file=broadcast.file,
+        label=broadcast.label,
     )
 
 
@@ -124,7 +133,7 @@ def of_copy(broadcast: Broadcast, first: Given, zone: ZoneInfo, *, has_audience:
     copy = replace(of_broadcast(broadcast, zone), day=first.day, recurring=False, week=NO_WEEK)
     if has_audience:
         return copy
-    return replace(copy, chosen={}, kinds={}, excluded=frozenset(), fallback=None, cap_texts="", cap_days="")
+    return replace(copy, chosen={}, kinds={}, excluded=frozenset(), fallback=None, cap_texts="", cap_days="", file=None)
 
 
 def of_data(data: Mapping[str, str]) -> Given:
@@ -156,12 +165,24 @@ def of_data(data: Mapping[str, str]) -> Given:
         fallback=next(iter(_ticked({fallback: ""}, "")), None),
         cap_texts=text("cap_texts"),
         cap_days=text("cap_days"),
+        file=next(iter(_ticked({data.get("file", ""): ""}, "")), None),
+        label=text("label"),
     )
 
 
 def about(data: Mapping[str, str]) -> int | None:
     """Return the broadcast that a form changes; None for a new one."""
     return next(iter(_ticked({data.get("about", ""): ""}, "")), None)
+
+
+def of_file(given: Given, *, has_messages: bool, has_follow_ups: bool) -> Given:
+    """Return the form with the words of the file that is chosen, where nobody has written others."""
+    if not has_messages or given.first_message:
+        return given
+    if not has_follow_ups:
+        return replace(given, first_message=templates.MESSAGE_ALONE, has_follow_up=bool(given.follow_up))
+    follow_up = given.follow_up or templates.FOLLOW_UP_ALONE
+    return replace(given, first_message=templates.MESSAGE_ALONE, second_message=follow_up, has_follow_up=True)
 
 
 def _ticked(data: Mapping[str, str], prefix: str) -> list[int]:
@@ -192,7 +213,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
     delay = _number(given.delay) if given.has_follow_up else Decimal(0)
     if delay is None or not 0 <= delay <= LONGEST_DELAY:
         wrong["delay"] = _("Give the minutes until the follow-up, from 0 to 1,440.")
-    recipients = most(given)
+    recipients = UNSET if given.file else most(given)
     if recipients is None:
         wrong["recipients"] = _("Give the most people who may get it, as a whole number from 1.")
     run_at = moment(given, zone)
@@ -202,7 +223,15 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         wrong["week"] = _("Give a time for each weekday that it is to go out on, such as 14:30.")
     elif any(given.week) and not given.recurring:
         wrong["week"] = _("Tick that it goes out again, or leave the times of the weekdays empty.")
-    segments = shares(given)
+    segments = [] if given.file else shares(given)
+    if len(given.label) > LONGEST_LABEL:
+        wrong["label"] = _("Give the label a name of at most 100 characters.")
+    if given.file and given.chosen:
+        wrong["file"] = _("Choose groups or a file, not both.")
+    elif given.file and given.fallback:
+        wrong["fallback"] = _("A broadcast to a file goes to those who are in it: choose no group that fills up.")
+    elif given.file and given.recurring:
+        wrong["file"] = _("A broadcast to a file goes out once: untick that it goes out again.")
     if segments is None:
         wrong["segments"] = _(
             "Give shares above 0 and at most 100 percent in sum, or leave them empty for the rest; or whole numbers of"
@@ -210,7 +239,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         )
     elif len(segments) > MOST_SEGMENTS:
         wrong["segments"] = _("Choose 100 groups at most.")
-    elif not segments and not is_draft:
+    elif not segments and not given.file and not is_draft:
         wrong["segments"] = _("Choose who gets it, or save it as a draft.")
     limit = cap(given)
     if limit is None and (given.cap_texts or given.cap_days):
@@ -222,6 +251,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         first_message=given.first_message,
         second_message=given.follow_up or None,
         segments=segments,
+        file=given.file,
         max_recipients=recipients,
         second_delay=round(delay * 60) if given.has_follow_up else UNSET,
         from_number=given.from_number,
@@ -231,6 +261,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         exclude=[SegmentRef(segment_id=each) for each in sorted(given.excluded)],
         fallback=None if given.fallback is None else SegmentRef(segment_id=given.fallback),
         frequency_cap=limit,
+        label=given.label,
     ), {}
 
 

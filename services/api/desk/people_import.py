@@ -46,6 +46,8 @@ ROLES = {
     Role.TIME_ZONE: n_("time zone"),
     Role.LANGUAGE: n_("language"),
     Role.ATTRIBUTE: n_("a field of its own"),
+    Role.MESSAGE: n_("the message that they get"),
+    Role.FOLLOW_UP: n_("the follow-up that they get"),
     Role.OUT: n_("yes means: no texts"),
     Role.IN: n_("yes means: texts"),
     Role.STATUS: n_("a word tells, such as unsubscribed"),

@@ -14,7 +14,7 @@ from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.database import Connection
 from services.api.accounts import users
 from services.api.accounts.users import User
-from services.api.broadcasts import asking_tests
+from services.api.broadcasts import asking_tests, files
 from services.api.broadcasts.asking_tests import Words
 from services.api.context import Context
 from services.api.desk import rendering
@@ -32,11 +32,13 @@ async def ask(
 
     The same form that comes twice asks once.
     """
+    file = None if given.file is None else await files.find(connection, given.file)
     words = Words(
         first=given.first_message,
         second=given.follow_up or None,
         from_number=given.from_number or api.settings.from_number,
         broadcast_id=broadcast_id,
+        file=file.id if file is not None and file.has_bodies else None,
     )
     request_id = uuid5(NAMESPACE_OID, f"{user.id} {token}")
     ticked = [each.phone_number for each in await _staff(connection) if each.id in given.test_users]

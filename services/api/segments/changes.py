@@ -47,7 +47,7 @@ async def change(
     *,
     wanted: frozenset[str] | None,
 ) -> Segment:
-    """Change a segment and return it. Raise InvalidFields, NameTaken, Changed, NotFound.
+    """Change a segment and return it. Raise InvalidFields, NameTaken, Changed, NotFound, Conflict for one of a file.
 
     `wanted` are the versions that may be changed (`versions.tag`); None if any may.
     """
@@ -56,6 +56,7 @@ async def change(
     await queries.lock(connection, segment_id)
     before = await queries.one(connection, segment_id)
     versions.check(wanted, before)
+    await _check_no_file(connection, segment_id)
     name = before.name if changes.name is UNSET else checked_name(changes.name)
     filter_ = before.filter
     if changes.filter is not UNSET:
@@ -78,6 +79,7 @@ async def delete(connection: Connection, segment_id: int, now: datetime) -> None
     await queries.alone(connection)
     await queries.lock(connection, segment_id)
     segment = await queries.one(connection, segment_id)
+    await _check_no_file(connection, segment_id)
     if within := await queries.within(connection, segment_id, NAMED + 1):
         names = ", ".join(f'"{each.name}"' for each in within[:NAMED])
         raise Conflict(f'"{segment.name}" is in {names}{" and more" if len(within) > NAMED else ""}: it stays')
@@ -134,6 +136,11 @@ async def _check_those_around(connection: Connection, segment_id: int, filter_: 
             segments.resolve(each, others, key)
         except InvalidFilter as error:
             raise InvalidFilter(("", filled("segment %(id)s is around it, and cannot take that in", id=key))) from error
+
+
+async def _check_no_file(connection: Connection, segment_id: int) -> None:
+    if await queries.is_file(connection, segment_id):
+        raise Conflict(n_("it stands for the people of a file, and stays as it is"))
 
 
 def _named(uses: Sequence[queries.Use]) -> str:

@@ -38,6 +38,9 @@ ONE = text("SELECT id, name, filter, created_at FROM audience_segments WHERE id 
 #: One segment, which stays as it is until the transaction ends: a broadcast that is to name it waits.
 LOCK = text("SELECT id FROM audience_segments WHERE id = :id FOR UPDATE")
 
+#: Whether a segment stands for a file.
+IS_FILE = text("SELECT import_id IS NOT NULL FROM audience_segments WHERE id = :id")
+
 #: Writes a segment anew; no row where another one has the name.
 CHANGE = text("""
 UPDATE audience_segments SET name = :new_name, filter = :new_filter
@@ -90,9 +93,10 @@ SELECT DISTINCT name FROM (SELECT attributes FROM contacts ORDER BY id DESC LIMI
 ORDER BY name LIMIT :limit
 """)
 
-#: A page of segments, oldest first.
+#: A page of segments, oldest first; those that stand for a file are in no list.
 PAGE = text("""
-SELECT id, name, filter, created_at FROM audience_segments WHERE id > :after ORDER BY id LIMIT :limit
+SELECT id, name, filter, created_at FROM audience_segments WHERE id > :after AND import_id IS NULL
+ORDER BY id LIMIT :limit
 """).columns(filter=JSONB)
 
 
@@ -147,6 +151,11 @@ async def one(connection: Connection, segment_id: int) -> Segment:
 async def lock(connection: Connection, segment_id: int) -> None:
     """Keep a segment as it is until the transaction ends."""
     await connection.execute(LOCK, {"id": segment_id})
+
+
+async def is_file(connection: Connection, segment_id: int) -> bool:
+    """Whether a segment, which exists, stands for the people of a file."""
+    return bool((await connection.execute(IS_FILE, {"id": segment_id})).scalar_one())
 
 
 async def change(connection: Connection, segment_id: int, name: str, filter_: Mapping[str, Any]) -> bool:

@@ -52,7 +52,7 @@ async def show(api: NamedDependency[Context], segment_id: PathId) -> Response[Se
         return versions.tagged(await queries.one(connection, segment_id))
 
 
-@patch("/segments/{segment_id:int}", opt=tells(NameTaken, versioned=True))
+@patch("/segments/{segment_id:int}", opt=tells(NameTaken, Conflict, versioned=True))
 async def change(
     request: Request[Any, Any, Any],
     api: NamedDependency[Context],

@@ -144,8 +144,11 @@ class AudienceSegment(Base):
     name: Mapped[str]
     #: Whom it takes in (`domain/segments.py`): data, never SQL.
     filter: Mapped[dict[str, Any]]
+    #: The file whose people it is, where a broadcast goes to a file; it is in no list of segments.
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("contact_imports.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (
         UniqueConstraint("name"),
+        UniqueConstraint("import_id"),
         check("jsonb_typeof(filter) = 'object'", "audience_segments_filter_check"),
     )

@@ -43,6 +43,8 @@ class Broadcast(Base):
     week: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     #: It goes to nobody, and its time may come and go.
     draft: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: What its conversations are labelled in Missive, by the label's name; empty where they are not.
+    label: Mapped[str] = mapped_column(server_default="")
     #: Who wrote it, or changed it last, and who approved it as it is: `domain/actors.py`.
     author: Mapped[str] = mapped_column(server_default="")
     approved_by: Mapped[str | None]

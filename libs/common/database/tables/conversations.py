@@ -30,6 +30,20 @@ class MissiveConversation(Base):
     )
 
 
+class MissiveLabel(Base):
+    """Labels that broadcasts name, and what Missive calls them."""
+
+    __tablename__ = "missive_labels"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Null where there is none.
+    label_id: Mapped[str | None]
+    #: Why there is none, or could not be asked for: a code.
+    fault: Mapped[str | None]
+    checked_at: Mapped[datetime | None]
+    #: Until when somebody asks for it, and nobody else does.
+    asked_until: Mapped[datetime | None]
+
+
 class MissiveLabelPass(Base):
     """How far the pass over Missive's labels came, and when the next one is due; at most one row."""
 

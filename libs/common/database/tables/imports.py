@@ -36,6 +36,8 @@ class ContactImport(Base):
     removed: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     restored: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     kept: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    #: The words that the file has for each person are kept (`contact_import_bodies`).
+    has_bodies: Mapped[bool] = mapped_column(server_default=text("false"))
     __table_args__ = (check(f"state IN {literals(ImportState)}", "contact_imports_state_check"),)
 
 
@@ -95,4 +97,24 @@ class ContactImportMember(Base):
     __table_args__ = (
         PrimaryKeyConstraint("import_id", "contact_id"),
         Index("contact_import_members_contact", "contact_id"),
+    )
+
+
+class ContactImportBody(Base):
+    """The words that a file has for each person, until they have gone out.
+
+    A row goes with the person when they are erased, and when the import is undone.
+    """
+
+    __tablename__ = "contact_import_bodies"
+    import_id: Mapped[int] = mapped_column(ForeignKey("contact_imports.id", ondelete="CASCADE"))
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id"))
+    first_body: Mapped[str]
+    #: Null where the file has no follow-ups.
+    second_body: Mapped[str | None]
+    __table_args__ = (
+        PrimaryKeyConstraint("import_id", "contact_id"),
+        Index("contact_import_bodies_contact", "contact_id"),
+        check("length(first_body) >= 1 AND length(first_body) <= 1600", "contact_import_bodies_first_check"),
+        check("length(second_body) >= 1 AND length(second_body) <= 1600", "contact_import_bodies_second_check"),
     )

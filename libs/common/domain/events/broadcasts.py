@@ -48,6 +48,8 @@ class BroadcastScheduled:
     week: tuple[str, ...] = ()
     #: It goes to nobody until somebody says that it is none.
     draft: bool = False
+    #: What its conversations are labelled in Missive, by the label's name; empty where they are not.
+    label: str = ""
     #: The segments whose people are left out, whatever other segment they are in.
     excluded: tuple[int, ...] = ()
     #: The segment that fills up what the others do not give.
@@ -74,6 +76,7 @@ class BroadcastEdited:
     author: str = ""
     week: tuple[str, ...] = ()
     draft: bool = False
+    label: str = ""
     excluded: tuple[int, ...] = ()
     fallback: int | None = None
     cap_texts: int | None = None

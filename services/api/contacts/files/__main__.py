@@ -37,6 +37,7 @@ class Read:
     regions: Sequence[str]
     roles: Sequence[Role] = ()
     attributes: bool = False
+    messages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,14 @@ def _do(task: Task, file: IO[bytes]) -> Summary | None:
     if task.read is None:
         return None
     wanted = task.read
-    return reading.read(file, Path(wanted.aside), wanted.regions, wanted.roles, attributes=wanted.attributes)
+    return reading.read(
+        file,
+        Path(wanted.aside),
+        wanted.regions,
+        wanted.roles,
+        attributes=wanted.attributes,
+        messages=wanted.messages,
+    )
 
 
 def _unreadable(field: str, reason: str) -> int:

@@ -31,6 +31,15 @@ NUMBERS = words("""
 NAMES = words("name fullname contactname nombre nombrecompleto nom nomcomplet")
 TAGS = words("tags tag labels label etiquetas etiqueta etiquettes etiquette")
 TIME_ZONES = words("timezone timezonename tz tzid zonahoraria husohorario fuseauhoraire")
+#: The words that each person is to get; looked for only where a file is said to have them.
+MESSAGES = words("""
+    message messagetext messagebody text textmessage sms smstext body words content firstmessage message1
+    mensaje texto primermensaje textodelmensaje texte messagetexte premiermessage
+""")
+FOLLOW_UPS = words("""
+    followup followupmessage secondmessage message2 text2 seguimiento segundomensaje mensaje2 relance suivi
+    deuxiememessage
+""")
 LANGUAGES = words("language lang locale preferredlanguage idioma lengua idiomapreferido langue languepreferee")
 
 
@@ -45,6 +54,9 @@ class Role(StrEnum):
     LANGUAGE = "language"
     #: A free attribute, which is called as the column is.
     ATTRIBUTE = "attribute"
+    #: The words that a person is to get, and those of the follow-up.
+    MESSAGE = "message"
+    FOLLOW_UP = "follow_up"
     OUT = "out"
     IN = "in"
     STATUS = "status"
@@ -57,6 +69,8 @@ ONCE = {
     Role.TAGS: n_("tags"),
     Role.TIME_ZONE: n_("time zone"),
     Role.LANGUAGE: n_("language"),
+    Role.MESSAGE: n_("message"),
+    Role.FOLLOW_UP: n_("follow-up"),
 }
 KNOWN = {
     Role.NUMBER: NUMBERS,
@@ -97,6 +111,9 @@ class Columns:
     passed_over: tuple[str, ...]
     #: Names of free attributes by the places of their columns.
     attributes: Mapping[int, str] = field(default_factory=dict)
+    #: The words that each person is to get, where the file has them.
+    message: int | None = None
+    follow_up: int | None = None
 
 
 def plain(heading: str) -> str:
@@ -110,8 +127,12 @@ def has_number(cells: Sequence[str]) -> bool:
     return any(plain(cell) in NUMBERS for cell in cells)
 
 
-def read(cells: Sequence[str], *, attributes: bool = False) -> Columns:
-    """Return which column is what; with `attributes` those that are nothing else become some. Raise UnreadableFile."""
+def read(cells: Sequence[str], *, attributes: bool = False, messages: bool = False) -> Columns:
+    """Return which column is what. Raise UnreadableFile.
+
+    With `messages` one has the words that each person is to get; with `attributes` those that are nothing else become
+    some.
+    """
     # Columns without a name behind the last one that has one are none: what is in them is too much for its line.
     cells = list(cells)
     while cells and not cells[-1].strip():
@@ -127,13 +148,14 @@ def read(cells: Sequence[str], *, attributes: bool = False) -> Columns:
     name, tags = _only(headings, shown, NAMES, "name"), _only(headings, shown, TAGS, "tags")
     zone = _only(headings, shown, TIME_ZONES, "time zone", "time_zone")
     language = _only(headings, shown, LANGUAGES, "language", "language")
+    message, follow_up = _messages(headings, shown) if messages else (None, None)
     consents = [
         Consent(place, shown[place], polarity)
         for place, each in enumerate(headings)
-        if place not in (number, name, tags, zone, language)
+        if place not in (number, name, tags, zone, language, message, follow_up)
         and (polarity := consent_columns.polarity(each)) is not None
     ]
-    read_ones = {number, name, tags, zone, language, *(consent.place for consent in consents)}
+    read_ones = {number, name, tags, zone, language, message, follow_up, *(consent.place for consent in consents)}
     free = [place for place in range(len(cells)) if attributes and place not in read_ones]
     return Columns(
         count=len(cells),
@@ -155,6 +177,8 @@ def read(cells: Sequence[str], *, attributes: bool = False) -> Columns:
             if place not in read_ones and place not in free
         )[:MOST],
         attributes=attribute_columns.names({place: cells[place] for place in free}),
+        message=message,
+        follow_up=follow_up,
     )
 
 
@@ -178,6 +202,8 @@ def chosen(cells: Sequence[str], roles: Sequence[Role]) -> Columns:
             raise UnreadableFile("file", filled("more than one column is chosen for the %(what)s", what=what))
     if Role.NUMBER not in found:
         raise UnreadableFile("phone_number", n_("no column is chosen for the phone number"))
+    if Role.FOLLOW_UP in found and Role.MESSAGE not in found:
+        raise UnreadableFile("file", n_("a column is chosen for the follow-up, and none for the message"))
     return Columns(
         count=len(cells),
         headings=tuple(shown),
@@ -198,6 +224,8 @@ def chosen(cells: Sequence[str], roles: Sequence[Role]) -> Columns:
         attributes=attribute_columns.names(
             {place: cells[place] for place, role in enumerate(found) if role is Role.ATTRIBUTE}
         ),
+        message=found.index(Role.MESSAGE) if Role.MESSAGE in found else None,
+        follow_up=found.index(Role.FOLLOW_UP) if Role.FOLLOW_UP in found else None,
     )
 
 
@@ -235,6 +263,21 @@ def _number(cells: Sequence[str], headings: list[str], shown: list[str]) -> int:
             listed=listed,
         ),
     )
+
+
+def _messages(headings: list[str], shown: list[str]) -> tuple[int, int | None]:
+    """Return the places of the message and of the follow-up. Raise UnreadableFile where there is no message."""
+    message = _only(headings, shown, MESSAGES, "message")
+    if message is None:
+        listed = ", ".join(f'"{each}"' for each in shown if each)[:1000] or "none"
+        raise UnreadableFile(
+            "file",
+            filled(
+                "no column holds the message of each person: call it message; the first line has: %(listed)s",
+                listed=listed,
+            ),
+        )
+    return message, _only(headings, shown, FOLLOW_UPS, "follow-up")
 
 
 def _only(headings: list[str], shown: list[str], known: frozenset[str], what: str, field: str = "file") -> int | None:

@@ -29,6 +29,9 @@ class Person:
     time_zone: str = ""
     #: BCP 47; empty where the file does not say.
     language: str = ""
+    #: The words that they are to get, where the file has them; empty where it has none.
+    message: str = ""
+    follow_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,6 @@ class Summary:
     other_sheets: list[str] = field(default_factory=list)
     #: Free attributes that columns became, and of which kind their values are.
     attributes: dict[str, Kind] = field(default_factory=dict)
+    #: Whether it has the words that each person is to get, and those of a follow-up.
+    has_messages: bool = False
+    has_follow_ups: bool = False

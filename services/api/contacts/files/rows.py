@@ -11,7 +11,7 @@ from libs.common import phone_numbers
 from libs.common.domain import attributes, tags
 from libs.common.texts import filled
 from libs.common.texts import gettext_noop as n_
-from services.api.contacts.files import attribute_columns, consent_columns
+from services.api.contacts.files import attribute_columns, consent_columns, message_columns
 from services.api.contacts.files.headings import Columns
 from services.api.contacts.files.lines import Line
 from services.api.contacts.files.outcome import Person, Refusal, Rejected
@@ -36,8 +36,10 @@ def read(line: Line, columns: Columns, regions: Sequence[str]) -> Iterator[Perso
         faults.append(filled("the name has more than %(most)s characters, or a NUL", most=LONGEST_NAME))
     found, fault = ((), "") if columns.tags is None else _tags(cells[columns.tags])
     faults += [fault] if fault else []
-    zone, language, values = "", "", {}
+    zone, language, message, follow_up, values = "", "", "", "", {}
     try:
+        message = _words(columns, columns.message, cells)
+        follow_up = _words(columns, columns.follow_up, cells)
         zone = _checked(columns, columns.time_zone, cells, attributes.checked_zone)
         language = _checked(columns, columns.language, cells, attributes.checked_language)
         values = {
@@ -54,7 +56,7 @@ def read(line: Line, columns: Columns, regions: Sequence[str]) -> Iterator[Perso
         if is_out and phone_number:
             yield Person(phone_number, "", (), opted_out=True)
     else:
-        yield Person(phone_number, name, found, is_out, values, zone, language)
+        yield Person(phone_number, name, found, is_out, values, zone, language, message, follow_up)
 
 
 def _phone_number(cell: str, regions: Sequence[str], *, anywhere: bool) -> tuple[str, list[str]]:
@@ -75,6 +77,17 @@ def _checked(columns: Columns, place: int | None, cells: Sequence[str], check: C
     except ValueError as error:
         heading = columns.headings[place]
         raise ValueError(filled('what is under "%(heading)s": %(fault)s', heading=heading, fault=error)) from None
+
+
+def _words(columns: Columns, place: int | None, cells: Sequence[str]) -> str:
+    """Return the words that somebody is to get; nothing where the file has none. Raise ValueError."""
+    if place is None:
+        return ""
+    try:
+        return message_columns.checked(cells[place])
+    except ValueError as error:
+        heading = columns.headings[place]
+        raise ValueError(filled('the message under "%(heading)s" %(fault)s', heading=heading, fault=error)) from None
 
 
 def _tags(cell: str) -> tuple[tuple[str, ...], str]:

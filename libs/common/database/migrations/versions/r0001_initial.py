@@ -91,17 +91,6 @@ CREATE TABLE unreachable_numbers (
 );
 COMMENT ON TABLE unreachable_numbers IS 'Numbers that take no messages, and those brought back';
 
-CREATE TABLE audience_segments (
-    id bigint GENERATED ALWAYS AS IDENTITY,
-    name text NOT NULL,
-    filter jsonb NOT NULL,
-    created_at timestamptz DEFAULT now() NOT NULL,
-    CONSTRAINT audience_segments_pkey PRIMARY KEY (id),
-    CONSTRAINT audience_segments_name_key UNIQUE (name),
-    CONSTRAINT audience_segments_filter_check CHECK (jsonb_typeof(filter) = 'object')
-);
-COMMENT ON TABLE audience_segments IS 'A named part of the audience';
-
 CREATE TABLE contact_imports (
     id bigint GENERATED ALWAYS AS IDENTITY,
     state text NOT NULL,
@@ -118,10 +107,25 @@ CREATE TABLE contact_imports (
     removed integer DEFAULT 0 NOT NULL,
     restored integer DEFAULT 0 NOT NULL,
     kept integer DEFAULT 0 NOT NULL,
+    has_bodies boolean DEFAULT false NOT NULL,
     CONSTRAINT contact_imports_pkey PRIMARY KEY (id),
     CONSTRAINT contact_imports_state_check CHECK (state IN ('uploaded', 'checked', 'running', 'done', 'undone'))
 );
 COMMENT ON TABLE contact_imports IS 'An import of a file of people, and how far it came';
+
+CREATE TABLE audience_segments (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    name text NOT NULL,
+    filter jsonb NOT NULL,
+    import_id bigint,
+    created_at timestamptz DEFAULT now() NOT NULL,
+    CONSTRAINT audience_segments_pkey PRIMARY KEY (id),
+    CONSTRAINT audience_segments_name_key UNIQUE (name),
+    CONSTRAINT audience_segments_import_id_key UNIQUE (import_id),
+    CONSTRAINT audience_segments_filter_check CHECK (jsonb_typeof(filter) = 'object'),
+    CONSTRAINT audience_segments_import_id_fkey FOREIGN KEY(import_id) REFERENCES contact_imports (id)
+);
+COMMENT ON TABLE audience_segments IS 'A named part of the audience';
 
 CREATE TABLE contact_import_chunks (
     import_id bigint NOT NULL,
@@ -173,6 +177,16 @@ CREATE INDEX missive_conversations_contact ON missive_conversations (contact_id)
 CREATE INDEX missive_conversations_merged ON missive_conversations (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX missive_conversations_labelled ON missive_conversations (seen_at) WHERE tags <> '{}';
 
+CREATE TABLE missive_labels (
+    name text NOT NULL,
+    label_id text,
+    fault text,
+    checked_at timestamptz,
+    asked_until timestamptz,
+    CONSTRAINT missive_labels_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE missive_labels IS 'Labels that broadcasts name, and what Missive calls them';
+
 CREATE TABLE missive_label_passes (
     one boolean DEFAULT true NOT NULL,
     due_at timestamptz NOT NULL,
@@ -198,6 +212,21 @@ CREATE TABLE contact_import_members (
 );
 COMMENT ON TABLE contact_import_members IS 'Who was in a file, changed by it or not';
 CREATE INDEX contact_import_members_contact ON contact_import_members (contact_id);
+
+CREATE TABLE contact_import_bodies (
+    import_id bigint NOT NULL,
+    contact_id bigint NOT NULL,
+    first_body text NOT NULL,
+    second_body text,
+    CONSTRAINT contact_import_bodies_pkey PRIMARY KEY (import_id, contact_id),
+    CONSTRAINT contact_import_bodies_first_check CHECK (length(first_body) >= 1 AND length(first_body) <= 1600),
+    CONSTRAINT contact_import_bodies_second_check CHECK (length(second_body) >= 1 AND length(second_body) <= 1600),
+    CONSTRAINT contact_import_bodies_import_id_fkey FOREIGN KEY(import_id) REFERENCES contact_imports (id)
+        ON DELETE CASCADE,
+    CONSTRAINT contact_import_bodies_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
+);
+COMMENT ON TABLE contact_import_bodies IS 'The words that a file has for each person, until they have gone out';
+CREATE INDEX contact_import_bodies_contact ON contact_import_bodies (contact_id);
 """
 
 BROADCASTS = """
@@ -217,6 +246,7 @@ CREATE TABLE broadcasts (
     recurring boolean NOT NULL,
     week text[] DEFAULT '{}' NOT NULL,
     draft boolean DEFAULT false NOT NULL,
+    label text DEFAULT '' NOT NULL,
     author text DEFAULT '' NOT NULL,
     approved_by text,
     previous_id bigint,
@@ -835,9 +865,9 @@ TABLES = (
     "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
     "message_bodies broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_parts "
     "broadcasts_left_out broadcasts_segments broadcasts "
-    "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_label_passes "
-    "missive_conversations "
-    "audience_segments unreachable_numbers consent_records opt_outs contacts sending_numbers"
+    "audience_segments contact_import_bodies contact_import_members contact_import_changes contact_import_chunks "
+    "contact_imports missive_labels missive_label_passes missive_conversations "
+    "unreachable_numbers consent_records opt_outs contacts sending_numbers"
 )
 
 

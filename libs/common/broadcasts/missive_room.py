@@ -1,5 +1,7 @@
 """Ask Missive for something, if a request may be made now: messages that go through it come first."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,8 +16,8 @@ from libs.common.settings import CarrierSettings
 
 
 @asynccontextmanager
-async def room(engine: Engine, settings: CarrierSettings) -> AsyncIterator[Ready | None]:
-    """Yield what a request to Missive is to wait for; None where there is no room for one now.
+async def room(engine: Engine, settings: CarrierSettings, *, within: float = 0.0) -> AsyncIterator[Ready | None]:
+    """Yield what a request to Missive is to wait for; None where there is no room for one `within` so many seconds.
 
     If it raises CarrierUnreadable because Missive wants to be left alone, everybody leaves it alone.
     """
@@ -31,7 +33,9 @@ async def room(engine: Engine, settings: CarrierSettings) -> AsyncIterator[Ready
         seconds=settings.request_timeout + settings.lease,
     )
     try:
-        slot = await slots.reserve(engine, limits, within=0.0) if held else None
+        slot = await slots.reserve(engine, limits, within=within) if held else None
+        if slot is not None:
+            await asyncio.sleep(max(0.0, slot.begins - time.monotonic()))
         yield Turn(engine, slot).ready if slot is not None else None
     except CarrierUnreadable as error:
         if classify(error.code).kind in (ErrorAction.SLOW_DOWN, ErrorAction.WAIT):
