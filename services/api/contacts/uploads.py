@@ -91,7 +91,7 @@ INSERT INTO audience_segments (name, filter, import_id)
 SELECT CASE WHEN EXISTS (SELECT FROM audience_segments a WHERE a.name = n.name)
             THEN n.name || ' ' || gen_random_uuid() ELSE n.name END, jsonb_build_object('import', i.id), i.id
 FROM contact_imports i
-CROSS JOIN LATERAL (SELECT coalesce(nullif(i.file_name, ''), 'file') || ' (' || i.id || ')' AS name) n
+CROSS JOIN LATERAL (SELECT coalesce(nullif(i.file_name, '') || ' ', '') || '(' || i.id || ')' AS name) n
 WHERE i.id = :id ON CONFLICT (import_id) DO NOTHING
 """)
 FORGET_FILE = text("DELETE FROM contact_import_chunks WHERE import_id = :id")
