@@ -101,7 +101,14 @@ async def _settle(
             schedule = making.Schedule(zone=settings.zone, calendar=calendar, cap=settings.cap)
             with bar("Settling what the log shows", as_json=as_json) as tell:
                 return await reconcile.reconcile(
-                    engine, twilio, schedule, now, settings.own_numbers, within=arrives_within(settings), tell=tell
+                    engine,
+                    twilio,
+                    schedule,
+                    now,
+                    settings.own_numbers,
+                    within=arrives_within(settings),
+                    ended_by=settings.follow_up_ended_by,
+                    tell=tell,
                 )
     finally:
         await twilio.aclose()

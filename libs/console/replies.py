@@ -30,6 +30,10 @@ def list_replies(
     search: Annotated[str | None, typer.Option(help="Only those with this in words, name or number.")] = None,
     user: Annotated[int | None, typer.Option(help="Only those of a user, by id: `broadsheet users`.")] = None,
     done: Annotated[bool | None, typer.Option("--done/--open", help="Only those that are done, or are not.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Only `words`, `reaction`, `automatic`, `delivery_notice` or `short_code`."),
+    ] = None,
     likely: Annotated[bool, typer.Option("--likely", help="Only likely opt-outs that wait.")] = False,
     unread: Annotated[bool, typer.Option("--unread", help="Only those that nobody has read.")] = False,
     most: Annotated[int, typer.Option("--most", min=1, help="How many at most.")] = 50,
@@ -45,6 +49,7 @@ def list_replies(
         "search": search,
         "assigned_to": user,
         "done": done,
+        "kind": kind,
         "likely_opt_out": likely or None,
         "unread": unread or None,
     }
@@ -82,6 +87,8 @@ def _settled(item: dict[str, Any]) -> str:
         return "opted out"
     if item["done_at"]:
         return "done"
+    if item["kind"] != "words":
+        return str(item["kind"]).replace("_", " ")
     return item["assigned_to_name"] or ("" if item["read_at"] else "unread")
 
 

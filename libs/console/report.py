@@ -25,10 +25,17 @@ def progress(report: Mapping[str, Any]) -> Table:
         cells = (ledger["planned"], ledger["accepted"], refused, skipped, ledger["uncertain"], ledger["undecided"])
         table.add_row(f"{name} message", *map(str, cells), rate)
     table.caption = (
-        f"{report['replies']} replies, {report['opt_outs']} said STOP, {report['delivered']} delivered, "
+        f"{report['replies']} replies{_others(report)}, {report['opt_outs']} said STOP, "
+        f"{report['delivered']} delivered, "
         f"{report['undelivered']} not delivered, {report['unreachable']} at numbers that take no messages"
     )
     return table
+
+
+def _others(report: Mapping[str, Any]) -> str:
+    """Return how many answered otherwise than in words of their own; empty where nobody did."""
+    said = ", ".join(f"{people} {kind.replace('_', ' ')}" for kind, people in report["other_replies"].items())
+    return f" ({said} besides)" if said else ""
 
 
 def going(report: Mapping[str, Any]) -> Group:

@@ -83,7 +83,9 @@ class FullWords:
             if known is None:
                 return  # reported whole meanwhile, or forgotten
             if words is not None and not words.is_cut:
-                await replies.complete(connection, known, now, body=strip_nul(words.text))
+                await replies.complete(
+                    connection, known, now, body=strip_nul(words.text), ended_by=self._settings.follow_up_ended_by
+                )
             elif words is None or now > known.received_at + PATIENCE:
                 await queries.give_up_words(connection, reply.id)
 

@@ -1,12 +1,17 @@
 """A message that somebody sent us, and what it asks for. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from libs.common.domain import keywords
+from libs.common.domain import keywords, reply_kinds
 from libs.common.domain.keywords import Reason, Wish
-from libs.common.domain.states import CarrierWord, Channel, ConsentSource
+from libs.common.domain.states import CarrierWord, Channel, ConsentSource, ReplyKind
+
+#: What phones write by, and not mail programs: whose words are told apart.
+PHONES = (Channel.SMS, Channel.RCS, Channel.WHATSAPP)
+#: What no person has written, or only quotes our words.
+NO_WISH = (ReplyKind.REACTION, ReplyKind.DELIVERY_NOTICE, ReplyKind.SHORT_CODE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +47,37 @@ class Verdict:
     source: ConsentSource = ConsentSource.SMS
     #: Why a person has to look; None where nobody has to.
     reason: Reason | None = None
+    kind: ReplyKind = ReplyKind.WORDS
 
 
 def judge(inbound: Inbound) -> Verdict:
     """Return what a message asks for."""
-    return judge_words(inbound.body, inbound.carrier_word, inbound.channel, inbound.phone_number)
+    return judge_words(inbound.body, inbound.carrier_word, inbound.channel, inbound.phone_number, sender=inbound.sender)
 
 
-def judge_words(body: str, carrier_word: CarrierWord | None, channel: Channel, phone_number: str | None) -> Verdict:
-    """Return what a message asks for: a no counts on every channel, a yes only by SMS."""
-    words = keywords.parse(body)
+def judge_words(
+    body: str,
+    carrier_word: CarrierWord | None,
+    channel: Channel,
+    phone_number: str | None,
+    *,
+    sender: str | None = None,
+) -> Verdict:
+    """Return what a message asks for: a no counts on every channel, a yes only by SMS.
+
+    What a network or a company's machine says is no person's wish, whatever words are in it; what the carrier took it
+    for counts nevertheless.
+    """
+    kind = ReplyKind.WORDS
+    if channel in PHONES:
+        kind = reply_kinds.classify(body, sender=sender if channel == Channel.SMS else None)
+    return replace(_wish(body, carrier_word, channel, phone_number, kind), kind=kind)
+
+
+def _wish(
+    body: str, carrier_word: CarrierWord | None, channel: Channel, phone_number: str | None, kind: ReplyKind
+) -> Verdict:
+    words = keywords.NOTHING if kind in NO_WISH else keywords.parse(body)
     if words.wish is Wish.STOP or carrier_word == CarrierWord.STOP:
         if phone_number is None:
             return Verdict(reason=Reason.STOP_WITHOUT_NUMBER)

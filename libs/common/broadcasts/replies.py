@@ -1,5 +1,6 @@
 """Replies: what a person who writes back wants, and that it holds. What follows from a yes or a no is in `opt_outs`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,17 +17,27 @@ from libs.common.database import Connection, Engine, EnumText, first_row, litera
 from libs.common.domain import events as e
 from libs.common.domain.cause import Cause
 from libs.common.domain.keywords import Reason
-from libs.common.domain.states import REVIEWED, UNREVIEWED, CarrierWord, Channel, Review, SkipReason
+from libs.common.domain.states import (
+    BY_A_PERSON,
+    REVIEWED,
+    UNREVIEWED,
+    CarrierWord,
+    Channel,
+    ReplyKind,
+    Review,
+    SkipReason,
+)
 from libs.common.eventstore import store
 
 _KNOWN = """
 SELECT id, provider_id, phone_number, contact_id, broadcast_id, body, received_at, channel, words_cut, carrier_word,
-       review, review_reason
+       review, review_reason, kind, ends_follow_up, sender
 FROM replies
 """
 _ENUMS: dict[str, EnumText[Any]] = {
     "channel": EnumText(Channel),
     "carrier_word": EnumText(CarrierWord),
+    "kind": EnumText(ReplyKind),
     "review": EnumText(Review),
     "review_reason": EnumText(Reason),
 }
@@ -41,7 +52,8 @@ STILL_CUT = text(f"{_KNOWN} WHERE id = :id AND words_cut FOR NO KEY UPDATE").col
 LEARN = text("""
 UPDATE replies SET body = :body, received_at = :received_at, carrier_word = :carrier_word, wish = :wish,
     words_cut = :words_cut, words_due_at = CASE WHEN :words_cut THEN words_due_at END,
-    missive_id = CASE WHEN :words_cut THEN missive_id END, review = :review, review_reason = :review_reason
+    missive_id = CASE WHEN :words_cut THEN missive_id END, kind = :kind, ends_follow_up = :ends_follow_up,
+    review = :review, review_reason = :review_reason
 WHERE id = :id
 """)
 
@@ -53,10 +65,10 @@ review = CASE WHEN review IN {literals(REVIEWED)} THEN review END
 
 #: Replies to nothing that was known when they came.
 UNATTRIBUTED = text(f"""
-SELECT id, phone_number, received_at FROM replies
+SELECT id, phone_number, received_at, kind, ends_follow_up FROM replies
 WHERE received_at >= :since AND broadcast_id IS NULL AND phone_number IS NOT NULL AND channel = '{Channel.SMS}'
 ORDER BY received_at, id FOR NO KEY UPDATE
-""")
+""").columns(kind=EnumText(ReplyKind))
 ATTRIBUTE = text("UPDATE replies SET broadcast_id = :broadcast_id, contact_id = :contact_id WHERE id = :id")
 
 
@@ -77,6 +89,9 @@ class KnownReply:
     carrier_word: CarrierWord | None
     review: Review | None
     review_reason: Reason | None
+    kind: ReplyKind
+    ends_follow_up: bool
+    sender: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,18 +107,29 @@ class About:
     words: str = ""
 
 
-async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bool:
+def ends(kind: ReplyKind, ended_by: Collection[ReplyKind]) -> bool:
+    """Whether a message of a kind ends its writer's follow-up; a person's own words always do."""
+    return kind is ReplyKind.WORDS or kind in ended_by
+
+
+async def receive(
+    connection: Connection, inbound: Inbound, now: datetime, *, ended_by: Collection[ReplyKind] = BY_A_PERSON
+) -> bool:
     """Record a reply and do what it asks for; False if it was recorded before, which may still add to it.
 
-    Any reply to a broadcast takes out that person's second message; STOP takes out everything.
+    Any reply to a broadcast takes out that person's second message, if it is of a kind that ends it (`ended_by`); STOP
+    takes out everything.
     """
     verdict = judge(inbound)
     cursor = await connection.execute(
-        reply_record.RECORD, reply_record.parameters(inbound, verdict, store.origin(connection, now))
+        reply_record.RECORD,
+        reply_record.parameters(
+            inbound, verdict, store.origin(connection, now), ends_follow_up=ends(verdict.kind, ended_by)
+        ),
     )
     reply = first_row(cursor, Recorded)
     if reply is None:
-        await _learn(connection, inbound, now)
+        await _learn(connection, inbound, now, ended_by)
         return False
     store.count(connection, *reply.events)
     about = About(
@@ -118,18 +144,26 @@ async def receive(connection: Connection, inbound: Inbound, now: datetime) -> bo
     return True
 
 
-async def receive_alone(engine: Engine, cause: Cause, inbound: Inbound, now: datetime) -> bool:
+async def receive_alone(
+    engine: Engine,
+    cause: Cause,
+    inbound: Inbound,
+    now: datetime,
+    *,
+    ended_by: Collection[ReplyKind] = BY_A_PERSON,
+) -> bool:
     """Record a reply that asks for nothing, in one statement and without a transaction around it.
 
     Return False, with nothing of it recorded, if `receive` has to take it: it asks for something, or was recorded
     before.
     """
     verdict = judge(inbound)
-    if verdict != Verdict():
+    if verdict != Verdict(kind=verdict.kind):
         return False
-    reply = await database.execute_alone(
-        engine, reply_record.RECORD, reply_record.parameters(inbound, verdict, store.origin_of(cause, now)), Recorded
+    values = reply_record.parameters(
+        inbound, verdict, store.origin_of(cause, now), ends_follow_up=ends(verdict.kind, ended_by)
     )
+    reply = await database.execute_alone(engine, reply_record.RECORD, values, Recorded)
     if reply is None:
         return False
     store.count_committed(reply.events)
@@ -146,7 +180,7 @@ async def heed(connection: Connection, inbound: Inbound, now: datetime) -> bool:
     return True
 
 
-async def _learn(connection: Connection, inbound: Inbound, now: datetime) -> None:
+async def _learn(connection: Connection, inbound: Inbound, now: datetime, ended_by: Collection[ReplyKind]) -> None:
     """Add what is word of a message that is on record: an earlier time, the carrier's word, the whole of its words.
 
     The carrier's word counts once, and by the place of its message in time. What was forgotten is not learned again.
@@ -161,6 +195,7 @@ async def _learn(connection: Connection, inbound: Inbound, now: datetime) -> Non
         body=None if inbound.is_cut else inbound.body,
         received_at=inbound.received_at,
         carrier_word=inbound.carrier_word,
+        ended_by=ended_by,
     )
 
 
@@ -177,6 +212,7 @@ async def complete(
     body: str | None,
     received_at: datetime | None = None,
     carrier_word: CarrierWord | None = None,
+    ended_by: Collection[ReplyKind] = BY_A_PERSON,
 ) -> None:
     """Add to a message what was not known of it: words where they were cut, time, carrier's word."""
     is_whole = body is not None and known.words_cut
@@ -185,7 +221,9 @@ async def complete(
     word = known.carrier_word or carrier_word
     if not is_whole and (at, word) == (known.received_at, known.carrier_word):
         return
-    verdict = judge_words(words, word, known.channel, known.phone_number)
+    verdict = judge_words(words, word, known.channel, known.phone_number, sender=known.sender)
+    # What a message has ended stays so, whatever its other words make of it.
+    ends_follow_up = known.ends_follow_up or ends(verdict.kind, ended_by)
     is_open = known.review is None or known.review in UNREVIEWED
     is_suspected = known.review is None and verdict.reason is not None
     in_review = (known.review or Review.WAITING) if verdict.reason else None
@@ -198,6 +236,8 @@ async def complete(
             "carrier_word": word,
             "wish": verdict.wish,
             "words_cut": known.words_cut and not is_whole,
+            "kind": verdict.kind,
+            "ends_follow_up": ends_follow_up,
             "review": in_review if is_open else known.review,
             "review_reason": verdict.reason if is_open else known.review_reason,
         },
@@ -210,6 +250,8 @@ async def complete(
         contact_id=known.contact_id,
         words=words,
     )
+    if ends_follow_up and not known.ends_follow_up and known.broadcast_id and known.contact_id:
+        await messages.skip_second(connection, known.broadcast_id, known.contact_id, SkipReason.REPLIED, now)
     await _follow(connection, about, verdict, at, now, is_suspected=is_suspected)
 
 
@@ -244,7 +286,7 @@ async def attribute(connection: Connection, since: datetime, now: datetime) -> i
     """
     cursor = await connection.execute(UNATTRIBUTED, {"since": since})
     found = 0
-    for reply_id, phone_number, received_at in cursor.tuples().all():
+    for reply_id, phone_number, received_at, kind, ends_follow_up in cursor.tuples().all():
         who = {"phone_number": phone_number, "received_at": received_at, "to": None}
         answered = (await connection.execute(reply_record.ANSWERED, who)).one_or_none()
         if answered is None:
@@ -252,8 +294,9 @@ async def attribute(connection: Connection, since: datetime, now: datetime) -> i
         broadcast_id, contact_id = answered
         answer = {"id": reply_id, "broadcast_id": broadcast_id, "contact_id": contact_id}
         await connection.execute(ATTRIBUTE, answer)
-        event = e.ReplyReceived(broadcast_id=broadcast_id, contact_id=contact_id, reply_id=reply_id)
+        event = e.ReplyReceived(broadcast_id=broadcast_id, contact_id=contact_id, reply_id=reply_id, kind=kind)
         await repository.append_events(connection, store.stream(broadcast_id, "replies"), [event], now)
-        await messages.skip_second(connection, broadcast_id, contact_id, SkipReason.REPLIED, now)
+        if ends_follow_up:
+            await messages.skip_second(connection, broadcast_id, contact_id, SkipReason.REPLIED, now)
         found += 1
     return found

@@ -53,7 +53,7 @@ _REPLY_EVENT = store.appended(
     stream="format('broadcast-%s-replies', answering.broadcast_id)",
     event=e.ReplyReceived,
     data="""jsonb_build_object('broadcast_id', answering.broadcast_id, 'reply_id', answering.id,
-                               'contact_id', answering.contact_id)""",
+                               'contact_id', answering.contact_id, 'kind', CAST(:kind AS text))""",
 )
 _SKIP_EVENT = store.appended(
     "skip",
@@ -66,20 +66,20 @@ _SKIP_EVENT = store.appended(
 
 #: A reply, once, with whose it is and what it answers: a message that is reported twice, or by both providers, is one.
 #: Only an SMS answers a broadcast. With it, in the one statement since replies come by the hundred a second: the event
-#: that it answers a broadcast, and, unless a STOP takes out everything anyway, that the second message will not be
-#: sent.
+#: that it answers a broadcast, and, if its kind ends the follow-up and no STOP takes out everything anyway, that the
+#: second message will not be sent.
 _RECORD = f"""
 WITH answered AS ({ANSWERED}), reachable AS ({unreachable.REPLIED}), {_REACHABLE_EVENT}, who AS (
     SELECT (SELECT broadcast_id FROM answered WHERE :channel = '{Channel.SMS}') AS broadcast_id,
            coalesce((SELECT contact_id FROM answered),
                     (SELECT id FROM contacts WHERE phone_number = :phone_number)) AS contact_id
 ), recorded AS (
-    INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at, channel, provider,
-                         sender, missive_id, words_cut, words_due_at, wish, carrier_word, review, review_reason,
-                         missive_conversation_id)
+    INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at, channel, kind,
+                         ends_follow_up, provider, sender, missive_id, words_cut, words_due_at, wish,
+                         carrier_word, review, review_reason, missive_conversation_id)
     SELECT :provider_id, :phone_number, contact_id, broadcast_id, :body, :received_at, :channel,
-           :provider, :sender, :missive_id, :words_cut, CAST(:words_due_at AS timestamptz), :wish,
-           :carrier_word, :review, :review_reason, :missive_conversation_id
+           :kind, CAST(:ends_follow_up AS boolean), :provider, :sender, :missive_id, :words_cut,
+           CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason, :missive_conversation_id
     FROM who
     ON CONFLICT (provider_id) DO NOTHING
     RETURNING id, broadcast_id, contact_id
@@ -126,8 +126,10 @@ class Recorded:
         return [event for event, is_written in written.items() if is_written]
 
 
-def parameters(inbound: Inbound, verdict: Verdict, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of `RECORD`."""
+def parameters(
+    inbound: Inbound, verdict: Verdict, origin: Mapping[str, Any], *, ends_follow_up: bool
+) -> dict[str, Any]:
+    """Return the parameters of `RECORD`; `ends_follow_up` is whether its writer gets no second message for it."""
     return {
         "provider_id": inbound.provider_id,
         "phone_number": inbound.phone_number,
@@ -135,6 +137,8 @@ def parameters(inbound: Inbound, verdict: Verdict, origin: Mapping[str, Any]) ->
         "to": inbound.to,
         "body": inbound.body,
         "channel": inbound.channel,
+        "kind": verdict.kind,
+        "ends_follow_up": ends_follow_up,
         "provider": inbound.provider,
         "sender": inbound.sender,
         "missive_id": inbound.missive_id if inbound.is_cut else None,
@@ -145,7 +149,8 @@ def parameters(inbound: Inbound, verdict: Verdict, origin: Mapping[str, Any]) ->
         "carrier_word": inbound.carrier_word,
         "review": Review.WAITING if verdict.reason else None,
         "review_reason": verdict.reason,
-        "ends_second": verdict.wish is not Wish.STOP,  # which takes out everything, this too
+        # A STOP takes out everything, this too.
+        "ends_second": ends_follow_up and verdict.wish is not Wish.STOP,
         **origin,
         **store.identity("reply", e.ReplyReceived),
         **store.identity("skip", e.MessagesSkipped),

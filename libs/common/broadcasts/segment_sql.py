@@ -27,7 +27,7 @@ from libs.common.domain.segments import (
     Since,
     Tag,
 )
-from libs.common.domain.states import MessageState
+from libs.common.domain.states import MessageState, ReplyKind
 
 #: States of a message that left, or may have left.
 LEFT = (MessageState.STARTED, MessageState.UNCERTAIN, MessageState.ACCEPTED)
@@ -37,8 +37,9 @@ _SIGNS = {Op.LT: "<", Op.LE: "<=", Op.GT: ">", Op.GE: ">="}
 
 #: What somebody did, by a parameter with the moment. By the number, by which the indexes are.
 _DID = {
-    Did.REPLIED: """
-    EXISTS (SELECT FROM replies sr WHERE sr.phone_number = c.phone_number AND sr.received_at >= {since})""",
+    Did.REPLIED: f"""
+    EXISTS (SELECT FROM replies sr WHERE sr.phone_number = c.phone_number AND sr.kind = '{ReplyKind.WORDS}'
+            AND sr.received_at >= {{since}})""",
     Did.TEXTED: f"""
     EXISTS (SELECT FROM outgoing_messages sm WHERE sm.recipient_phone_number = c.phone_number
             AND sm.state IN {literals(LEFT)} AND sm.attempt_started_at >= {{since}})""",

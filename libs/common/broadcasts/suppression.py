@@ -26,9 +26,13 @@ def erased(message: str) -> str:
 
 
 def replied(message: str) -> str:
-    """Return the condition that the recipient of a message has replied to its broadcast: no second one leaves then."""
+    """Return the condition that the recipient of a message has replied to its broadcast: no second one leaves then.
+
+    What a machine has answered is no reply in this sense, unless the organisation wants it (`replies.ends`).
+    """
     return f"""EXISTS (
-    SELECT FROM replies rr WHERE rr.broadcast_id = {message}.broadcast_id AND rr.contact_id = {message}.contact_id)"""
+    SELECT FROM replies rr WHERE rr.broadcast_id = {message}.broadcast_id AND rr.contact_id = {message}.contact_id
+    AND rr.ends_follow_up)"""
 
 
 def may_start(message: str) -> str:

@@ -18,7 +18,7 @@ from libs.common.broadcasts import repository
 from libs.common.carriers import error_codes
 from libs.common.database import Connection, literals
 from libs.common.domain import events as e
-from libs.common.domain.states import DELIVERED, Channel, ClearedBecause
+from libs.common.domain.states import DELIVERED, Channel, ClearedBecause, ReplyKind
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -70,7 +70,8 @@ RETURNING u.contact_id
 #: and of no broadcast.
 REPLIED = f"""
 UPDATE unreachable_numbers SET cleared_at = :now, cleared_because = '{ClearedBecause.REPLIED}'
-WHERE phone_number = :phone_number AND :channel = '{Channel.SMS}' AND cleared_at IS NULL AND since < :received_at
+WHERE phone_number = :phone_number AND :channel = '{Channel.SMS}'
+  AND :kind <> '{ReplyKind.DELIVERY_NOTICE}' AND cleared_at IS NULL AND since < :received_at
 RETURNING contact_id, CAST(NULL AS bigint) AS broadcast_id
 """
 

@@ -95,6 +95,16 @@ STOP_IN_A_SENTENCE = phrases(
     """
 )
 
+#: What a phone says of a reaction whose emoji stands before it: `👍 to “…”`. Without one a person writes so.
+AFTER_AN_EMOJI = frozenset(("to", "a"))
+
+#: What is reacted to that has no words.
+REACTED_TO = (
+    r"(?:an?|una?|une) (?:image|photo|picture|video|movie|gif|sticker|attachment|audio message|voice message|contact|"
+    r"location|imagen|foto|archivo adjunto|mensaje de audio|mensaje de voz|nota de voz|contacto|ubicacion|piece jointe|"
+    r"message vocal|message audio|autocollant)"
+)
+
 #: How phones put a reaction into words, in English, Spanish and French, by Apple and by Google: this, then what is
 #: quoted. An emoji in it leaves no word. Regular expressions.
 REACTIONS = (
@@ -108,25 +118,29 @@ REACTIONS = (
     r"reacted",
     r"removed (?:a|an) (?:like|heart|dislike|laugh|exclamation(?: mark)?|question(?: mark)?|reaction) from",
     r"removed from",
-    r"to",
     r"(?:a \w+ )?(?:no )?(?:me|te|le|les) gusto",
     r"(?:me|te|le) encanto",
     r"(?:se rio (?:de|con)|le dio risa|le hizo gracia)",
     r"(?:dio|puso) (?:un )?(?:me gusta|me encanta|no me gusta)(?: a)?",
+    r"(?:no )?(?:me|te|le|les) (?:ha|han) (?:gustado|encantado|dado risa|hecho gracia)",
+    r"se ha reido (?:de|con)",
+    r"(?:ha )?(?:exclamado|exclamo) por",
+    r"(?:ha dudado|dudo) (?:de|sobre)",
+    r"ha (?:enfatizado|destacado|cuestionado|reaccionado(?: con)?(?: a)?)",
     r"enfatizo",
     r"destaco",
     r"exclamo",
     r"(?:cuestiono|pregunto)(?: por)?",
     r"reacciono(?: con)?(?: a)?",
     r"(?:elimino|quito|se quito|se ha quitado)(?: (?:un|una|el|la))?(?: \w+){0,3} (?:de|a)",
-    r"a",
     r"(?:a |n a pas |j )?(?:aime|adore)",
     r"(?:a )?(?:ri|rigole) (?:de|a)",
     r"a rit",
     r"a (?:mis en evidence|accentue|insiste sur|souligne)",
     r"a (?:pose une question|exprime un doute)(?: (?:sur|a propos de))?",
     r"a (?:mis en doute|interroge|questionne)",
-    r"a reagi(?: avec)?(?: a)?",
+    r"a mis l accent sur",
+    r"a reagi(?: (?:avec|par))?(?: a)?",
     r"a (?:supprime|retire|enleve)(?: (?:un|une|le|la|l))?(?: \w+){0,3} (?:de|a|sur)",
     r"reaction",
     r"rea[cg]iu",

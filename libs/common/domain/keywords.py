@@ -107,16 +107,22 @@ _OPENING = "\"“”„«»‹‘'‟「"  # of a quotation
 _CLOSING = "\"”“»›’'」….:"  # of one, or where a phone has cut it
 
 _REACTION = re.compile("|".join(keyword_phrases.REACTIONS))
+_MEDIA_REACTION = re.compile(f"(?:{_REACTION.pattern}) (?:{keyword_phrases.REACTED_TO})")
 #: The longest way to put a reaction into words, in characters.
 _LONGEST_REACTION = 60
 #: The longest name of a phone.
 _LONGEST_PHONE = 40
 
 
+def is_reaction(message: str) -> bool:
+    """Whether a message is a phone's way of saying that somebody reacted to one of ours."""
+    return _is_reaction(plain(message))
+
+
 def parse(message: str) -> Parsed:
     """Return what a message asks for."""
-    text = _plain(message)
-    words = _words(text)
+    text = plain(message)
+    words = words_of(text)
     if not words or _is_reaction(text):
         return NOTHING
     if len(words) == 1 and _one(words[0]) in keyword_phrases.START:
@@ -128,7 +134,7 @@ def parse(message: str) -> Parsed:
     return _likely(words)
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """Return both ends of a message without what nobody sees, letters as the keyboard has them; lines stay lines."""
     if len(message) > HEAD + TAIL:
         message = f"{message[:HEAD]} … {message[-TAIL:]}"
@@ -152,7 +158,8 @@ def _joins(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or character in "\u034f\u20e3"
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Return the words of a message that is plain, in small letters."""
     words = _WORDS.findall(text.casefold())
     # S.T.O.P. and S T O P
     if 3 <= len(words) <= 20 and all(len(word) == 1 for word in words):
@@ -191,7 +198,7 @@ def _is_signed_stop(text: str) -> bool:
     """Whether a message is a STOP in its first lines, with a signature below it."""
     lines = [line.strip() for line in text.strip().split("\n")[:40]]
     for at in range(1, len(lines)):
-        first = _words(" ".join(lines[:at]))
+        first = words_of(" ".join(lines[:at]))
         if not first or len(first) > MOST_WORDS:
             return False
         if _is_stop(first) and _is_signature(lines[at:]):
@@ -202,7 +209,7 @@ def _is_signed_stop(text: str) -> bool:
 def _is_stop_from_a_phone(text: str) -> bool:
     """Whether a message is a STOP and what a phone has put behind it, on one line."""
     head, found, tail = text.casefold().partition(" sent from my ")
-    return bool(found) and len(tail) < _LONGEST_PHONE and _is_stop(_words(head) or [""])
+    return bool(found) and len(tail) < _LONGEST_PHONE and _is_stop(words_of(head) or [""])
 
 
 _SENT_FROM = ("sent from", "sent via", "get outlook", "enviado desde", "envoye de", "envoye depuis")
@@ -226,10 +233,14 @@ def _is_signature(lines: list[str]) -> bool:
 
 def _is_reaction(text: str) -> bool:
     """Whether a message is a phone's way of saying that somebody reacted to one of ours, which it quotes."""
+    if len(text) <= 2 * _LONGEST_REACTION and _MEDIA_REACTION.fullmatch(" ".join(_WORDS.findall(text.casefold()))):
+        return True
     place = next((at for at, c in enumerate(text[: _LONGEST_REACTION + 1]) if c in _OPENING and _opens(text, at)), None)
     if place is None or text.rstrip()[-1] not in _CLOSING:
         return False
     before = " ".join(_WORDS.findall(text[:place].casefold()))
+    if before in keyword_phrases.AFTER_AN_EMOJI:
+        return not text[:place].lstrip()[:1].isalnum()
     if before:
         return _REACTION.fullmatch(before) is not None
     # A quotation alone is what somebody says; with an emoji before it, it is a reaction.

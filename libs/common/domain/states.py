@@ -176,6 +176,20 @@ class Channel(StrEnum):
     NOTICE = "notice"  # nothing that a person wrote
 
 
+class ReplyKind(StrEnum):
+    """What came in from a phone: what a person wrote, or what the phone or a machine made of it."""
+
+    WORDS = "words"  # a person's own
+    REACTION = "reaction"  # a phone's words for a heart, a thumb and the like, with what it is about
+    AUTOMATIC = "automatic"  # a phone or an answering machine, while nobody is there
+    DELIVERY_NOTICE = "delivery_notice"  # that a message was, or was not, delivered
+    SHORT_CODE = "short_code"  # from a number of three to eight digits: a company's machine
+
+
+#: What a person did. The rest no person did.
+BY_A_PERSON = (ReplyKind.WORDS, ReplyKind.REACTION)
+
+
 class CarrierWord(StrEnum):
     """What the carrier took a reply for."""
 

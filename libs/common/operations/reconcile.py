@@ -8,7 +8,7 @@ again: one that was cut off, or is run twice, does nothing twice.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,7 +32,7 @@ from libs.common.database import Connection, Engine, all_rows
 from libs.common.domain import events as e
 from libs.common.domain import templates
 from libs.common.domain.broadcast import Broadcast
-from libs.common.domain.states import UNANSWERED, MessageState, PauseReason
+from libs.common.domain.states import BY_A_PERSON, UNANSWERED, MessageState, PauseReason, ReplyKind
 from libs.common.domain.text_normalization import normalise
 from libs.common.domain.wall_clock import same_day
 from libs.common.errors import EmptyDraw, NoSegments
@@ -91,6 +91,7 @@ async def reconcile(
     own_numbers: Sequence[str] = (),
     *,
     within: timedelta | None = None,
+    ended_by: Collection[ReplyKind] = BY_A_PERSON,
     tell: Tell = nobody,
 ) -> Report:
     """Settle everything since the mark, which must have been set. Broadcasts may go on once this has returned.
@@ -131,7 +132,7 @@ async def reconcile(
         for at_once in parts:
             async with database.transaction(engine) as connection:
                 await _record_statuses(connection, broadcast_id, at_once, clock())
-    received = await restored_replies.receive(engine, found.inbound, mark.since, offset, clock)
+    received = await restored_replies.receive(engine, found.inbound, mark.since, offset, clock, ended_by=ended_by)
     report.replies, report.attributed = received.new, received.attributed
     report.opted_out, report.opted_in = received.opted_out, received.opted_in
     if held:

@@ -1,6 +1,6 @@
 """What people wrote since the point of a restore, from the carrier's log: taken as if it came now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from libs.common.carriers.twilio import LogEntry
 from libs.common.database import Connection, Engine
 from libs.common.domain import keywords
 from libs.common.domain.keywords import Wish
+from libs.common.domain.states import BY_A_PERSON, ReplyKind
 from libs.common.operations.restore_matching import HANDED_OVER, NO_TIME, latest, time
 
 AT_ONCE = 200  # replies a transaction
@@ -40,7 +41,13 @@ class Received:
 
 
 async def receive(
-    engine: Engine, entries: Sequence[LogEntry], since: datetime, offset: Offset, clock: Callable[[], datetime]
+    engine: Engine,
+    entries: Sequence[LogEntry],
+    since: datetime,
+    offset: Offset,
+    clock: Callable[[], datetime],
+    *,
+    ended_by: Collection[ReplyKind] = BY_A_PERSON,
 ) -> Received:
     """Take what people wrote since a time, in order; what is on record is known by its id.
 
@@ -54,13 +61,20 @@ async def receive(
     for start in range(0, len(missing), AT_ONCE):
         async with database.transaction(engine) as connection:
             for entry in missing[start : start + AT_ONCE]:
-                await _take(connection, entry, offset, clock(), received)
+                await _take(connection, entry, offset, clock(), received, ended_by)
     async with database.transaction(engine) as connection:
         received.attributed = await replies.attribute(connection, since - timedelta(minutes=1), clock())
     return received
 
 
-async def _take(connection: Connection, entry: LogEntry, offset: Offset, now: datetime, received: Received) -> None:
+async def _take(
+    connection: Connection,
+    entry: LogEntry,
+    offset: Offset,
+    now: datetime,
+    received: Received,
+    ended_by: Collection[ReplyKind],
+) -> None:
     who = addresses.parse(entry.from_number)
     number = who.phone_number
     body = strip_nul(entry.body)
@@ -77,7 +91,7 @@ async def _take(connection: Connection, entry: LogEntry, offset: Offset, now: da
         provider="log",
         sender=None if who.sender is None else strip_nul(who.sender),
     )
-    if await replies.receive(connection, inbound, now):
+    if await replies.receive(connection, inbound, now, ended_by=ended_by):
         received.new += 1
         match keywords.parse(body).wish:
             case Wish.STOP:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from libs.common.domain.frequency import Cap, parse_cap
+from libs.common.domain.states import ReplyKind
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.settings import checks
 from libs.common.settings.fields import SECONDS, Form, PhoneNumber, Unit
@@ -60,6 +61,12 @@ class Settings(BaseSettings):
 
     second_delay: Annotated[int, Field(ge=0, le=86_400), SECONDS] = 600
     """How long after the last first message the follow-ups begin, for a broadcast that says nothing of it."""
+
+    follow_up_ended_by: Annotated[
+        tuple[ReplyKind, ...], NoDecode, BeforeValidator(checks.split_commas), AfterValidator(checks.no_own_words)
+    ] = (ReplyKind.REACTION,)
+    """What ends a person's follow-up beside their own words, comma-separated: `reaction` (a heart, a thumb),
+    `automatic` (nobody was there), `delivery_notice`. Empty if only own words do."""
 
     send_hold: Annotated[float, Field(ge=0, le=3600), SECONDS] = 30.0
     """How long nothing leaves after somebody has sent a broadcast now, so that whoever may pause it can call it back:

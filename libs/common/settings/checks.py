@@ -14,6 +14,7 @@ from pydantic import AfterValidator, SecretStr
 from libs.common import email_addresses, phone_numbers
 from libs.common.domain import message_parts, rate_windows
 from libs.common.domain.frequency import parse_cap
+from libs.common.domain.states import ReplyKind
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.messaging.addresses import addresses
 from libs.common.settings.names import PREFIX
@@ -150,6 +151,16 @@ def is_loopback(host: str) -> bool:
 def split_commas(text: Any) -> Any:
     """Return the parts of a comma-separated text; what is no text stays as it is."""
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def no_own_words(kinds: tuple[ReplyKind, ...]) -> tuple[ReplyKind, ...]:
+    """Return the kinds of messages. Raise ValueError for one that is no choice."""
+    for kind in kinds:
+        if kind in (ReplyKind.WORDS, ReplyKind.SHORT_CODE):
+            raise ValueError(
+                "only reaction, automatic and delivery_notice are a choice: a person's own words always do"
+            )
+    return kinds
 
 
 def split_regions(text: Any) -> Any:

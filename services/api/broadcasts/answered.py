@@ -21,7 +21,7 @@ class ResponseRate(Struct, kw_only=True):
     """How many of those who got a message replied, and how sure that is."""
 
     delivered: int
-    #: Whoever asked for a stop has not replied here.
+    #: In words of their own. Whoever asked for a stop has not replied here.
     replied: int
     #: `replied` of `delivered`, from 0 to 1; 0 of nobody.
     share: float

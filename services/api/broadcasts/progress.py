@@ -6,11 +6,11 @@ Each figure is counted in the database; nothing is held per message.
 from dataclasses import dataclass
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import text
 
-from libs.common.database import Connection, EnumText, first_row, one_row
-from libs.common.domain.states import DELIVERED, UNDELIVERED, BroadcastState, Outcome
+from libs.common.database import Connection, EnumText, TypedJson, first_row, one_row
+from libs.common.domain.states import DELIVERED, UNDELIVERED, BroadcastState, Outcome, ReplyKind
 from libs.common.errors import NotFound
 from libs.common.eventstore import store
 from libs.common.settings import Settings
@@ -30,12 +30,17 @@ WHERE stream = :stream
   AND type IN ('BroadcastPaused', 'BroadcastResumed', 'BroadcastCancelled', 'BroadcastCalledBack') ORDER BY version
 """)
 
-#: How many people answered, and how many opted out in answer to this broadcast.
-PEOPLE = text("""
-SELECT (SELECT count(DISTINCT contact_id) FROM replies WHERE broadcast_id = :id) AS replies,
+#: How many people answered in words of their own, how many there is another kind of answer of, and how many opted out
+#: in answer to this broadcast.
+PEOPLE = text(f"""
+SELECT (SELECT count(DISTINCT contact_id) FROM replies
+        WHERE broadcast_id = :id AND kind = '{ReplyKind.WORDS}') AS replies,
+       (SELECT coalesce(jsonb_object_agg(other.kind, other.people), '{{}}')
+        FROM (SELECT kind, count(DISTINCT contact_id) AS people FROM replies
+              WHERE broadcast_id = :id AND kind <> '{ReplyKind.WORDS}' GROUP BY kind) AS other) AS other_replies,
        (SELECT count(DISTINCT data ->> 'contact_id') FROM events
         WHERE broadcast_id = :id AND type = 'OptedOut') AS opt_outs
-""")
+""").columns(other_replies=TypedJson(dict[str, int]))
 
 
 class PhaseProgress(Struct, kw_only=True):
@@ -75,8 +80,10 @@ class Progress(Struct, kw_only=True):
     second_due_at: Moment | None
     first: PhaseProgress
     second: PhaseProgress
-    #: People who answered.
+    #: People who answered in words of their own.
     replies: int
+    #: People of whom there is another kind of answer, by kind: `reaction`, `automatic`, `delivery_notice`.
+    other_replies: dict[str, int] = field(default_factory=dict)
     opt_outs: int
     delivered: int
     undelivered: int
@@ -111,6 +118,7 @@ class _People:
     """How many people answered, and how many opted out in answer."""
 
     replies: int
+    other_replies: dict[str, int]
     opt_outs: int
 
 
@@ -151,6 +159,7 @@ async def read(connection: Connection, broadcast_id: int, settings: Settings, co
         first=phases[False],
         second=phases[True],
         replies=people.replies,
+        other_replies=people.other_replies,
         opt_outs=people.opt_outs,
         delivered=sum(statuses.get(status, 0) for status in DELIVERED),
         undelivered=sum(statuses.get(status, 0) for status in UNDELIVERED),

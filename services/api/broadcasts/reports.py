@@ -84,8 +84,10 @@ class Report(Struct, kw_only=True):
     undelivered_codes: dict[str, int]
     #: People whose number takes no messages, as the carrier says of a message of this broadcast.
     unreachable: int
-    #: People who answered.
+    #: People who answered in words of their own.
     replies: int
+    #: People of whom there is another kind of answer, by kind: `reaction`, `automatic`, `delivery_notice`.
+    other_replies: dict[str, int]
     #: People who opted out in answer.
     opt_outs: int
     segments: list[SegmentReport]
@@ -215,6 +217,7 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
         undelivered_codes=figures.undelivered_codes,
         unreachable=unreachable,
         replies=figures.progress.replies,
+        other_replies=figures.progress.other_replies,
         opt_outs=figures.progress.opt_outs,
         segments=[
             SegmentReport(

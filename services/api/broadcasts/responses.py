@@ -1,7 +1,7 @@
 """How past broadcasts were answered: by broadcast, by segment, by the hour at which the text went out.
 
-A reply that asks for a stop is no answer here. What is read is bounded: a page of broadcasts, and of these as many as
-have `MOST` recipients together.
+A reply that asks for a stop is no answer here, nor is what a phone or a machine has made: a person's own words are.
+What is read is bounded: a page of broadcasts, and of these as many as have `MOST` recipients together.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from sqlalchemy import text
 from libs.common import database
 from libs.common.database import Connection, all_rows, literals
 from libs.common.domain.keywords import Wish
-from libs.common.domain.states import DELIVERED, BroadcastState, Review
+from libs.common.domain.states import DELIVERED, BroadcastState, ReplyKind, Review
 from services.api.broadcasts.rates import Rate
 
 MOST = 80_000  # recipients whose messages one page counts: some tens of milliseconds
@@ -34,7 +34,8 @@ ORDER BY id DESC LIMIT :limit
 COUNTED = text(f"""
 WITH answered AS (
     SELECT DISTINCT broadcast_id, contact_id FROM replies
-    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND wish IS DISTINCT FROM '{Wish.STOP}'
+    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND kind = '{ReplyKind.WORDS}'
+      AND wish IS DISTINCT FROM '{Wish.STOP}'
       AND review IS DISTINCT FROM '{Review.OPT_OUT}'
 ), delivered AS MATERIALIZED (
     SELECT m.broadcast_id, m.segment_id, answered.contact_id,

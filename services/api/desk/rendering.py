@@ -13,7 +13,7 @@ from litestar.template import TemplateConfig
 from libs.common import catalogue
 from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
-from services.api.desk import assets, browsers, numbers, sentences, times
+from services.api.desk import assets, browsers, numbers, reply_filters, sentences, times
 from services.api.http import framing
 
 FOLDER = Path(__file__).parent / "templates"
@@ -47,6 +47,7 @@ def environment() -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(asset=assets.address, sections=SECTIONS, said=catalogue.said)
     made.filters.update(
+        reply_kind=reply_filters.kind_name,
         browser=browsers.named,
         count=numbers.count,
         figure=numbers.figure,

@@ -21,7 +21,7 @@ from services.api.contacts import stories
 from services.api.contacts.stories import Story
 from services.api.context import Context
 from services.api.desk import faults, reasons, rendering
-from services.api.desk.reply_filters import Chosen, Query
+from services.api.desk.reply_filters import KINDS, Chosen, Query
 from services.api.desk.requests import AnyRequest, Form
 from services.api.http import pagination, transactions
 from services.api.http.errors import InvalidFields
@@ -47,10 +47,11 @@ async def index(
     phase: Query = "",
     segment: Query = "",
     find: Query = "",
+    kind: Query = "",
     cursor: Cursor = None,
 ) -> Template:
     """Show what people wrote, the newest first; likely opt-outs that wait stand on top of the first page."""
-    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find, kind=kind)
     before = pagination.number(cursor, BIGGEST)
     async with database.transaction(api.engine) as connection:
         page = await queries.page(connection, chosen.filters(user.id), before=before, limit=PAGE)
@@ -64,6 +65,7 @@ async def index(
             page=page,
             waiting=waiting.items if waiting else [],
             chosen=chosen,
+            kinds=KINDS,
             broadcasts=await broadcasts.page(connection, api.settings.zone, state=None, before=BIGGEST, limit=CHOICES),
             segments=await segments.page(connection, after=0, limit=CHOICES),
         )
@@ -78,9 +80,10 @@ async def export(
     phase: Query = "",
     segment: Query = "",
     find: Query = "",
+    kind: Query = "",
 ) -> Stream:
     """Return the replies of the list as a spreadsheet, without what says who wrote."""
-    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find, kind=kind)
     return exporting.spreadsheet(api, chosen.filters(user.id), with_numbers=False)
 
 
@@ -93,9 +96,10 @@ async def export_with_numbers(
     phase: Query = "",
     segment: Query = "",
     find: Query = "",
+    kind: Query = "",
 ) -> Stream:
     """Return the replies of the list as a spreadsheet, with numbers and names."""
-    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find)
+    chosen = Chosen.read(only=only, broadcast=broadcast, phase=phase, segment=segment, find=find, kind=kind)
     return exporting.spreadsheet(api, chosen.filters(user.id), with_numbers=True)
 
 

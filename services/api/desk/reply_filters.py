@@ -7,6 +7,9 @@ from urllib.parse import urlencode
 
 from litestar.params import QueryParameter
 
+from libs.common.catalogue import gettext as _
+from libs.common.domain.states import ReplyKind
+from libs.common.texts import gettext_noop as n_
 from services.api.http.fields import BIGGEST, NO_NUL
 from services.api.replies.queries import Filters
 
@@ -18,6 +21,14 @@ Query: TypeAlias = Annotated[str, QueryParameter(max_length=LONGEST, pattern=NO_
 #: The tabs of the list.
 ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs", "opted-out")
 PHASES = ("first", "second")
+#: What came in, in the words of the page.
+KINDS: dict[ReplyKind, str] = {
+    ReplyKind.WORDS: n_("Own words"),
+    ReplyKind.REACTION: n_("A reaction"),
+    ReplyKind.AUTOMATIC: n_("An automatic answer"),
+    ReplyKind.DELIVERY_NOTICE: n_("A notice of delivery"),
+    ReplyKind.SHORT_CODE: n_("From a short code"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +41,10 @@ class Chosen:
     phase: str = ""
     segment: int | None = None
     find: str = ""
+    kind: ReplyKind | None = None
 
     @classmethod
-    def read(cls, *, only: str, broadcast: str, phase: str, segment: str, find: str) -> "Chosen":
+    def read(cls, *, only: str, broadcast: str, phase: str, segment: str, find: str, kind: str) -> "Chosen":
         """Return what an address says."""
         return cls(
             only=only if only in ONLY else ONLY[0],
@@ -40,12 +52,13 @@ class Chosen:
             phase=phase if phase in PHASES else "",
             segment=_id(segment),
             find=find.strip(),
+            kind=ReplyKind(kind) if kind in KINDS else None,
         )
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Chosen":
         """Return what the query of an address says that leads away from the list and back to it."""
-        names = ("only", "broadcast", "phase", "segment", "find")
+        names = ("only", "broadcast", "phase", "segment", "find", "kind")
         return cls.read(**{name: query.get(name, "").replace("\0", "")[:LONGEST] for name in names})
 
     def filters(self, user_id: int) -> Filters:
@@ -60,6 +73,7 @@ class Chosen:
             opted_out=self.only == "opted-out",
             unread=True if self.only == "unread" else None,
             assigned_to=user_id if is_mine else None,
+            kind=self.kind,
             done=True if self.only == "done" else False if is_mine or self.only == "open" else None,
         )
 
@@ -71,9 +85,15 @@ class Chosen:
             "phase": self.phase,
             "segment": str(self.segment or ""),
             "find": self.find,
+            "kind": self.kind or "",
         }
         named = {name: value for name, value in {**said, **changes}.items() if value}
         return "?" + urlencode(named) if named else ""
+
+
+def kind_name(kind: str) -> str:
+    """Return what came in, in the words of the page."""
+    return _(KINDS[ReplyKind(kind)])
 
 
 def _id(given: str) -> int | None:

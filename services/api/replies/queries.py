@@ -20,7 +20,7 @@ from libs.common.broadcasts.suppression import opted_out
 from libs.common.carriers import missive
 from libs.common.database import Connection, EnumText, all_rows, first_row, folded, literals
 from libs.common.domain.keywords import REASONS, Reason
-from libs.common.domain.states import UNANSWERED, CarrierWord, Channel, MessageState, Review
+from libs.common.domain.states import UNANSWERED, CarrierWord, Channel, MessageState, ReplyKind, Review
 from libs.common.errors import NotFound
 from services.api import search_patterns
 from services.api.replies.schemas import Reply
@@ -46,7 +46,8 @@ def _answered(column: str, phase: str) -> str:
 
 #: What is shown of replies, as `r`. The first message of the broadcast says by which segment its writer was chosen.
 _SELECT = f"""
-SELECT r.id, r.received_at, r.channel, r.phone_number, r.sender, r.contact_id, c.name, r.broadcast_id,
+SELECT r.id, r.received_at, r.channel, r.kind, r.ends_follow_up, r.phone_number, r.sender, r.contact_id, c.name,
+       r.broadcast_id,
        CASE WHEN r.broadcast_id IS NOT NULL THEN {ANSWERS_SECOND} END AS is_second, f.segment_id, a.name AS segment,
        {_answered("first_message", "NOT m.is_second")} AS first_message,
        {_answered("second_message", "m.is_second")} AS second_message, r.body, r.words_cut, r.wish,
@@ -67,6 +68,7 @@ LEFT JOIN users w ON w.id = r.assigned_to
 
 _ENUMS: dict[str, EnumText[Any]] = {
     "channel": EnumText(Channel),
+    "kind": EnumText(ReplyKind),
     "carrier_word": EnumText(CarrierWord),
     "review": EnumText(Review),
     "review_reason": EnumText(Reason),
@@ -86,6 +88,7 @@ NARROWED = {
     "done": "r.done_at IS NOT NULL",
     "open": "r.done_at IS NULL",
     "number": "r.phone_number = :number",
+    **{str(kind): f"r.kind = '{kind}'" for kind in ReplyKind},
 }
 
 _WORDS = folded("CAST(:words AS text)")
@@ -109,6 +112,8 @@ class ReplyRow:
     id: int
     received_at: datetime
     channel: Channel
+    kind: ReplyKind
+    ends_follow_up: bool
     phone_number: str | None
     sender: str | None
     contact_id: int | None
@@ -178,6 +183,7 @@ class Filters:
     #: The user whose it is.
     assigned_to: int | None = None
     done: bool | None = None
+    kind: ReplyKind | None = None
 
     def names(self, number: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which of `NARROWED` and of `LOOKED_FOR` are asked for; `number` is what is searched for, if it is one.
@@ -194,6 +200,7 @@ class Filters:
             "done": self.done is True,
             "open": self.done is False,
             "number": number is not None,
+            **{str(kind): self.kind is kind for kind in ReplyKind},
         }
         looked_for = {
             "first": self.is_second is False,

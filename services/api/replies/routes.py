@@ -13,6 +13,7 @@ from libs.common import database
 from libs.common.broadcasts import reply_work, reviews, single_messages
 from libs.common.broadcasts.single_messages import SingleMessage
 from libs.common.database import Connection
+from libs.common.domain.states import ReplyKind
 from libs.common.errors import Conflict
 from services.api.context import Context
 from services.api.http import idempotency, pagination
@@ -38,6 +39,8 @@ Segment: TypeAlias = Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)]
 QuerySearch: TypeAlias = Annotated[str | None, QueryParameter(max_length=100, pattern=NO_NUL)]
 User: TypeAlias = Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)]
 YesOrNo: TypeAlias = Annotated[bool | None, QueryParameter()]
+#: What it is: `words`, or what a phone or a machine made.
+Kind: TypeAlias = Annotated[ReplyKind | None, QueryParameter()]
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -53,6 +56,7 @@ async def index(
     unread: YesOrNo = None,
     assigned_to: User = None,
     done: YesOrNo = None,
+    kind: Kind = None,
     limit: Limit = PAGE,
     cursor: Cursor = None,
 ) -> Page[Reply]:
@@ -61,7 +65,7 @@ async def index(
     What an index does not find (`phase`, `segment`, words) is looked for among a bounded number of replies at once: a
     page may hold fewer than `limit`, or none, and `next_cursor` goes on behind what was looked at.
     """
-    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done)
+    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done, kind)
     async with database.transaction(api.engine) as connection:
         return await queries.page(connection, filters, before=pagination.number(cursor, BIGGEST), limit=limit)
 
@@ -77,9 +81,10 @@ async def export(
     unread: YesOrNo = None,
     assigned_to: User = None,
     done: YesOrNo = None,
+    kind: Kind = None,
 ) -> Stream:
     """Return replies as CSV (RFC 4180, UTF-8), without what says who wrote."""
-    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done)
+    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done, kind)
     return exporting.spreadsheet(api, filters, with_numbers=False)
 
 
@@ -94,9 +99,10 @@ async def export_with_numbers(
     unread: YesOrNo = None,
     assigned_to: User = None,
     done: YesOrNo = None,
+    kind: Kind = None,
 ) -> Stream:
     """Return replies as CSV (RFC 4180, UTF-8), with numbers and names."""
-    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done)
+    filters = _filters(broadcast, phase, segment, search, likely_opt_out, unread, assigned_to, done, kind)
     return exporting.spreadsheet(api, filters, with_numbers=True)
 
 
@@ -241,6 +247,7 @@ def _filters(
     unread: bool | None,  # noqa: FBT001
     assigned_to: int | None,
     done: bool | None,  # noqa: FBT001
+    kind: ReplyKind | None,
 ) -> Filters:
     return Filters(
         broadcast_id=broadcast,
@@ -251,6 +258,7 @@ def _filters(
         unread=unread,
         assigned_to=assigned_to,
         done=done,
+        kind=kind,
     )
 
 

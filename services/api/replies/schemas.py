@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from libs.common.domain.states import CarrierWord, Channel, MessageState, Review
+from libs.common.domain.states import CarrierWord, Channel, MessageState, ReplyKind, Review
 from services.api.http.fields import NO_NUL, Id, Moment, PhoneNumber
 from services.api.schemas import Body, MessageBody, Person
 
@@ -16,6 +16,10 @@ class Reply(Struct, kw_only=True):
     received_at: Moment
     #: What it came by. Only an SMS is a reply to a broadcast; a `notice` is nothing that a person wrote.
     channel: Channel
+    #: What it is: a person's own words, or what a phone, a network or a company's machine made.
+    kind: ReplyKind
+    #: Whether its writer gets no follow-up for it.
+    ends_follow_up: bool
     phone_number: PhoneNumber | None
     #: Who wrote, where that is no phone number.
     sender: str | None

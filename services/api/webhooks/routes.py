@@ -217,13 +217,15 @@ async def _receive(api: Context, cause: Cause, inbound: Inbound) -> bool:
     is_ours = inbound.phone_number in api.settings.own_numbers
 
     async def attempt() -> bool:
-        if not is_ours and await replies.receive_alone(api.webhooks, cause, inbound, api.clock()):
+        if not is_ours and await replies.receive_alone(
+            api.webhooks, cause, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by
+        ):
             return True
         async with database.transaction(api.webhooks, cause) as connection:
             if is_ours:
                 await replies.heed(connection, inbound, api.clock())
                 return False
-            return await replies.receive(connection, inbound, api.clock())
+            return await replies.receive(connection, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by)
 
     # A message has an id: reported twice, it is recorded once.
     return await transactions.twice_is_once(attempt)

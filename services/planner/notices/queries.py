@@ -12,7 +12,16 @@ from libs.common.database.event_predicates import IS_TOLD
 from libs.common.domain import events as e
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
 from libs.common.domain.roles import OF_ROLE, Permission
-from libs.common.domain.states import DELIVERED, SENDING, UNANSWERED, UNDELIVERED, BroadcastState, Outcome, Review
+from libs.common.domain.states import (
+    DELIVERED,
+    SENDING,
+    UNANSWERED,
+    UNDELIVERED,
+    BroadcastState,
+    Outcome,
+    ReplyKind,
+    Review,
+)
 
 #: The roles that may approve what others wrote.
 APPROVERS = [role for role, permissions in OF_ROLE.items() if Permission.APPROVE in permissions]
@@ -139,7 +148,8 @@ SELECT coalesce(max(b.recipients), 0) AS people,
         WHERE m.broadcast_id = :broadcast_id AND NOT m.is_second AND m.state IN {literals(UNANSWERED)})
        + count(*) FILTER (WHERE NOT s.is_second AND {_GOT} AND NOT {_DELIVERED}) AS no_word,
        count(*) FILTER (WHERE s.is_second AND {_GOT}) AS second,
-       (SELECT count(DISTINCT contact_id) FROM replies WHERE broadcast_id = :broadcast_id) AS replies,
+       (SELECT count(DISTINCT contact_id) FROM replies
+        WHERE broadcast_id = :broadcast_id AND kind = '{ReplyKind.WORDS}') AS replies,
        (SELECT count(DISTINCT data ->> 'contact_id') FROM events
         WHERE broadcast_id = :broadcast_id AND type = 'OptedOut') AS opt_outs,
        count(*) FILTER (WHERE s.settled) AS known,

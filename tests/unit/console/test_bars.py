@@ -110,7 +110,8 @@ def test_a_person_sees_how_far_the_merge_is(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_bar_of_a_broadcast_counts_what_has_left_or_never_will() -> None:
     ledger = {"planned": 10, "accepted": 3, "uncertain": 0, "undecided": 6, "refused": {"30003": 1}, "skipped": {}}
     phase = {"ledger": ledger, "pace": {"rate": None}}
-    told = dict.fromkeys(("replies", "opt_outs", "delivered", "undelivered", "unreachable"), 0)
+    told: dict[str, Any] = dict.fromkeys(("replies", "opt_outs", "delivered", "undelivered", "unreachable"), 0)
+    told["other_replies"] = {}
     bar: Any = going(
         {"state": "sending_first", "first": phase, "second": phase, "allowed_rate": 1, **told}
     ).renderables[1]

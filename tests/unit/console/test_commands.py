@@ -247,7 +247,8 @@ def test_a_watcher_waits_the_longer_the_longer_it_takes_to_count(monkeypatch: py
         def call(self, *_: Any) -> Any:
             nonlocal now
             now += 3 if len(states) == 2 else 0.01
-            told = dict.fromkeys(("replies", "opt_outs", "delivered", "undelivered", "unreachable"), 0)
+            told: dict[str, Any] = dict.fromkeys(("replies", "opt_outs", "delivered", "undelivered", "unreachable"), 0)
+            told["other_replies"] = {}
             return {"state": states.pop(0), "first": figures, "second": figures, "allowed_rate": 1, **told}
 
     monkeypatch.setattr(broadcasts, "connect", Api)

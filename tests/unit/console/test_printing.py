@@ -32,8 +32,8 @@ LEDGER = {
 REPORT = {
     "state": WRITTEN, "first": {"ledger": LEDGER, "pace": {"rate": None}},
     "second": {"ledger": LEDGER, "pace": {"rate": None}}, "ledger": LEDGER | {"skipped": {WRITTEN: 2}},
-    "undelivered_codes": {WRITTEN: 1}, "replies": 0, "opt_outs": 0, "delivered": 0, "undelivered": 0,
-    "unreachable": 0, "allowed_rate": 1,
+    "undelivered_codes": {WRITTEN: 1}, "replies": 0, "other_replies": {}, "opt_outs": 0, "delivered": 0,
+    "undelivered": 0, "unreachable": 0, "allowed_rate": 1,
 }  # fmt: skip
 DEAD = {"code": "30005", "meaning": "The number is unknown", "since": "2026-03-04T15:00:00Z"}
 ITEM = {

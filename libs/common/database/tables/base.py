@@ -22,6 +22,7 @@ from libs.common.domain.states import (
     MessageKind,
     MessageState,
     Outcome,
+    ReplyKind,
     Review,
     SegmentRole,
     SinglePurpose,
@@ -34,7 +35,8 @@ NOW = text("now()")
 #: Columns of these types are text that holds one of their values.
 ENUMS = (
     BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, LeftOut, MessageKind, MessageState,
-    NoticeChannel, NoticeKind, NoticeOutcome, Outcome, Review, Role, SegmentRole, SinglePurpose, SkipReason, Wish,
+    NoticeChannel, NoticeKind, NoticeOutcome, Outcome, ReplyKind, Review, Role, SegmentRole, SinglePurpose, SkipReason,
+    Wish,
 )  # fmt: skip
 
 

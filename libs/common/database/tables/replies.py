@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from libs.common.database.enums import literals
 from libs.common.database.tables.base import Base, check
 from libs.common.domain.keywords import WISHES, Wish
-from libs.common.domain.states import REVIEWED, CarrierWord, Channel, Review
+from libs.common.domain.states import REVIEWED, CarrierWord, Channel, ReplyKind, Review
 
 
 class Reply(Base):
@@ -24,6 +24,10 @@ class Reply(Base):
     body: Mapped[str]
     received_at: Mapped[datetime]
     channel: Mapped[Channel] = mapped_column(server_default=Channel.SMS)
+    #: What it is: a person's own words, or what a phone or a machine made.
+    kind: Mapped[ReplyKind] = mapped_column(server_default=ReplyKind.WORDS)
+    #: Whether its writer gets no second message for it: by its kind, and by the setting at the time.
+    ends_follow_up: Mapped[bool] = mapped_column(server_default=text("true"))
     #: Who reported it first: `missive`, `twilio`, or the carrier's `log` after a restore.
     provider: Mapped[str | None]
     #: Who wrote, where that is no phone number: an e-mail address, a name.
@@ -55,6 +59,9 @@ class Reply(Base):
     __table_args__ = (
         UniqueConstraint("provider_id"),
         check(f"channel IN {literals(Channel)}", "replies_channel_check"),
+        check(f"kind IN {literals(ReplyKind)}", "replies_kind_check"),
+        # Whoever wrote is not written to as if nobody had.
+        check(f"ends_follow_up OR kind <> '{ReplyKind.WORDS}'", "replies_words_end_the_follow_up"),
         check(f"wish IN {literals(WISHES)}", "replies_wish_check"),
         check(f"carrier_word IN {literals(CarrierWord)}", "replies_carrier_word_check"),
         check(f"review IN {literals(Review)}", "replies_review_check"),
@@ -76,6 +83,8 @@ class Reply(Base):
         Index("replies_to_review", "id", postgresql_where=text(f"review = '{Review.WAITING}'")),
         Index("replies_broadcast_newest", "broadcast_id", "id"),
         Index("replies_assigned", "assigned_to", "id", postgresql_where=text("assigned_to IS NOT NULL")),
+        # What no person wrote is a few of many, and so is each kind of it.
+        Index("replies_kind", "kind", "id", postgresql_where=text(f"kind <> '{ReplyKind.WORDS}'")),
         Index("replies_open", "id", postgresql_where=text("done_at IS NULL")),
         Index("replies_done", "id", postgresql_where=text("done_at IS NOT NULL")),
         Index("replies_number", "phone_number", "received_at"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from libs.common.domain.keywords import Reason
-from libs.common.domain.states import ClearedBecause, ConsentSource
+from libs.common.domain.states import ClearedBecause, ConsentSource, ReplyKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,8 @@ class ReplyReceived:
     broadcast_id: int
     reply_id: int
     contact_id: int
+    #: What it is: a person's own words, or what a phone or a machine made.
+    kind: ReplyKind = ReplyKind.WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

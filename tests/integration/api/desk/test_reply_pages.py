@@ -173,3 +173,22 @@ async def test_where_missive_carries_the_texts_the_desk_leads_there(api: Api, ed
     assert 'href="https://mail.missiveapp.com/#inbox/conversations/c-1"' in page
     assert "Answer in Missive" in page
     assert "/answer" not in page
+
+
+async def test_what_no_person_wrote_is_named_and_can_be_left_out(api: Api, editor: Browser) -> None:
+    broadcast = await api.made(2)
+    await api.sent(broadcast)
+    api.clock.forward(seconds=30)
+    one, two = await api.column("SELECT phone_number FROM contacts ORDER BY id")
+    await api.missive(incoming(one, "Yes, I was there", api.clock.now, sid="SM-1"))
+    await api.missive(incoming(two, "Auto-reply: away until Monday", api.clock.now, sid="SM-2"))
+    everything = await editor.get("/desk/replies")
+    assert '<span class="quiet">An automatic answer</span>' in everything.text
+    only = await editor.get("/desk/replies?kind=words")
+    assert "Yes, I was there" in only.text
+    assert "away until Monday" not in only.text
+    reply = await api.value("SELECT id FROM replies WHERE kind = 'automatic'")
+    shown = await editor.get(f"/desk/replies/{reply}")
+    assert "An automatic answer: the follow-up is sent nevertheless" in " ".join(shown.text.split())
+    beside = await editor.get(f"/desk/broadcasts/{broadcast}")
+    assert "An automatic answer: 1" in " ".join(beside.text.split())
