@@ -48,6 +48,8 @@ class Verdict:
     #: Why a person has to look; None where nobody has to.
     reason: Reason | None = None
     kind: ReplyKind = ReplyKind.WORDS
+    #: The one word of a text that asks for neither, as words are compared; None where it says more.
+    word: str | None = None
 
 
 def judge(inbound: Inbound) -> Verdict:
@@ -71,7 +73,10 @@ def judge_words(
     kind = ReplyKind.WORDS
     if channel in PHONES:
         kind = reply_kinds.classify(body, sender=sender if channel == Channel.SMS else None)
-    return replace(_wish(body, carrier_word, channel, phone_number, kind), kind=kind)
+    verdict = _wish(body, carrier_word, channel, phone_number, kind)
+    is_text = channel == Channel.SMS and phone_number is not None and kind is ReplyKind.WORDS
+    word = keywords.word(body) if is_text and verdict == Verdict() else None
+    return replace(verdict, kind=kind, word=word)
 
 
 def _wish(

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import messages, reply_record, repository
+from libs.common.broadcasts import keyword_answers, messages, reply_record, repository
 from libs.common.broadcasts.held_numbers import suspect
 from libs.common.broadcasts.inbound import Inbound, Verdict, judge, judge_words
+from libs.common.broadcasts.keyword_answers import NO_ANSWERS, Answers
 from libs.common.broadcasts.opt_outs import Statement, record, review
 from libs.common.broadcasts.reply_record import Recorded
 from libs.common.database import Connection, Engine, EnumText, first_row, literals
@@ -113,12 +114,17 @@ def ends(kind: ReplyKind, ended_by: Collection[ReplyKind]) -> bool:
 
 
 async def receive(
-    connection: Connection, inbound: Inbound, now: datetime, *, ended_by: Collection[ReplyKind] = BY_A_PERSON
+    connection: Connection,
+    inbound: Inbound,
+    now: datetime,
+    *,
+    ended_by: Collection[ReplyKind] = BY_A_PERSON,
+    answers: Answers = NO_ANSWERS,
 ) -> bool:
     """Record a reply and do what it asks for; False if it was recorded before, which may still add to it.
 
     Any reply to a broadcast takes out that person's second message, if it is of a kind that ends it (`ended_by`); STOP
-    takes out everything.
+    takes out everything. `answers` are sent to who asks for HELP, or says START after a STOP.
     """
     verdict = judge(inbound)
     cursor = await connection.execute(
@@ -140,7 +146,12 @@ async def receive(
         contact_id=reply.contact_id,
         words=inbound.body,
     )
-    await _follow(connection, about, verdict, inbound.received_at, now, is_suspected=verdict.reason is not None)
+    is_changed = await _follow(
+        connection, about, verdict, inbound.received_at, now, is_suspected=verdict.reason is not None
+    )
+    body = keyword_answers.choose(inbound, verdict, answers, is_in_again=is_changed)
+    if body is not None:
+        await keyword_answers.send(connection, inbound, reply, body, answers, now)
     return True
 
 
@@ -151,6 +162,7 @@ async def receive_alone(
     now: datetime,
     *,
     ended_by: Collection[ReplyKind] = BY_A_PERSON,
+    answers: Answers = NO_ANSWERS,
 ) -> bool:
     """Record a reply that asks for nothing, in one statement and without a transaction around it.
 
@@ -158,7 +170,9 @@ async def receive_alone(
     before.
     """
     verdict = judge(inbound)
-    if verdict != Verdict(kind=verdict.kind):
+    if verdict.wish is not None or verdict.reason is not None:
+        return False
+    if keyword_answers.choose(inbound, verdict, answers, is_in_again=False) is not None:
         return False
     values = reply_record.parameters(
         inbound, verdict, store.origin_of(cause, now), ends_follow_up=ends(verdict.kind, ended_by)
@@ -257,8 +271,11 @@ async def complete(
 
 async def _follow(
     connection: Connection, about: About, verdict: Verdict, at: datetime, now: datetime, *, is_suspected: bool
-) -> None:
-    """Do what follows from a message that is on record: a yes, a no, or that a person has to look."""
+) -> bool:
+    """Do what follows from a message that is on record: a yes, a no, or that a person has to look.
+
+    Return whether somebody is out now and was not, or in.
+    """
     number = about.phone_number
     if verdict.wish is not None:
         assert number is not None  # nobody without a number is judged to say yes or no
@@ -270,13 +287,14 @@ async def _follow(
             message=about.provider_id,
             words=about.words,
         )
-        await record(connection, said, now, broadcast_id=about.broadcast_id, answers=True)
-    elif is_suspected:
+        return await record(connection, said, now, broadcast_id=about.broadcast_id, answers=True)
+    if is_suspected:
         assert verdict.reason is not None
         assert about.reply_id is not None
         await suspect(connection, number, about.reply_id, about.contact_id, verdict.reason, now, about.broadcast_id)
     elif verdict.reason is not None and number is not None:
         await review(connection, number, now)
+    return False
 
 
 async def attribute(connection: Connection, since: datetime, now: datetime) -> int:

@@ -1,4 +1,6 @@
-"""Messages to one person that are of no broadcast: answers to replies, and tests. Here they are asked for and read.
+"""Messages to one person that are of no broadcast: answers to replies and to keywords, and tests.
+
+Here they are asked for and read.
 
 Whoever asks writes a row; a sender sends it (`single_attempts.py`), twilio_sync finds out what became of it. They are
 a register: no broadcast counts them.
@@ -21,6 +23,12 @@ from libs.common.domain.states import MessageState, SinglePurpose, SkipReason
 from libs.common.errors import Conflict
 from libs.common.eventstore import store
 from libs.common.texts import gettext_noop as n_
+
+#: Whether the same was asked for a number since some time.
+ASKED_SINCE = text("""
+SELECT EXISTS (SELECT FROM single_messages WHERE phone_number = :phone_number AND purpose = :purpose AND body = :body
+               AND asked_at > :since)
+""")
 
 #: Why nothing may be sent to a number, if anything.
 UNWANTED = text(f"SELECT {opted_out(':phone_number')} AS opted_out, {held(':phone_number')} AS held")
@@ -187,6 +195,12 @@ async def ask(connection: Connection, draft: Draft, now: datetime) -> int:
     )
     await store.append(connection, stream(asked.id), [event], now=now)
     return asked.id
+
+
+async def asked_since(connection: Connection, draft: Draft, since: datetime) -> bool:
+    """Whether a message with the same words was asked for the same number and purpose since some time."""
+    same = {"phone_number": draft.phone_number, "purpose": draft.purpose, "body": draft.body, "since": since}
+    return bool((await connection.execute(ASKED_SINCE, same)).scalar_one())
 
 
 async def one(connection: Connection, single_id: int) -> SingleMessage:

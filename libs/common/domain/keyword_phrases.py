@@ -25,6 +25,12 @@ STOP = phrases(
 #: Nobody is opted in by a word inside a sentence, so these stand alone.
 START = phrases("start, unstop")
 
+#: Who asks what this is. Twilio's own words are the first two.
+HELP = phrases("help, info, ayuda, aide")
+
+#: A yes to a question of ours.
+YES = phrases("yes, y, si, oui")
+
 #: What may stand around a keyword without changing it.
 COURTESIES = phrases(
     """

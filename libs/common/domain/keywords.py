@@ -134,6 +134,33 @@ def parse(message: str) -> Parsed:
     return _likely(words)
 
 
+def names_stop(body: str) -> bool:
+    """Whether a message of ours names STOP, the way out that every carrier knows."""
+    return "stop" in words_of(plain(body))
+
+
+def word(message: str) -> str | None:
+    """Return the one word that a message consists of, as words are compared; courtesies do not count.
+
+    None where it says more, or is a reaction.
+    """
+    text = plain(message)
+    said = tuple(words_of(text))
+    if not said or len(said) > MOST_WORDS or _is_reaction(text):
+        return None
+    while len(said) > 1:
+        for length in range(min(_LONGEST_PHRASE, len(said) - 1), 0, -1):
+            if said[:length] in COURTESIES:
+                said = said[length:]
+                break
+            if said[-length:] in COURTESIES:
+                said = said[:-length]
+                break
+        else:
+            return None
+    return said[0]
+
+
 def plain(message: str) -> str:
     """Return both ends of a message without what nobody sees, letters as the keyboard has them; lines stay lines."""
     if len(message) > HEAD + TAIL:

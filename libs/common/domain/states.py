@@ -104,6 +104,12 @@ class SinglePurpose(StrEnum):
 
     ANSWER = "answer"  # to a reply
     TEST = "test"  # to a colleague, of a broadcast's words
+    HELP = "help"  # to somebody who wrote HELP
+    START = "start"  # to somebody who opted out, and wants to hear from us again
+
+
+#: What answers a word that somebody wrote, at once and by itself.
+AUTOMATIC = (SinglePurpose.HELP, SinglePurpose.START)
 
 
 class Outcome(StrEnum):

@@ -88,6 +88,17 @@ class ApiSettings(CalendarSettings):
     carrier: Literal["missive", "twilio"] = "missive"
     """Who messages go through. Twilio's log is read with either."""
 
+    keyword_answers: Literal["carrier", "broadsheet"] = "carrier"
+    """Who answers HELP, and confirms a START. Twilio does by itself, with either carrier, so `broadsheet` is right only
+    once Twilio's own handling is off for all our numbers: else people get two answers (docs/consent.md)."""
+
+    help_answer: Annotated[str, AfterValidator(checks.answer_or_empty)] = ""
+    """What is answered to HELP and INFO where we do. It names the organisation, how to reach it, and STOP. Empty for a
+    plain one with the organisation's name."""
+
+    start_answer: Annotated[str, AfterValidator(checks.answer_or_empty)] = ""
+    """What is answered to START after a STOP where we do; it names STOP. Empty for a plain one."""
+
     missive_webhook_secret: SecretStr = SecretStr("")
     """The validation secret of Missive's rule. Without it no webhook of Missive's is taken."""
 
@@ -101,6 +112,16 @@ class ApiSettings(CalendarSettings):
     twilio_auth_token: SecretStr = SecretStr("")
     """The account's auth token, by which Twilio signs, whatever API keys there are. Without it no webhook of Twilio's
     is taken."""
+
+    @property
+    def answer_to_help(self) -> str:
+        """What is answered to HELP, where we answer."""
+        return self.help_answer or f"{self.organisation}: you get texts from us. Reply STOP to get no more."
+
+    @property
+    def answer_to_start(self) -> str:
+        """What is answered to START after a STOP, where we answer."""
+        return self.start_answer or f"{self.organisation}: you get our texts again. Reply STOP to get no more."
 
     @cached_property
     def price(self) -> Price | None:

@@ -12,7 +12,7 @@ import httpx
 from pydantic import AfterValidator, SecretStr
 
 from libs.common import email_addresses, phone_numbers
-from libs.common.domain import message_parts, rate_windows
+from libs.common.domain import keywords, message_bodies, message_parts, rate_windows
 from libs.common.domain.frequency import parse_cap
 from libs.common.domain.states import ReplyKind
 from libs.common.domain.wall_clock import parse_quiet_hours
@@ -151,6 +151,16 @@ def is_loopback(host: str) -> bool:
 def split_commas(text: Any) -> Any:
     """Return the parts of a comma-separated text; what is no text stays as it is."""
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def answer_or_empty(body: str) -> str:
+    """Return the words of an answer, or nothing. Raise ValueError where they cannot leave, or do not name STOP."""
+    if not body:
+        return ""
+    checked = message_bodies.checked(body)
+    if not keywords.names_stop(checked):
+        raise ValueError("does not say that STOP ends the texts")
+    return checked
 
 
 def no_own_words(kinds: tuple[ReplyKind, ...]) -> tuple[ReplyKind, ...]:

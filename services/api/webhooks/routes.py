@@ -17,6 +17,7 @@ from litestar.di import NamedDependency
 from libs.common import database
 from libs.common.broadcasts import delivery_status, replies, repository, single_log
 from libs.common.broadcasts.inbound import Inbound
+from libs.common.broadcasts.keyword_answers import Answers
 from libs.common.carriers import signatures, statuses
 from libs.common.domain import actors
 from libs.common.domain import events as e
@@ -209,23 +210,34 @@ async def _signed_form(request: AnyRequest, api: Context) -> Sequence[tuple[str,
     return form
 
 
+def _answers(api: Context) -> Answers:
+    """Return what is answered by itself; nothing where the carrier does it."""
+    settings = api.settings
+    if settings.keyword_answers == "carrier":
+        return Answers(own_numbers=settings.own_numbers)
+    return Answers(help=settings.answer_to_help, start=settings.answer_to_start, own_numbers=settings.own_numbers)
+
+
 async def _receive(api: Context, cause: Cause, inbound: Inbound) -> bool:
     """Record a reply and do what it asks for; False if it was recorded before, or seems to come from a number of ours.
 
     What we send comes back by Missive's rules too, and is no reply. A STOP counts whoever it comes from.
     """
     is_ours = inbound.phone_number in api.settings.own_numbers
+    answers = _answers(api)
 
     async def attempt() -> bool:
         if not is_ours and await replies.receive_alone(
-            api.webhooks, cause, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by
+            api.webhooks, cause, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by, answers=answers
         ):
             return True
         async with database.transaction(api.webhooks, cause) as connection:
             if is_ours:
                 await replies.heed(connection, inbound, api.clock())
                 return False
-            return await replies.receive(connection, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by)
+            return await replies.receive(
+                connection, inbound, api.clock(), ended_by=api.settings.follow_up_ended_by, answers=answers
+            )
 
     # A message has an id: reported twice, it is recorded once.
     return await transactions.twice_is_once(attempt)

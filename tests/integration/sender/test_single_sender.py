@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from libs.common import database
-from libs.common.broadcasts import erasure, opt_outs, single_attempts
+from libs.common.broadcasts import erasure, opt_outs, replies, single_attempts
+from libs.common.broadcasts.inbound import Inbound
+from libs.common.broadcasts.keyword_answers import Answers
 from libs.common.broadcasts.single_attempts import TOO_LATE
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Refused, Unknown
 from libs.common.domain.states import ConsentSource
@@ -119,6 +121,21 @@ async def test_quiet_hours_hold_back_an_answer_and_no_test(world: World) -> None
     world.clock.now = NIGHT + timedelta(hours=9)
     await send(world, carrier)
     assert (await row(world, late))["state"] == "accepted"
+
+
+@pytest.mark.parametrize("carrier", ["missive", "twilio"])
+async def test_what_answers_a_keyword_leaves_at_once_over_either_carrier(world: World, carrier: str) -> None:
+    """Whoever writes HELP at night is awake."""
+    settings = make_settings(world.settings.database_url, quiet_hours="21:00-08:00", send_rate=50, carrier=carrier)
+    world = replace(world, settings=settings)
+    world.clock.now = NIGHT
+    inbound = Inbound(provider_id="SM1", phone_number=TO, body="HELP", received_at=NIGHT, to=FROM)
+    answers = Answers(help=WORDS, own_numbers=(FROM,))
+    async with database.transaction(world.engine) as connection:
+        assert await replies.receive(connection, inbound, NIGHT, answers=answers)
+    scripted = ScriptedCarrier(name=carrier)
+    await send(world, scripted)
+    assert [(item.to, item.from_number, item.body) for item in scripted.requests] == [(TO, FROM, WORDS)]
 
 
 async def test_what_could_not_leave_for_a_day_is_given_up(world: World) -> None:

@@ -102,7 +102,19 @@ def test_a_bad_setting_is_one_line_that_names_it(environment: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("API_KEYS", "short"), ("API_KEYS", " , "), ("API_PORT", "x"), ("PUBLIC_URL", "x")]
+    ("name", "value"),
+    [
+        ("API_KEYS", "short"),
+        ("API_KEYS", " , "),
+        ("API_PORT", "x"),
+        ("PUBLIC_URL", "x"),
+        ("HELP_ANSWER", "Call us"),
+        ("START_ANSWER", "Hi {{ first_name }}, STOP ends it"),
+        ("KEYWORD_ANSWERS", "both"),
+        ("FOLLOW_UP_ENDED_BY", "words"),
+        ("FOLLOW_UP_ENDED_BY", "short_code"),
+        ("FOLLOW_UP_ENDED_BY", "hearts"),
+    ],  # fmt: skip
 )
 def test_a_bad_setting_of_the_apis_is_one_line_that_names_it(
     environment: pytest.MonkeyPatch, name: str, value: str
@@ -417,3 +429,24 @@ def test_an_http_address_names_a_host_and_a_port_that_can_be(environment: pytest
     environment.setenv("BROADSHEET_PUBLIC_URL", url)
     with pytest.raises(SettingsError, match="BROADSHEET_PUBLIC_URL"):
         settings.load(ApiSettings)
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"), [(None, ("reaction",)), ("", ()), ("reaction, automatic", ("reaction", "automatic"))]
+)
+def test_what_else_ends_the_follow_up_is_a_choice(
+    environment: pytest.MonkeyPatch, given: str | None, kinds: tuple[str, ...]
+) -> None:
+    if given is not None:
+        environment.setenv("BROADSHEET_FOLLOW_UP_ENDED_BY", given)
+    assert settings.load(Settings).follow_up_ended_by == kinds
+
+
+def test_an_answer_of_ours_names_the_organisation_and_stop_unless_another_is_given(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("BROADSHEET_ORGANISATION", "The Daily")
+    environment.setenv("BROADSHEET_START_ANSWER", "Welcome back. STOP ends it")
+    api = settings.load(ApiSettings)
+    assert api.answer_to_help == "The Daily: you get texts from us. Reply STOP to get no more."
+    assert api.answer_to_start == "Welcome back. STOP ends it"

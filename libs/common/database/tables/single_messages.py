@@ -12,7 +12,7 @@ from libs.common.domain.states import ATTEMPTED, SINGLE, MessageState, SinglePur
 
 
 class SingleMessage(Base):
-    """Messages to one person that are of no broadcast: answers to replies, and tests."""
+    """Messages to one person that are of no broadcast: answers to replies and to keywords, and tests."""
 
     __tablename__ = "single_messages"
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -54,7 +54,7 @@ class SingleMessage(Base):
         UniqueConstraint("twilio_id"),
         check(f"purpose IN {literals(SinglePurpose)}", "single_messages_purpose_check"),
         check(
-            f"(purpose = '{SinglePurpose.ANSWER}') = (reply_id IS NOT NULL)",
+            f"(purpose = '{SinglePurpose.TEST}') = (reply_id IS NULL)",
             "single_messages_an_answer_names_its_reply",
         ),
         check(f"phone_number ~ '{E164}'", "single_messages_phone_number_check"),

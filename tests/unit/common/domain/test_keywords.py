@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.domain import keyword_phrases
+from libs.common.domain import keyword_phrases, keywords
 from libs.common.domain.keywords import REASONS, Reason, Wish, parse
 
 FIRM = (
@@ -108,6 +108,26 @@ def test_what_only_looks_like_a_stop_is_none(message: str) -> None:
 )
 def test_start_stands_alone(message: str) -> None:
     assert parse(message).wish is Wish.START
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        ("NEWS", "news"), (" news! ", "news"), ("“News”", "news"), ("N.E.W.S", "news"), ("News please", "news"),
+        ("Hi, news, thank you", "news"), ("NEWS\n", "news"), ("Noticias por favor", "noticias"), ("Sí", "si"),
+        ("good news", None), ("the news", None), ("", None), ("🎉", None), ("👍 to “NEWS”", None),
+        ("Liked “NEWS”", None), ("news " * 20, None), ("hi hello", "hello"),
+    ],
+)  # fmt: skip
+def test_a_word_alone_is_told_from_a_sentence(message: str, word: str | None) -> None:
+    assert keywords.word(message) == word
+
+
+@pytest.mark.parametrize(
+    ("body", "does"), [("Reply STOP to end", True), ("Responda stop.", True), ("Hello", False), ("unstoppable", False)]
+)
+def test_a_message_names_the_way_out_or_does_not(body: str, does: bool) -> None:
+    assert keywords.names_stop(body) is does
 
 
 MARKS = st.text(alphabet=' \t\n.!?*"“”()-_…🙏\u200b\u00ad', max_size=4)

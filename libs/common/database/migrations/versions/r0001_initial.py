@@ -556,8 +556,8 @@ CREATE TABLE single_messages (
     CONSTRAINT single_messages_pkey PRIMARY KEY (id),
     CONSTRAINT single_messages_request_id_key UNIQUE (request_id),
     CONSTRAINT single_messages_twilio_id_key UNIQUE (twilio_id),
-    CONSTRAINT single_messages_purpose_check CHECK (purpose IN ('answer', 'test')),
-    CONSTRAINT single_messages_an_answer_names_its_reply CHECK ((purpose = 'answer') = (reply_id IS NOT NULL)),
+    CONSTRAINT single_messages_purpose_check CHECK (purpose IN ('answer', 'test', 'help', 'start')),
+    CONSTRAINT single_messages_an_answer_names_its_reply CHECK ((purpose = 'test') = (reply_id IS NULL)),
     CONSTRAINT single_messages_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
     CONSTRAINT single_messages_state_check CHECK (state IN ('pending', 'started', 'uncertain', 'accepted', 'refused',
         'skipped')),
@@ -575,7 +575,8 @@ CREATE TABLE single_messages (
     CONSTRAINT single_messages_broadcast_id_fkey FOREIGN KEY(broadcast_id) REFERENCES broadcasts (id) DEFERRABLE,
     CONSTRAINT single_messages_sending_number_id_fkey FOREIGN KEY(sending_number_id) REFERENCES sending_numbers (id)
 );
-COMMENT ON TABLE single_messages IS 'Messages to one person that are of no broadcast: answers to replies, and tests';
+COMMENT ON TABLE single_messages IS
+    'Messages to one person that are of no broadcast: answers to replies and to keywords, and tests';
 CREATE INDEX single_messages_broadcast ON single_messages (broadcast_id, id);
 CREATE INDEX single_messages_contact ON single_messages (contact_id);
 CREATE INDEX single_messages_look ON single_messages (look_at) WHERE look_at IS NOT NULL;
