@@ -101,21 +101,14 @@ def test_a_bad_setting_is_one_line_that_names_it(environment: pytest.MonkeyPatch
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("API_KEYS", "short"),
-        ("API_KEYS", " , "),
-        ("API_PORT", "x"),
-        ("PUBLIC_URL", "x"),
-        ("HELP_ANSWER", "Call us"),
-        ("START_ANSWER", "Hi {{ first_name }}, STOP ends it"),
-        ("KEYWORD_ANSWERS", "both"),
-        ("FOLLOW_UP_ENDED_BY", "words"),
-        ("FOLLOW_UP_ENDED_BY", "short_code"),
-        ("FOLLOW_UP_ENDED_BY", "hearts"),
-    ],  # fmt: skip
-)
+BAD_FOR_THE_API = [
+    ("API_KEYS", "short"), ("API_KEYS", " , "), ("API_PORT", "x"), ("PUBLIC_URL", "x"), ("HELP_ANSWER", "Call us"),
+    ("START_ANSWER", "Hi {{ first_name }}, STOP ends it"), ("KEYWORD_ANSWERS", "both"),
+    ("FOLLOW_UP_ENDED_BY", "words"), ("FOLLOW_UP_ENDED_BY", "short_code"), ("FOLLOW_UP_ENDED_BY", "hearts"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_FOR_THE_API)
 def test_a_bad_setting_of_the_apis_is_one_line_that_names_it(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
