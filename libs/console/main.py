@@ -46,6 +46,7 @@ COMMANDS = {
     "replies": Lazy(
         "replies", "replies", "What people wrote back, and likely opt-outs that wait for somebody to look."
     ),
+    "keywords": Lazy("keywords", "keywords", "Words by which people sign up."),
     "consent": Lazy("consent", "consent", "The register of every opt-out and opt-in."),
     "history": Lazy(
         "history",

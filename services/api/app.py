@@ -55,6 +55,7 @@ from services.api.http.correlation import Correlation, cause
 from services.api.http.front import Front, allow, check_ids
 from services.api.http.reading import Incoming
 from services.api.http.security_headers import add_security_headers
+from services.api.keywords import routes as keywords
 from services.api.replies import routes as replies
 from services.api.segments import routes as segments
 from services.api.webhooks import routes as webhooks
@@ -96,6 +97,7 @@ HANDLERS = (
     *import_undo.HANDLERS,
     *contacts.HANDLERS,
     *replies.HANDLERS,
+    *keywords.HANDLERS,
     *accounts.HANDLERS,
     *audit.HANDLERS,
     *consent.HANDLERS,

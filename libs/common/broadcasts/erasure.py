@@ -9,7 +9,15 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import conversations, opt_outs, personal_words, replies, single_messages, unreachable
+from libs.common.broadcasts import (
+    conversations,
+    opt_outs,
+    personal_words,
+    replies,
+    sign_ups,
+    single_messages,
+    unreachable,
+)
 from libs.common.database import Connection, first_row, literals
 from libs.common.domain.events.registers import ContactErased
 from libs.common.domain.states import ENDED, ConsentSource, MessageState, SkipReason
@@ -27,6 +35,7 @@ KNOWN = text("""
 SELECT EXISTS (SELECT FROM contacts WHERE phone_number = :phone_number)
     OR EXISTS (SELECT FROM replies WHERE phone_number = :phone_number)
     OR EXISTS (SELECT FROM outgoing_messages WHERE recipient_phone_number = :phone_number)
+    OR EXISTS (SELECT FROM sign_ups WHERE phone_number = :phone_number)
     OR EXISTS (SELECT FROM single_messages WHERE phone_number = :phone_number) AS known
 """)
 
@@ -133,6 +142,7 @@ async def _forget(connection: Connection, contact_id: int | None, phone_number: 
         FORGET_REPLIES,
         FORGET_SINGLE_MESSAGES,
         unreachable.FORGET,
+        sign_ups.FORGET,
     ):
         await connection.execute(statement, who)
     if contact_id is not None and is_new:

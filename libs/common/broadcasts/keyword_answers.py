@@ -70,7 +70,12 @@ def choose(inbound: Inbound, verdict: Verdict, answers: Answers, *, is_in_again:
 
 
 async def send(
-    connection: Connection, inbound: Inbound, reply: Recorded, chosen: Chosen, answers: Answers, now: datetime
+    connection: Connection,
+    inbound: Inbound,
+    reply: Recorded,
+    chosen: Chosen,
+    own_numbers: tuple[str, ...],
+    now: datetime,
 ) -> bool:
     """Have an answer sent; False where the same person got the same within a day, or is to get nothing."""
     assert inbound.phone_number is not None  # nobody else is answered
@@ -81,7 +86,7 @@ async def send(
         request_id=uuid5(NAMESPACE_URL, f"{chosen.purpose} {inbound.provider_id}"),
         phone_number=inbound.phone_number,
         body=chosen.body,
-        sending_number_id=await _from_number(connection, inbound, reply, answers),
+        sending_number_id=await _from_number(connection, inbound, reply, own_numbers),
         reply_id=reply.id,
         broadcast_id=reply.broadcast_id,
     )
@@ -93,9 +98,9 @@ async def send(
     return False
 
 
-async def _from_number(connection: Connection, inbound: Inbound, reply: Recorded, answers: Answers) -> int:
-    is_written_to = inbound.to in answers.own_numbers
-    number = inbound.to if is_written_to else answers.own_numbers[0]
+async def _from_number(connection: Connection, inbound: Inbound, reply: Recorded, own_numbers: tuple[str, ...]) -> int:
+    is_written_to = inbound.to in own_numbers
+    number = inbound.to if is_written_to else own_numbers[0]
     await connection.execute(ADD_NUMBER, {"number": number})
     wanted = {"number": number, "broadcast_id": reply.broadcast_id, "is_written_to": is_written_to}
     return int((await connection.execute(FROM_NUMBER, wanted)).scalar_one())

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import keyword_answers, messages, reply_record, repository
+from libs.common.broadcasts import keyword_answers, messages, reply_record, repository, sign_ups
 from libs.common.broadcasts.held_numbers import suspect
 from libs.common.broadcasts.inbound import Inbound, Verdict, judge, judge_words
 from libs.common.broadcasts.keyword_answers import NO_ANSWERS, Answers
@@ -124,7 +124,8 @@ async def receive(
     """Record a reply and do what it asks for; False if it was recorded before, which may still add to it.
 
     Any reply to a broadcast takes out that person's second message, if it is of a kind that ends it (`ended_by`); STOP
-    takes out everything. `answers` are sent to who asks for HELP, or says START after a STOP.
+    takes out everything. `answers` are sent to who asks for HELP, or says START after a STOP; who texts a keyword signs
+    up.
     """
     verdict = judge(inbound)
     cursor = await connection.execute(
@@ -149,9 +150,11 @@ async def receive(
     is_changed = await _follow(
         connection, about, verdict, inbound.received_at, now, is_suspected=verdict.reason is not None
     )
-    body = keyword_answers.choose(inbound, verdict, answers, is_in_again=is_changed)
-    if body is not None:
-        await keyword_answers.send(connection, inbound, reply, body, answers, now)
+    answer = keyword_answers.choose(inbound, verdict, answers, is_in_again=is_changed)
+    if answer is not None:
+        await keyword_answers.send(connection, inbound, reply, answer, answers.own_numbers, now)
+    elif verdict.word is not None and answers.own_numbers:
+        await sign_ups.heed(connection, inbound, reply, verdict.word, answers.own_numbers, now)
     return True
 
 
@@ -174,6 +177,10 @@ async def receive_alone(
         return False
     if keyword_answers.choose(inbound, verdict, answers, is_in_again=False) is not None:
         return False
+    if verdict.word is not None and answers.own_numbers:
+        assert inbound.phone_number is not None  # a word is asked of nobody else
+        if await sign_ups.concerns(engine, inbound.phone_number, verdict.word):
+            return False
     values = reply_record.parameters(
         inbound, verdict, store.origin_of(cause, now), ends_follow_up=ends(verdict.kind, ended_by)
     )

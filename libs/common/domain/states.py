@@ -106,10 +106,8 @@ class SinglePurpose(StrEnum):
     TEST = "test"  # to a colleague, of a broadcast's words
     HELP = "help"  # to somebody who wrote HELP
     START = "start"  # to somebody who opted out, and wants to hear from us again
-
-
-#: What answers a word that somebody wrote, at once and by itself.
-AUTOMATIC = (SinglePurpose.HELP, SinglePurpose.START)
+    QUESTION = "question"  # to somebody who signs up, whether they mean it
+    WELCOME = "welcome"  # to somebody who has signed up
 
 
 class Outcome(StrEnum):
@@ -155,12 +153,13 @@ SETTLED = (DeliveryStatus.DELIVERED, *UNDELIVERED, DeliveryStatus.READ)
 
 
 class ConsentSource(StrEnum):
-    """Who said that somebody wants no more messages, or wants them again."""
+    """Who said that somebody wants no more messages, or wants them."""
 
     SMS = "sms"
     CARRIER = "carrier"
     STAFF = "staff"
     FILE = "file"
+    KEYWORD = "keyword"  # they signed up by a word that the organisation has chosen
 
 
 class MessageKind(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 
 from libs.common import database
-from libs.common.broadcasts import single_messages
+from libs.common.broadcasts import sign_ups, single_messages
 from libs.common.broadcasts.replies import FORGOTTEN
 from libs.common.database import Engine, literals, one_row
 from libs.common.domain import events as e
@@ -146,6 +146,7 @@ async def prune(engine: Engine, before: datetime, now: datetime, tell: Tell = no
         await database.set_statement_timeout(connection, database.LONG_WORK)
         await connection.execute(FORGET_REACHABLE, {"before": before})
         await connection.execute(FORGET_FILES, {"before": before})
+        await connection.execute(sign_ups.FORGET_OLD, {"before": before})
         over: list[int] = list((await connection.execute(OVER, {"before": before})).scalars())
     for done_before, broadcast_id in enumerate(over):
         tell(done_before, len(over))

@@ -40,6 +40,7 @@ SUBJECTS = {
     "segment": (n_("group %(number)s"), "/desk/segments/{number}"),
     "user": (n_("user %(number)s"), ""),
     "key": (n_("key %(number)s"), ""),
+    "keyword": (n_("keyword %(number)s"), "/desk/settings/keywords"),
     "reply": (n_("reply %(number)s"), "/desk/replies/{number}"),
     "single": (n_("a text to one person"), ""),
 }
@@ -76,6 +77,10 @@ DONE = {
     "SegmentCreated": n_("%(who)s created %(what)s"),
     "SegmentChanged": n_("%(who)s changed %(what)s"),
     "SegmentDeleted": n_("%(who)s deleted %(what)s"),
+    "KeywordCreated": n_("%(who)s created %(what)s"),
+    "KeywordChanged": n_("%(who)s changed %(what)s"),
+    "KeywordDeleted": n_("%(who)s deleted %(what)s"),
+    "SignedUp": n_("%(who)s signed up %(what)s"),
     "ReplyAssigned": n_("%(who)s handed over %(what)s"),
     "ReplyDone": n_("%(who)s was done with %(what)s"),
     "ReplyReopened": n_("%(who)s opened again %(what)s"),

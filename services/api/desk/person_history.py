@@ -13,6 +13,7 @@ from services.api.desk import audit
 DONE = {
     "OptedOut": n_("%(who)s noted that they want no more texts."),
     "OptedIn": n_("%(who)s noted that they want texts again."),
+    "SignedUp": n_("They signed up by a keyword, which %(who)s told."),
     "OptOutSuspected": n_("%(who)s held their texts back: they may have asked to be left alone."),
     "NumberUnreachable": n_("%(who)s left their number out: it takes no texts."),
     "NumberReachable": n_("%(who)s had texts go to their number again."),

@@ -9,7 +9,7 @@ from litestar.response import Template
 from libs.common import database
 from libs.common.domain import calendar
 from services.api.context import Context
-from services.api.desk import audit, consent, keys, notices, own_account, own_numbers, rendering, users
+from services.api.desk import audit, consent, keys, keywords, notices, own_account, own_numbers, rendering, users
 from services.api.desk.requests import AnyRequest
 
 SHOWN_DAYS = timedelta(days=366)  # whose holidays are shown
@@ -35,6 +35,7 @@ async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Templa
 ROUTER = Router(
     "/settings",
     route_handlers=[
-        overview, audit.show, consent.ROUTER, notices.ROUTER, *own_account.HANDLERS, *users.HANDLERS, *keys.HANDLERS,
+        overview, audit.show, consent.ROUTER, keywords.ROUTER, notices.ROUTER,
+        *own_account.HANDLERS, *users.HANDLERS, *keys.HANDLERS,
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from libs.console import accounts, audience, broadcasts, main, printing, replies, segments
+from libs.console import accounts, audience, broadcasts, keywords, main, printing, replies, segments
 
 WITHOUT_JSON = {
     "completion": "a script for a shell",
@@ -26,6 +26,7 @@ ASKS = [
     "dead-letters drop 5e9b",
     "erase +13135550142",
     "keys revoke 7",
+    "keywords delete 7",
     "prune --older-than 30",
     "rebuild",
     "segments delete 7",
@@ -49,6 +50,8 @@ NOT_FOR_GOOD = {
     "dead-letters retry": "what fails again comes back",
     "demo": "servers of its own, removed at the end",
     "keys create": "`keys revoke`",
+    "keywords change": "`keywords change`",
+    "keywords create": "`keywords delete`",
     "reconcile": "nothing is removed; it is safe to run again",
     "replies answer": "one text, whose words and reader the command itself names",
     "replies assign": "`assign` to another",
@@ -74,7 +77,7 @@ LOOKS = {
     "audit", "broadcast audience", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report",
     "broadcast show",
     "broadcast tests", "broadcast watch", "completion", "consent export", "contacts imports", "contacts unreachable",
-    "dead-letters list", "doctor", "history", "keys list",
+    "dead-letters list", "doctor", "history", "keys list", "keywords list", "keywords show",
     "replies", "replies export", "replies show", "segments list", "segments preview", "segments show", "users list",
 }  # fmt: skip
 
@@ -119,7 +122,7 @@ class Api:
 
     def call(self, method: str, path: str, **_: Any) -> dict[str, Any]:
         assert method == "GET", f"{method} {path}"
-        return {"id": 7, "state": "scheduled", "first_message": "Vote", "name": "east", "imported": 3}
+        return {"id": 7, "state": "scheduled", "first_message": "Vote", "name": "east", "word": "news", "imported": 3}
 
 
 @pytest.mark.parametrize("invocation", ASKS)
@@ -127,7 +130,7 @@ def test_nothing_that_is_for_good_is_done_where_nobody_says_yes(
     monkeypatch: pytest.MonkeyPatch, invocation: str
 ) -> None:
     """What would reach a server fails by itself: this is a unit test."""
-    for module in (accounts, audience, broadcasts, replies, segments):
+    for module in (accounts, audience, broadcasts, keywords, replies, segments):
         monkeypatch.setattr(module, "connect", Api)
     monkeypatch.setattr(printing, "somebody_is_there", lambda: False)
     monkeypatch.setenv("BROADSHEET_DATABASE_URL", "postgresql://localhost/nowhere")

@@ -34,6 +34,7 @@ from libs.common.database.tables.imports import ContactImport, ContactImportChan
 from libs.common.database.tables.messages import MESSAGE_IDS, MessageBody, MessageStatus, OutgoingMessage
 from libs.common.database.tables.notices import Notice, NoticesRead, NoticeTarget
 from libs.common.database.tables.replies import Reply
+from libs.common.database.tables.sign_ups import SignUp, SignUpKeyword
 from libs.common.database.tables.single_messages import SingleMessage
 
 __all__ = [
@@ -74,6 +75,8 @@ __all__ = [
     "Session",
     "Settling",
     "SignInAttempts",
+    "SignUp",
+    "SignUpKeyword",
     "SingleMessage",
     "Stream",
     "Sync",

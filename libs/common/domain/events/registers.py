@@ -79,6 +79,37 @@ class SegmentDeleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordCreated:
+    """A keyword was made by which people sign up."""
+
+    keyword_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordChanged:
+    """A keyword was changed: it concerns whoever texts it from then on."""
+
+    keyword_id: int
+    #: Which fields: `word`, `tag`, `welcome`, `question`.
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordDeleted:
+    """A keyword was deleted: it means nothing any more."""
+
+    keyword_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedUp:
+    """Somebody has signed up by a keyword."""
+
+    contact_id: int
+    keyword_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyAssigned:
     """A reply was handed to a user, or to nobody any more."""
 
@@ -218,6 +249,7 @@ RegisterEvent = (
     ContactsImported | ImportUndone | ContactChanged | ContactErased | SegmentCreated | SegmentChanged | SegmentDeleted
     | UserInvited | UserChanged | PasswordChosen | SessionsEnded | NoticesChosen | KeyCreated | KeyRevoked
     | DeadLettersSentBack | DeadLettersDropped | RestoreMarked | RestoreSettled | ReplyAssigned | ReplyDone
+    | KeywordCreated | KeywordChanged | KeywordDeleted | SignedUp
     | ConsentExported | ReplyReopened | SingleMessageAsked | SingleMessageEnded | OwnNumberChanged
 )  # fmt: skip
 REGISTER_EVENTS: tuple[type[RegisterEvent], ...] = RegisterEvent.__args__

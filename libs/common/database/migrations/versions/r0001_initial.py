@@ -51,7 +51,7 @@ CREATE TABLE opt_outs (
     record text,
     actor text NOT NULL,
     CONSTRAINT opt_outs_pkey PRIMARY KEY (phone_number),
-    CONSTRAINT opt_outs_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file')),
+    CONSTRAINT opt_outs_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file', 'keyword')),
     CONSTRAINT opt_outs_contact_id_fkey FOREIGN KEY(contact_id) REFERENCES contacts (id)
 );
 COMMENT ON TABLE opt_outs IS 'Who wants no more messages';
@@ -68,9 +68,37 @@ CREATE TABLE consent_records (
     actor text NOT NULL,
     CONSTRAINT consent_records_pkey PRIMARY KEY (phone_number, record),
     CONSTRAINT consent_records_wish_check CHECK (wish IN ('stop', 'start')),
-    CONSTRAINT consent_records_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file'))
+    CONSTRAINT consent_records_source_check CHECK (source IN ('sms', 'carrier', 'staff', 'file', 'keyword'))
 );
 COMMENT ON TABLE consent_records IS 'Every yes and no by number; the latest is what holds';
+
+CREATE TABLE sign_up_keywords (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    word text NOT NULL,
+    tag text NOT NULL,
+    welcome text NOT NULL,
+    question text,
+    created_at timestamptz DEFAULT now() NOT NULL,
+    CONSTRAINT sign_up_keywords_pkey PRIMARY KEY (id),
+    CONSTRAINT sign_up_keywords_word_key UNIQUE (word),
+    CONSTRAINT sign_up_keywords_word_check CHECK (length(word) BETWEEN 2 AND 20),
+    CONSTRAINT sign_up_keywords_tag_check CHECK (tag <> ''),
+    CONSTRAINT sign_up_keywords_bodies_check CHECK (length(welcome) <= 1600 AND length(question) <= 1600)
+);
+COMMENT ON TABLE sign_up_keywords IS 'A word that people text to get messages';
+
+CREATE TABLE sign_ups (
+    phone_number text NOT NULL,
+    keyword_id bigint NOT NULL,
+    asked_at timestamptz NOT NULL,
+    words text NOT NULL,
+    CONSTRAINT sign_ups_pkey PRIMARY KEY (phone_number, keyword_id),
+    CONSTRAINT sign_ups_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
+    CONSTRAINT sign_ups_keyword_id_fkey FOREIGN KEY(keyword_id) REFERENCES sign_up_keywords (id) ON DELETE CASCADE
+);
+COMMENT ON TABLE sign_ups IS 'Who was asked whether they want what they signed up for, and has not said yes';
+CREATE INDEX sign_ups_asked ON sign_ups (asked_at);
+CREATE INDEX sign_ups_keyword ON sign_ups (keyword_id);
 
 CREATE TABLE unreachable_numbers (
     phone_number text NOT NULL,
@@ -556,7 +584,8 @@ CREATE TABLE single_messages (
     CONSTRAINT single_messages_pkey PRIMARY KEY (id),
     CONSTRAINT single_messages_request_id_key UNIQUE (request_id),
     CONSTRAINT single_messages_twilio_id_key UNIQUE (twilio_id),
-    CONSTRAINT single_messages_purpose_check CHECK (purpose IN ('answer', 'test', 'help', 'start')),
+    CONSTRAINT single_messages_purpose_check CHECK (purpose IN ('answer', 'test', 'help', 'start', 'question',
+        'welcome')),
     CONSTRAINT single_messages_an_answer_names_its_reply CHECK ((purpose = 'test') = (reply_id IS NULL)),
     CONSTRAINT single_messages_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
     CONSTRAINT single_messages_state_check CHECK (state IN ('pending', 'started', 'uncertain', 'accepted', 'refused',
@@ -873,7 +902,7 @@ TABLES = (
     "broadcasts_left_out broadcasts_segments broadcasts "
     "audience_segments contact_import_bodies contact_import_members contact_import_changes contact_import_chunks "
     "contact_imports missive_labels missive_label_passes missive_conversations "
-    "unreachable_numbers consent_records opt_outs contacts sending_numbers"
+    "sign_ups sign_up_keywords unreachable_numbers consent_records opt_outs contacts sending_numbers"
 )
 
 
