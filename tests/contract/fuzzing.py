@@ -17,7 +17,7 @@ from tests.contract import serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
-THINGS = 5  # contacts, segments, broadcasts, users, keys and replies that there are at the start
+THINGS = 5  # contacts, segments, broadcasts, users, keys, keywords and replies that there are at the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ def fill(served: serving.Served) -> None:
             client.post("/broadcasts", json=wish).raise_for_status()
             user = {"email": f"user{number}@example.org", "name": "Ana", "role": "admin"}
             client.post("/users", json=user).raise_for_status()
+            keyword = {"word": f"thing{number}", "tag": "north", "welcome": "Reply STOP to end"}
+            client.post("/keywords", json=keyword).raise_for_status()
             client.post("/keys", json={"name": f"key {number}", "scopes": ["read"]}).raise_for_status()
             _reply(client, number)
 

@@ -2,8 +2,8 @@
 """What schemathesis cannot know from a schema. It runs in the tools' environment: nothing of Broadsheet is imported.
 
 A body that fits the schema is refused all the same where its time has gone by, its segments are not there, or its key
-was used before. What is meant to be valid is given a time that comes, ids that are there, a filter that is one, an
-address that is one, and a key of its own.
+was used before. What is meant to be valid is given a time that comes, ids that are there, a filter that is one, a
+keyword that is one, an address that is one, and a key of its own.
 """
 
 import itertools
@@ -20,6 +20,7 @@ FILTERS: tuple[Any, ...] = (
     {"all": []},
     {"any": [{"attribute": "age", "ge": 18}, {"not": {"replied_since": "30 days"}}]},
 )
+KEYWORD = {"word": "word{}", "tag": "north", "welcome": "Reply STOP to end", "question": "Reply YES"}
 _count = itertools.count()
 
 
@@ -36,6 +37,10 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
         case.headers["Idempotency-Key"] = f"key {number}"
     if case.path.startswith("/segments") and isinstance(case.body, dict) and "filter" in case.body:
         case.body["filter"] = FILTERS[number % len(FILTERS)]
+    if case.path.startswith("/keywords") and isinstance(case.body, dict):
+        for name, value in KEYWORD.items():
+            if case.body.get(name) is not None:
+                case.body[name] = value.format(number)
     if isinstance(case.body, dict) and "email" in case.body:
         case.body["email"] = f"user{number}@example.org"
     if case.path.startswith("/broadcasts") and isinstance(case.body, dict):

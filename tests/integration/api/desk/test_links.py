@@ -19,6 +19,7 @@ async def test_no_link_of_any_page_is_dead(api: Api) -> None:
     broadcast = await halfway(api)
     await likely(api)
     await api.broadcast(await api.segment("made", name="next"))
+    await api.post("/keywords", {"word": "новости", "tag": "новости", "welcome": "STOP", "question": "Да? Sí"})
     async with signed_in(api, Role.ADMIN) as browser:
         file = await taken(browser, ODD)
         await browser.submit(f"{file}/check", file, **columns("number", "name"))
