@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import typer
 
+from libs.common.domain.states import ReplyKind
 from libs.console.client import KEY_HEADER, connect
 from libs.console.inputs import Json
 from libs.console.printing import after, say, show, show_all
@@ -32,7 +33,7 @@ def list_replies(
     done: Annotated[bool | None, typer.Option("--done/--open", help="Only those that are done, or are not.")] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="Only `words`, `reaction`, `automatic`, `delivery_notice` or `short_code`."),
+        typer.Option(help="Only `own_words`, `reaction`, `automatic`, `delivery_notice` or `short_code`."),
     ] = None,
     likely: Annotated[bool, typer.Option("--likely", help="Only likely opt-outs that wait.")] = False,
     unread: Annotated[bool, typer.Option("--unread", help="Only those that nobody has read.")] = False,
@@ -87,7 +88,7 @@ def _settled(item: dict[str, Any]) -> str:
         return "opted out"
     if item["done_at"]:
         return "done"
-    if item["kind"] != "words":
+    if item["kind"] != ReplyKind.OWN_WORDS:
         return str(item["kind"]).replace("_", " ")
     return item["assigned_to_name"] or ("" if item["read_at"] else "unread")
 

@@ -49,6 +49,7 @@ OTHERWISE: dict[str, dict[str, str]] = {
     ),
     "libs/console/demo.py": dict.fromkeys(("accepted", "uncertain"), HEADING),
     "libs/console/history.py": {"replied": HEADING},
+    "libs/console/keywords.py": dict.fromkeys(("question", "welcome"), HEADING),
     "libs/console/reconciling.py": {"opted_out": "a figure of what was settled"},
     "libs/console/report.py": dict.fromkeys(("refused", "sent", "skipped", "uncertain"), HEADING),
     "services/api/consent/exporting.py": {"opt_out": "a word of the file"},

@@ -47,7 +47,7 @@ class Verdict:
     source: ConsentSource = ConsentSource.SMS
     #: Why a person has to look; None where nobody has to.
     reason: Reason | None = None
-    kind: ReplyKind = ReplyKind.WORDS
+    kind: ReplyKind = ReplyKind.OWN_WORDS
     #: The one word of a text that asks for neither, as words are compared; None where it says more.
     word: str | None = None
 
@@ -70,11 +70,11 @@ def judge_words(
     What a network or a company's machine says is no person's wish, whatever words are in it; what the carrier took it
     for counts nevertheless.
     """
-    kind = ReplyKind.WORDS
+    kind = ReplyKind.OWN_WORDS
     if channel in PHONES:
         kind = reply_kinds.classify(body, sender=sender if channel == Channel.SMS else None)
     verdict = _wish(body, carrier_word, channel, phone_number, kind)
-    is_text = channel == Channel.SMS and phone_number is not None and kind is ReplyKind.WORDS
+    is_text = channel == Channel.SMS and phone_number is not None and kind is ReplyKind.OWN_WORDS
     word = keywords.word(body) if is_text and verdict == Verdict() else None
     return replace(verdict, kind=kind, word=word)
 

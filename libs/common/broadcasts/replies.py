@@ -110,7 +110,7 @@ class About:
 
 def ends(kind: ReplyKind, ended_by: Collection[ReplyKind]) -> bool:
     """Whether a message of a kind ends its writer's follow-up; a person's own words always do."""
-    return kind is ReplyKind.WORDS or kind in ended_by
+    return kind is ReplyKind.OWN_WORDS or kind in ended_by
 
 
 async def receive(

@@ -38,7 +38,7 @@ _SIGNS = {Op.LT: "<", Op.LE: "<=", Op.GT: ">", Op.GE: ">="}
 #: What somebody did, by a parameter with the moment. By the number, by which the indexes are.
 _DID = {
     Did.REPLIED: f"""
-    EXISTS (SELECT FROM replies sr WHERE sr.phone_number = c.phone_number AND sr.kind = '{ReplyKind.WORDS}'
+    EXISTS (SELECT FROM replies sr WHERE sr.phone_number = c.phone_number AND sr.kind = '{ReplyKind.OWN_WORDS}'
             AND sr.received_at >= {{since}})""",
     Did.TEXTED: f"""
     EXISTS (SELECT FROM outgoing_messages sm WHERE sm.recipient_phone_number = c.phone_number

@@ -148,6 +148,6 @@ REACTIONS = (
     r"a mis l accent sur",
     r"a reagi(?: (?:avec|par))?(?: a)?",
     r"a (?:supprime|retire|enleve)(?: (?:un|une|le|la|l))?(?: \w+){0,3} (?:de|a|sur)",
-    r"reaction",
+    r"(?:une )?reaction",
     r"rea[cg]iu",
 )

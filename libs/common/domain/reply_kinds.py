@@ -88,4 +88,4 @@ def classify(body: str, *, sender: str | None = None) -> ReplyKind:
         return ReplyKind.AUTOMATIC
     if _DELIVERY.fullmatch(first):
         return ReplyKind.DELIVERY_NOTICE
-    return ReplyKind.WORDS
+    return ReplyKind.OWN_WORDS

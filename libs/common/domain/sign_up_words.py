@@ -18,9 +18,8 @@ NAMES_NO_YES = n_("does not say how to agree: it must name YES, as in “Reply Y
 
 def checked_word(given: str) -> str:
     """Return a keyword as it is compared: small letters without accents. Raise ValueError with the reason."""
-    parts = given.split()
     found = keywords.word(given)
-    if found is None or len(parts) != 1 or not SHORTEST <= len(found) <= LONGEST:
+    if found is None or keywords.words_of(keywords.plain(given)) != [found] or not SHORTEST <= len(found) <= LONGEST:
         raise ValueError(ONE_WORD)
     if found in keyword_phrases.HELP + keyword_phrases.YES or keywords.parse(given).wish is not Wish.NONE:
         raise ValueError(HAS_A_MEANING)

@@ -184,7 +184,7 @@ class Channel(StrEnum):
 class ReplyKind(StrEnum):
     """What came in from a phone: what a person wrote, or what the phone or a machine made of it."""
 
-    WORDS = "words"  # a person's own
+    OWN_WORDS = "own_words"  # a person's
     REACTION = "reaction"  # a phone's words for a heart, a thumb and the like, with what it is about
     AUTOMATIC = "automatic"  # a phone or an answering machine, while nobody is there
     DELIVERY_NOTICE = "delivery_notice"  # that a message was, or was not, delivered
@@ -192,7 +192,7 @@ class ReplyKind(StrEnum):
 
 
 #: What a person did. The rest no person did.
-BY_A_PERSON = (ReplyKind.WORDS, ReplyKind.REACTION)
+BY_A_PERSON = (ReplyKind.OWN_WORDS, ReplyKind.REACTION)
 
 
 class CarrierWord(StrEnum):

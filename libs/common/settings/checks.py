@@ -166,7 +166,7 @@ def answer_or_empty(body: str) -> str:
 def no_own_words(kinds: tuple[ReplyKind, ...]) -> tuple[ReplyKind, ...]:
     """Return the kinds of messages. Raise ValueError for one that is no choice."""
     for kind in kinds:
-        if kind in (ReplyKind.WORDS, ReplyKind.SHORT_CODE):
+        if kind in (ReplyKind.OWN_WORDS, ReplyKind.SHORT_CODE):
             raise ValueError(
                 "only reaction, automatic and delivery_notice are a choice: a person's own words always do"
             )

@@ -34,10 +34,10 @@ WHERE stream = :stream
 #: in answer to this broadcast.
 PEOPLE = text(f"""
 SELECT (SELECT count(DISTINCT contact_id) FROM replies
-        WHERE broadcast_id = :id AND kind = '{ReplyKind.WORDS}') AS replies,
+        WHERE broadcast_id = :id AND kind = '{ReplyKind.OWN_WORDS}') AS replies,
        (SELECT coalesce(jsonb_object_agg(other.kind, other.people), '{{}}')
         FROM (SELECT kind, count(DISTINCT contact_id) AS people FROM replies
-              WHERE broadcast_id = :id AND kind <> '{ReplyKind.WORDS}' GROUP BY kind) AS other) AS other_replies,
+              WHERE broadcast_id = :id AND kind <> '{ReplyKind.OWN_WORDS}' GROUP BY kind) AS other) AS other_replies,
        (SELECT count(DISTINCT data ->> 'contact_id') FROM events
         WHERE broadcast_id = :id AND type = 'OptedOut') AS opt_outs
 """).columns(other_replies=TypedJson(dict[str, int]))

@@ -34,7 +34,7 @@ ORDER BY id DESC LIMIT :limit
 COUNTED = text(f"""
 WITH answered AS (
     SELECT DISTINCT broadcast_id, contact_id FROM replies
-    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND kind = '{ReplyKind.WORDS}'
+    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND kind = '{ReplyKind.OWN_WORDS}'
       AND wish IS DISTINCT FROM '{Wish.STOP}'
       AND review IS DISTINCT FROM '{Review.OPT_OUT}'
 ), delivered AS MATERIALIZED (

@@ -23,7 +23,7 @@ ONLY = ("all", "unread", "mine", "open", "done", "likely-opt-outs", "opted-out")
 PHASES = ("first", "second")
 #: What came in, in the words of the page.
 KINDS: dict[ReplyKind, str] = {
-    ReplyKind.WORDS: n_("Own words"),
+    ReplyKind.OWN_WORDS: n_("Own words"),
     ReplyKind.REACTION: n_("A reaction"),
     ReplyKind.AUTOMATIC: n_("An automatic answer"),
     ReplyKind.DELIVERY_NOTICE: n_("A notice of delivery"),

@@ -31,6 +31,7 @@ starts something takes an `Idempotency-Key`. Lists are read page by page: `next_
 
 TAGS = {
     "broadcasts": "Broadcasts: scheduling them, what staff do to them, and what became of them",
+    "keywords": "Words by which people sign up, and what they get then (docs/consent.md)",
     "segments": "Who is drawn from: a name and a filter (docs/segments.md)",
     "contacts": "People, one by one or by the file",
     "replies": "What people write back",

@@ -39,7 +39,7 @@ Segment: TypeAlias = Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)]
 QuerySearch: TypeAlias = Annotated[str | None, QueryParameter(max_length=100, pattern=NO_NUL)]
 User: TypeAlias = Annotated[int | None, QueryParameter(gt=0, le=BIGGEST)]
 YesOrNo: TypeAlias = Annotated[bool | None, QueryParameter()]
-#: What it is: `words`, or what a phone or a machine made.
+#: What it is: `own_words`, or what a phone or a machine made.
 Kind: TypeAlias = Annotated[ReplyKind | None, QueryParameter()]
 
 AnyRequest = Request[Any, Any, Any]

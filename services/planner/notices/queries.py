@@ -149,7 +149,7 @@ SELECT coalesce(max(b.recipients), 0) AS people,
        + count(*) FILTER (WHERE NOT s.is_second AND {_GOT} AND NOT {_DELIVERED}) AS no_word,
        count(*) FILTER (WHERE s.is_second AND {_GOT}) AS second,
        (SELECT count(DISTINCT contact_id) FROM replies
-        WHERE broadcast_id = :broadcast_id AND kind = '{ReplyKind.WORDS}') AS replies,
+        WHERE broadcast_id = :broadcast_id AND kind = '{ReplyKind.OWN_WORDS}') AS replies,
        (SELECT count(DISTINCT data ->> 'contact_id') FROM events
         WHERE broadcast_id = :broadcast_id AND type = 'OptedOut') AS opt_outs,
        count(*) FILTER (WHERE s.settled) AS known,

@@ -7,7 +7,7 @@ from tests.integration.api.support import Api, incoming
 from tests.integration.api.test_replies import listed
 
 SAID = {
-    "words": "Yes, I was there",
+    "own_words": "Yes, I was there",
     "reaction": "Loved “Were you there? Reply STOP to end”",
     "automatic": "Auto-reply: away until Monday",
     "delivery_notice": "Message not delivered",

@@ -104,7 +104,7 @@ def test_a_bad_setting_is_one_line_that_names_it(environment: pytest.MonkeyPatch
 BAD_FOR_THE_API = [
     ("API_KEYS", "short"), ("API_KEYS", " , "), ("API_PORT", "x"), ("PUBLIC_URL", "x"), ("HELP_ANSWER", "Call us"),
     ("START_ANSWER", "Hi {{ first_name }}, STOP ends it"), ("KEYWORD_ANSWERS", "both"),
-    ("FOLLOW_UP_ENDED_BY", "words"), ("FOLLOW_UP_ENDED_BY", "short_code"), ("FOLLOW_UP_ENDED_BY", "hearts"),
+    ("FOLLOW_UP_ENDED_BY", "own_words"), ("FOLLOW_UP_ENDED_BY", "short_code"), ("FOLLOW_UP_ENDED_BY", "hearts"),
 ]  # fmt: skip
 
 

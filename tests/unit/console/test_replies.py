@@ -12,7 +12,7 @@ REPLY = {
     "id": 7, "received_at": "2026-03-04T15:00:00Z", "channel": "sms", "phone_number": "+13135550142", "sender": None,
     "broadcast_id": 3, "body": "who is this, [b]take me off[/b]\x1b[2J", "words_cut": False, "likely_opt_out": True,
     "why": "It asks to be taken off a list", "opted_out": False, "read_at": None,
-    "kind": "words",
+    "kind": "own_words",
 }  # fmt: skip
 
 

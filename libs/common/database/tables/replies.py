@@ -25,7 +25,7 @@ class Reply(Base):
     received_at: Mapped[datetime]
     channel: Mapped[Channel] = mapped_column(server_default=Channel.SMS)
     #: What it is: a person's own words, or what a phone or a machine made.
-    kind: Mapped[ReplyKind] = mapped_column(server_default=ReplyKind.WORDS)
+    kind: Mapped[ReplyKind] = mapped_column(server_default=ReplyKind.OWN_WORDS)
     #: Whether its writer gets no second message for it: by its kind, and by the setting at the time.
     ends_follow_up: Mapped[bool] = mapped_column(server_default=text("true"))
     #: Who reported it first: `missive`, `twilio`, or the carrier's `log` after a restore.
@@ -61,7 +61,7 @@ class Reply(Base):
         check(f"channel IN {literals(Channel)}", "replies_channel_check"),
         check(f"kind IN {literals(ReplyKind)}", "replies_kind_check"),
         # Whoever wrote is not written to as if nobody had.
-        check(f"ends_follow_up OR kind <> '{ReplyKind.WORDS}'", "replies_words_end_the_follow_up"),
+        check(f"ends_follow_up OR kind <> '{ReplyKind.OWN_WORDS}'", "replies_words_end_the_follow_up"),
         check(f"wish IN {literals(WISHES)}", "replies_wish_check"),
         check(f"carrier_word IN {literals(CarrierWord)}", "replies_carrier_word_check"),
         check(f"review IN {literals(Review)}", "replies_review_check"),
@@ -84,7 +84,7 @@ class Reply(Base):
         Index("replies_broadcast_newest", "broadcast_id", "id"),
         Index("replies_assigned", "assigned_to", "id", postgresql_where=text("assigned_to IS NOT NULL")),
         # What no person wrote is a few of many, and so is each kind of it.
-        Index("replies_kind", "kind", "id", postgresql_where=text(f"kind <> '{ReplyKind.WORDS}'")),
+        Index("replies_kind", "kind", "id", postgresql_where=text(f"kind <> '{ReplyKind.OWN_WORDS}'")),
         Index("replies_open", "id", postgresql_where=text("done_at IS NULL")),
         Index("replies_done", "id", postgresql_where=text("done_at IS NOT NULL")),
         Index("replies_number", "phone_number", "received_at"),

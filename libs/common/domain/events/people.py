@@ -14,7 +14,7 @@ class ReplyReceived:
     reply_id: int
     contact_id: int
     #: What it is: a person's own words, or what a phone or a machine made.
-    kind: ReplyKind = ReplyKind.WORDS
+    kind: ReplyKind = ReplyKind.OWN_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,7 @@ async def test_what_no_person_wrote_is_named_and_can_be_left_out(api: Api, edito
     await api.missive(incoming(two, "Auto-reply: away until Monday", api.clock.now, sid="SM-2"))
     everything = await editor.get("/desk/replies")
     assert '<span class="quiet">An automatic answer</span>' in everything.text
-    only = await editor.get("/desk/replies?kind=words")
+    only = await editor.get("/desk/replies?kind=own_words")
     assert "Yes, I was there" in only.text
     assert "away until Monday" not in only.text
     reply = await api.value("SELECT id FROM replies WHERE kind = 'automatic'")

@@ -41,7 +41,7 @@ async def answered(world: World, body: str, *, ended_by: Collection[ReplyKind] =
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ("Yes!", "words"),
+        ("Yes!", "own_words"),
         (REACTION, "reaction"),
         (DRIVING, "automatic"),
         (NOT_DELIVERED, "delivery_notice"),
@@ -52,7 +52,7 @@ async def test_the_kinds_that_are_chosen_end_the_follow_up_and_own_words_always(
     world: World, body: str, kind: str, ended_by: tuple[ReplyKind, ...]
 ) -> None:
     broadcast = await answered(world, body, ended_by=ended_by)
-    ends = kind == "words" or kind in ended_by
+    ends = kind == "own_words" or kind in ended_by
     assert await world.column("SELECT kind FROM replies") == [kind]
     assert await world.column("SELECT data ->> 'kind' FROM events WHERE type = 'ReplyReceived'") == [kind]
     [second] = await world.messages(broadcast, is_second=True)
@@ -82,7 +82,7 @@ async def test_what_turns_out_to_be_own_words_ends_the_follow_up_after_all(world
         await replies.complete(
             connection, known, world.clock.now, body="Message not delivered by the city, they never told us"
         )
-    assert await world.column("SELECT (kind, ends_follow_up)::text FROM replies") == ["(words,t)"]
+    assert await world.column("SELECT (kind, ends_follow_up)::text FROM replies") == ["(own_words,t)"]
     [second] = await world.messages(broadcast, is_second=True)
     assert second["skip_reason"] == "replied"
 

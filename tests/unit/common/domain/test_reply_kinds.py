@@ -105,7 +105,7 @@ def test_what_a_network_says_of_delivery_is_a_notice(message: str) -> None:
 
 @pytest.mark.parametrize("message", OWN_WORDS)
 def test_everything_else_is_a_persons_own_words(message: str) -> None:
-    assert classify(message) is ReplyKind.WORDS
+    assert classify(message) is ReplyKind.OWN_WORDS
 
 
 @pytest.mark.parametrize("sender", ["262966", "+40404", "811", "12345678"])
@@ -116,7 +116,7 @@ def test_a_short_code_is_a_machine_and_asks_for_nothing(sender: str) -> None:
 
 @pytest.mark.parametrize("sender", ["12", "123456789", "Ana Diaz", None])
 def test_other_senders_are_no_short_codes(sender: str | None) -> None:
-    assert classify("Hello", sender=sender) is ReplyKind.WORDS
+    assert classify("Hello", sender=sender) is ReplyKind.OWN_WORDS
 
 
 def test_what_the_carrier_took_for_a_stop_counts_whatever_kind_it_is() -> None:
@@ -131,7 +131,7 @@ def test_an_automatic_answer_that_sounds_like_a_no_is_for_a_person_to_look_at() 
 
 
 def test_a_mail_is_not_told_apart() -> None:
-    assert judge_words("Automatic reply: away", None, Channel.EMAIL, None).kind is ReplyKind.WORDS
+    assert judge_words("Automatic reply: away", None, Channel.EMAIL, None).kind is ReplyKind.OWN_WORDS
 
 
 @given(st.text(max_size=300), st.none() | st.text(max_size=12))
@@ -142,4 +142,4 @@ def test_any_text_has_a_kind(message: str, sender: str | None) -> None:
 @given(st.text(max_size=100))
 def test_a_firm_stop_is_always_a_persons_own(tail: str) -> None:
     if keywords.parse(f"STOP {tail}").wish is Wish.STOP:
-        assert classify(f"STOP {tail}") is ReplyKind.WORDS
+        assert classify(f"STOP {tail}") is ReplyKind.OWN_WORDS

@@ -503,7 +503,7 @@ CREATE TABLE replies (
     body text NOT NULL,
     received_at timestamptz NOT NULL,
     channel text DEFAULT 'sms' NOT NULL,
-    kind text DEFAULT 'words' NOT NULL,
+    kind text DEFAULT 'own_words' NOT NULL,
     ends_follow_up boolean DEFAULT true NOT NULL,
     provider text,
     sender text,
@@ -527,8 +527,9 @@ CREATE TABLE replies (
     CONSTRAINT replies_provider_id_key UNIQUE (provider_id),
     CONSTRAINT replies_channel_check CHECK (channel IN ('sms', 'whatsapp', 'rcs', 'email', 'facebook', 'other',
         'notice')),
-    CONSTRAINT replies_kind_check CHECK (kind IN ('words', 'reaction', 'automatic', 'delivery_notice', 'short_code')),
-    CONSTRAINT replies_words_end_the_follow_up CHECK (ends_follow_up OR kind <> 'words'),
+    CONSTRAINT replies_kind_check CHECK (kind IN ('own_words', 'reaction', 'automatic', 'delivery_notice',
+        'short_code')),
+    CONSTRAINT replies_words_end_the_follow_up CHECK (ends_follow_up OR kind <> 'own_words'),
     CONSTRAINT replies_wish_check CHECK (wish IN ('stop', 'start')),
     CONSTRAINT replies_carrier_word_check CHECK (carrier_word IN ('stop', 'start', 'help')),
     CONSTRAINT replies_review_check CHECK (review IN ('waiting', 'superseded', 'opt_out', 'no_opt_out')),
@@ -548,7 +549,7 @@ CREATE INDEX replies_done ON replies (id) WHERE done_at IS NOT NULL;
 CREATE INDEX replies_broadcast ON replies (broadcast_id, contact_id);
 CREATE INDEX replies_broadcast_newest ON replies (broadcast_id, id);
 CREATE INDEX replies_contact ON replies (contact_id);
-CREATE INDEX replies_kind ON replies (kind, id) WHERE kind <> 'words';
+CREATE INDEX replies_kind ON replies (kind, id) WHERE kind <> 'own_words';
 CREATE INDEX replies_number ON replies (phone_number, received_at);
 CREATE INDEX replies_open ON replies (id) WHERE done_at IS NULL;
 CREATE INDEX replies_to_review ON replies (id) WHERE review = 'waiting';
