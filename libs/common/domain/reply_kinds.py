@@ -73,9 +73,14 @@ _DELIVERY = re.compile(
 )
 
 
+def is_short_code(sender: str) -> bool:
+    """Whether who sent something is a company's number, which is too short for a phone."""
+    return _SHORT_CODE.fullmatch(sender.strip()) is not None
+
+
 def classify(body: str, *, sender: str | None = None) -> ReplyKind:
     """Return what a message is, by its words and by who sent it; `sender` is who, where that is no phone number."""
-    if sender is not None and _SHORT_CODE.fullmatch(sender.strip()):
+    if sender is not None and is_short_code(sender):
         return ReplyKind.SHORT_CODE
     if keywords.is_reaction(body):
         return ReplyKind.REACTION

@@ -21,6 +21,7 @@ from libs.common.carriers.clocks import RESOLUTION, SAME, Offset
 from libs.common.carriers.missive_conversations import LONGEST_ID, NUMBER, is_id
 from libs.common.domain import keywords
 from libs.common.domain.keywords import Wish
+from libs.common.domain.reply_kinds import is_short_code
 from libs.common.domain.states import CarrierWord, Channel
 from services.api.http.errors import BadSignature, MalformedBody
 
@@ -186,6 +187,8 @@ def _missive_sender(party: Mapping[str, Any], types: str) -> Address:
         if found is not None and found.phone_number is not None:
             return Address(channel=channel or found.channel, phone_number=found.phone_number, sender=None)
     known_by = next((str(party[name]) for name in SENDER if _is_text(party.get(name))), None)
+    if channel is None and any(_is_text(party.get(name)) and is_short_code(str(party[name])) for name in NUMBER[:1]):
+        channel = Channel.SMS
     return Address(
         channel=channel or Channel.OTHER,
         phone_number=None,

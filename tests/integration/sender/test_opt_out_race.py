@@ -35,6 +35,12 @@ OPT_OUTS = 300
 SENDERS = 3
 WAYS = 8  # by which opt-outs come in at once
 
+#: Whether somebody is still to be texted.
+REMAINING = (
+    "SELECT EXISTS (SELECT FROM outgoing_messages m WHERE NOT is_second AND state = 'pending'"
+    " AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.phone_number = m.recipient_phone_number))"
+)
+
 CARRIERS = pytest.mark.parametrize("carrier", ["missive", "twilio"])
 
 
@@ -81,9 +87,7 @@ async def send_all(world: World, broadcast: int) -> None:
     client = carriers.create(world.settings)
     try:
         sender = Sender(world.worker, world.settings, client)
-        while await world.value(
-            "SELECT EXISTS (SELECT FROM outgoing_messages WHERE state = 'pending' AND NOT is_second)"
-        ):
+        while await world.value(REMAINING):
             batch = await world.plan(broadcast)
             await sender.send_batch(SendBatch(broadcast_id=broadcast, batch_id=batch, is_second=False), delivery())
     finally:

@@ -51,4 +51,4 @@ async def test_who_may_only_look_sees_no_form(api: Api) -> None:
         assert "Add a keyword" not in (await viewer.get(PAGE)).text
         shown = (await viewer.get(f"{PAGE}/{keyword}")).text
         assert ("Welcome. Reply STOP to end" in shown, "<textarea" in shown) == (True, False)
-        assert (await viewer.submit(PAGE, PAGE, **NEWS)).status_code == 403
+        assert (await viewer.submit(PAGE, "/desk/settings/me", **NEWS)).status_code == 403

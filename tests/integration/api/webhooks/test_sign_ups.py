@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from libs.common import database
+from libs.common.broadcasts import replies
+from libs.common.broadcasts.inbound import Inbound
+from libs.common.broadcasts.keyword_answers import Answers
 from tests.integration.api.support import FROM, Api, incoming
 
 NUMBER = "+13135550142"
@@ -56,7 +60,7 @@ async def test_who_texts_the_word_is_a_contact_with_its_tag_consent_and_welcome(
     await keyword(api)
     assert await say(api, body, sid="SM1") == {"recorded": True}
     assert await tags(api) == ["news"]
-    assert await records(api) == [("start", "keyword", body, "keyword NEWS")]
+    assert await records(api) == [("start", "keyword", body.strip(), "keyword NEWS")]
     assert await answers(api) == [("welcome", WELCOME)]
     assert await drawn(api) == 1
     assert await api.value("SELECT actor FROM consent_records") == "carrier:missive"
@@ -186,10 +190,11 @@ async def test_who_opted_out_is_asked_nothing(api: Api) -> None:
 
 async def test_a_word_that_is_told_late_brings_nobody_in_who_said_stop_after_it(api: Api) -> None:
     await keyword(api)
-    word = incoming(NUMBER, "NEWS", api.clock.now, sid="SM1")
+    word = Inbound(provider_id="SM1", phone_number=NUMBER, body="NEWS", received_at=api.clock.now)
     api.clock.forward(seconds=30)
     await say(api, "STOP", sid="SM2")
-    await api.missive(word)
+    async with database.transaction(api.engine) as connection:
+        assert await replies.receive(connection, word, api.clock.now, answers=Answers(own_numbers=(FROM,)))
     assert [record[0] for record in await records(api)] == ["start", "stop"]
     assert await api.value("SELECT count(*) FROM opt_outs") == 1
     assert await answers(api) == []
