@@ -74,6 +74,10 @@ SELECT CASE i WHEN {ADMIN} THEN 'ana@example.org' ELSE 'staff-' || i || '@exampl
        CASE i WHEN {ADMIN} THEN 'admin' ELSE 'editor' END
 FROM generate_series(1, 12) AS i
 """,
+    """
+INSERT INTO sign_up_keywords (word, tag, welcome)
+SELECT 'news' || i, 'district-' || i, 'Welcome. Reply STOP to end' FROM generate_series(1, 14) AS i
+""",
     "INSERT INTO sending_numbers (phone_number) VALUES (%(number)s)",
     # What is to be sent to whom: all that follows is made from it.
     f"""

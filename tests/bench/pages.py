@@ -139,6 +139,8 @@ def pages(room: Newsroom) -> list[Page]:
         "Settings, users": "/desk/settings/users",
         "Settings, keys": "/desk/settings/keys",
         "Settings, notices": "/desk/settings/notices",
+        "Settings, keywords": "/desk/settings/keywords",
+        "One keyword": "/desk/settings/keywords/1",
         "The API's page": "/schema/page",
         "Consent on record": "/desk/settings/consent",
         "Audit": "/desk/settings/audit",
