@@ -177,12 +177,12 @@ async def receive_alone(
         return False
     if keyword_answers.choose(inbound, verdict, answers, is_in_again=False) is not None:
         return False
-    if verdict.word is not None and answers.own_numbers:
-        assert inbound.phone_number is not None  # a word is asked of nobody else
-        if await sign_ups.concerns(engine, inbound.phone_number, verdict.word):
-            return False
     values = reply_record.parameters(
-        inbound, verdict, store.origin_of(cause, now), ends_follow_up=ends(verdict.kind, ended_by)
+        inbound,
+        verdict,
+        store.origin_of(cause, now),
+        ends_follow_up=ends(verdict.kind, ended_by),
+        unless_it_signs_up=bool(answers.own_numbers),
     )
     reply = await database.execute_alone(engine, reply_record.RECORD, values, Recorded)
     if reply is None:

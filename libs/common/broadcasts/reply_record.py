@@ -10,6 +10,7 @@ from libs.common.broadcasts import unreachable
 from libs.common.broadcasts.inbound import Inbound, Verdict
 from libs.common.database import literals
 from libs.common.domain import events as e
+from libs.common.domain import keyword_phrases
 from libs.common.domain.keywords import Wish
 from libs.common.domain.states import (
     UNANSWERED,
@@ -64,6 +65,14 @@ _SKIP_EVENT = store.appended(
                                 'reason', '{SkipReason.REPLIED}')""",
 )
 
+#: Whether a word has to do with a sign-up: a keyword, or a yes to a question. Such a reply is left to a transaction,
+#: which records it with what follows from it; that asks with no word.
+_SIGNS_UP = """
+CAST(:word AS text) IS NOT NULL AND (
+    EXISTS (SELECT FROM sign_up_keywords k WHERE k.word = :word)
+    OR (CAST(:is_yes AS boolean) AND EXISTS (SELECT FROM sign_ups u WHERE u.phone_number = :phone_number)))
+"""
+
 #: A reply, once, with whose it is and what it answers: a message that is reported twice, or by both providers, is one.
 #: Only an SMS answers a broadcast. With it, in the one statement since replies come by the hundred a second: the event
 #: that it answers a broadcast, and, if its kind ends the follow-up and no STOP takes out everything anyway, that the
@@ -80,7 +89,7 @@ WITH answered AS ({ANSWERED}), reachable AS ({unreachable.REPLIED}), {_REACHABLE
     SELECT :provider_id, :phone_number, contact_id, broadcast_id, :body, :received_at, :channel,
            :kind, CAST(:ends_follow_up AS boolean), :provider, :sender, :missive_id, :words_cut,
            CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason, :missive_conversation_id
-    FROM who
+    FROM who WHERE NOT ({_SIGNS_UP})
     ON CONFLICT (provider_id) DO NOTHING
     RETURNING id, broadcast_id, contact_id
 ), answering AS (
@@ -127,9 +136,18 @@ class Recorded:
 
 
 def parameters(
-    inbound: Inbound, verdict: Verdict, origin: Mapping[str, Any], *, ends_follow_up: bool
+    inbound: Inbound,
+    verdict: Verdict,
+    origin: Mapping[str, Any],
+    *,
+    ends_follow_up: bool,
+    unless_it_signs_up: bool = False,
 ) -> dict[str, Any]:
-    """Return the parameters of `RECORD`; `ends_follow_up` is whether its writer gets no second message for it."""
+    """Return the parameters of `RECORD`; `ends_follow_up` is whether its writer gets no second message for it.
+
+    With `unless_it_signs_up` nothing is recorded of a word by which somebody signs up.
+    """
+    word = verdict.word if unless_it_signs_up else None
     return {
         "provider_id": inbound.provider_id,
         "phone_number": inbound.phone_number,
@@ -139,6 +157,8 @@ def parameters(
         "channel": inbound.channel,
         "kind": verdict.kind,
         "ends_follow_up": ends_follow_up,
+        "word": word,
+        "is_yes": word in keyword_phrases.YES,
         "provider": inbound.provider,
         "sender": inbound.sender,
         "missive_id": inbound.missive_id if inbound.is_cut else None,

@@ -12,14 +12,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from libs.common import database
 from libs.common.broadcasts import keyword_answers, opt_outs
 from libs.common.broadcasts.inbound import Inbound
 from libs.common.broadcasts.keyword_answers import Chosen
 from libs.common.broadcasts.opt_outs import NEW_CONTACT, Statement
 from libs.common.broadcasts.reply_record import Recorded
 from libs.common.broadcasts.suppression import opted_out
-from libs.common.database import Connection, Engine, first_row, one_row
+from libs.common.database import Connection, first_row, one_row
 from libs.common.domain import keyword_phrases
 from libs.common.domain.events.registers import ContactChanged, SignedUp
 from libs.common.domain.keywords import Wish
@@ -27,12 +26,6 @@ from libs.common.domain.states import ConsentSource, SinglePurpose
 from libs.common.eventstore import store
 
 A_DAY = timedelta(hours=24)  # within which a yes answers a question
-
-#: Whether a word is a keyword, or a yes to a question that was asked.
-CONCERNS = text("""
-SELECT EXISTS (SELECT FROM sign_up_keywords WHERE word = :word)
-    OR (CAST(:is_yes AS boolean) AND EXISTS (SELECT FROM sign_ups WHERE phone_number = :phone_number)) AS concerns
-""")
 
 #: A keyword, which stays until the transaction ends.
 KEYWORD = text("SELECT id, word, tag, welcome, question FROM sign_up_keywords WHERE word = :word FOR KEY SHARE")
@@ -93,20 +86,6 @@ class _Tagged:
 
     id: int
     is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Concern:
-    """Whether a word has to do with a sign-up."""
-
-    concerns: bool
-
-
-async def concerns(engine: Engine, phone_number: str, word: str) -> bool:
-    """Whether a word that somebody wrote has to do with a sign-up: asked in one statement, without a transaction."""
-    asked = {"phone_number": phone_number, "word": word, "is_yes": word in keyword_phrases.YES}
-    found = await database.execute_alone(engine, CONCERNS, asked, _Concern)
-    return found is not None and found.concerns
 
 
 async def heed(

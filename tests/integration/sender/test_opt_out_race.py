@@ -138,7 +138,8 @@ def holds(found: Race) -> None:
     # Some were texted before they opted out, and some were not texted at all.
     assert found.attempts_before_an_opt_out > 0
     assert PEOPLE - OPT_OUTS <= found.attempts < PEOPLE
-    assert found.texts == found.attempts
+    # One whose slot was lost is tried again, unless its recipient is out by then.
+    assert 0 < found.texts <= found.attempts
     assert found.after_an_opt_out == 0
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers import missive_conversations
+from libs.common.domain.states import Channel
 from services.api.http.errors import BadSignature, MalformedBody
 from services.api.webhooks import incoming
 
@@ -176,7 +177,7 @@ def test_a_time_is_read_as_a_number_or_as_a_text_and_its_second_taken_for_its_en
             None,
             "3135550001",
         ),
-        ({"from_field": {"phone_number": "22000"}}, "other", None, "22000"),
+        ({"from_field": {"phone_number": "22"}}, "other", None, "22"),
     ],
 )
 def test_what_is_no_sms_is_kept_as_what_it_is(
@@ -184,6 +185,12 @@ def test_what_is_no_sms_is_kept_as_what_it_is(
 ) -> None:
     found = read(**fields)
     assert (found.channel, found.phone_number, found.sender) == (channel, number, sender)
+
+
+@pytest.mark.parametrize("sender", ["22000", "+811", "262966"])
+def test_a_short_code_sends_texts_though_nobody_can_be_reached_by_it(sender: str) -> None:
+    found = read(from_field={"phone_number": sender})
+    assert (found.channel, found.phone_number, found.sender) == (Channel.SMS, None, sender)
 
 
 def test_the_words_of_an_email_are_its_preview_which_is_no_page() -> None:
