@@ -32,7 +32,7 @@ WORDS = {
 
 PEOPLE = """
 INSERT INTO contacts (phone_number, name, tags)
-SELECT '+1' || (2010000000 + i)::text, (ARRAY['Ana', 'José', 'Mary Ann', ''])[i % 4 + 1] || ' ' || i, '{all}'
+SELECT '+1' || (2010000000 + i)::text, (ARRAY['Ana', 'José', 'Mary Ann', ''])[mod(i, 4) + 1] || ' ' || i, '{all}'
 FROM generate_series(1, %s) AS i
 """
 #: A file of the same people, as an import leaves it.
