@@ -125,6 +125,16 @@ def list_imports(as_json: Json = False) -> None:
     )
 
 
+@contacts.command("hours")
+def show_hours(number: Number, as_json: Json = False) -> None:
+    """Say at what hours somebody may be texted, by which clocks, and from where these are known."""
+    client = connect()
+    found = client.call("GET", "/contacts", params={"phone_number": number})["items"]
+    if not found:
+        raise ApiError("nobody has this number")
+    show(client.call("GET", f"/contacts/{found[0]['id']}/hours"), as_json=as_json)
+
+
 @contacts.command("unreachable")
 def list_unreachable(as_json: Json = False) -> None:
     """List the people whose numbers take no messages: theirs failed for good, twice in a row, and none is drawn."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 
-from libs.common.domain.states import BroadcastState
+from libs.common.domain.states import BroadcastState, Late
 from libs.console import campaigns
 from libs.console.client import LONG, PATIENCE, connect
 from libs.console.inputs import (
@@ -87,6 +87,9 @@ def create(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help="Where lines of the file cannot be taken, go on with the others.")
     ] = False,
+    late: Annotated[
+        Late, typer.Option(help="What becomes of a text that would come too late in the day where its recipient is.")
+    ] = Late.WAIT,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +120,7 @@ def create(
         "recurring": not once and file is None,
         "draft": draft,
         "label": label,
+        "late": late,
     }
     if exclude:
         body["exclude"] = [{"segment_id": each} for each in exclude]

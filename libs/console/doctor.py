@@ -97,7 +97,9 @@ def calendar(settings: CalendarSettings, now: datetime) -> list[Found]:
     here = now.astimezone(settings.zone)
     hours = "quiet hours OFF: messages are sent at any hour"
     if settings.quiet is not None:
-        hours = f"nothing is sent from {settings.quiet[0]:%H:%M} to {settings.quiet[1]:%H:%M}"
+        hours = f"nothing is sent from {settings.quiet[0]:%H:%M} to {settings.quiet[1]:%H:%M}, wherever people are"
+        if settings.regional_hours:
+            hours += "; regions with stricter hours keep theirs"
     coming = next_holidays(here.date(), settings.calendar, HOLIDAYS)
     days = "none: a broadcast goes out on every weekday"
     if coming:

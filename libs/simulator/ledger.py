@@ -45,6 +45,8 @@ class Message:
     status: str = "accepted"
     error_code: int | None = None
     status_callback: str = ""
+    #: How many seconds Twilio may keep it before it sends it; None for as long as it does by itself.
+    validity: int | None = None
     #: Accepted although the recipient had said STOP to the sender.
     after_stop: bool = False
     #: When the first webhook about it was taken (2xx).

@@ -22,6 +22,7 @@ from libs.simulator.request_log import RequestLog
 from libs.simulator.webhooks import Webhooks
 
 OPTED_OUT = 21610
+EXPIRED = 30036  # https://www.twilio.com/docs/api/errors/30036
 #: How much of the time of delivery has passed at a status.
 SENDING_AFTER, SENT_AFTER = 0.1, 0.4
 FINAL = ("delivered", "undelivered")
@@ -86,6 +87,7 @@ class Network:
         body: str,
         account_sid: str | None = None,
         status_callback: str = "",
+        validity: int | None = None,
         is_lost: bool = False,
     ) -> Message:
         """Take a message. Missive's goes to Twilio later, or never if it is lost; Twilio's own has its sid at once."""
@@ -99,6 +101,7 @@ class Network:
             accepted_at=self.clock.now(),
             account_sid=account_sid or self.config.twilio_account_sid,
             status_callback=status_callback,
+            validity=validity,
             after_stop=carrier != "staff" and (from_number, to) in self.opted_out,
         )
         if carrier != "twilio":
@@ -158,6 +161,9 @@ class Network:
         self._move(message, "queued", at=now)
         plan = self.config.plan
         delay = handsets.draw_between(plan.delivery_delay, plan.seed, "delivery", message.n)
+        if message.validity is not None and message.validity < delay * SENT_AFTER:
+            self.clock.later(message.validity, functools.partial(self._move, message, "failed", EXPIRED))
+            return
         error = handsets.delivery_error(plan, message.to)
         self.clock.later(delay * SENDING_AFTER, functools.partial(self._move, message, "sending"))
         self.clock.later(delay * SENT_AFTER, functools.partial(self._move, message, "sent"))

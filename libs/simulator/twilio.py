@@ -19,6 +19,7 @@ from libs.simulator.requests import Answer, Call, answer_with_faults
 
 PREFIX = "/2010-04-01"
 LONGEST = 1600  # units of UTF-16
+LONGEST_VALIDITY = 36_000  # seconds
 
 _LIST = re.compile(r"/2010-04-01/Accounts/([^/]+)/Messages\.json")
 _NUMBERS = re.compile(r"/2010-04-01/Accounts/([^/]+)/IncomingPhoneNumbers\.json")
@@ -37,6 +38,7 @@ ERRORS = {
     21604: (400, "A 'To' phone number is required."),
     21610: (400, "Attempt to send to unsubscribed recipient"),
     21614: (400, "'To' number is not a valid mobile number"),
+    21624: (400, "Invalid validity period value"),
     21617: (400, "The concatenated message body exceeds the 1600 character limit"),
     21660: (400, "Mismatch between the 'From' number and the account"),
 }
@@ -110,7 +112,8 @@ def _numbers(network: Network, asked: str) -> Answer:
 
 def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
     to, from_number, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
-    code = _refusal_code(network, to, from_number, body)
+    validity = form.get("ValidityPeriod", str(LONGEST_VALIDITY))
+    code = _refusal_code(network, to, from_number, body) or (None if _is_validity(validity) else 21624)
     if code is not None:
         network.ledger.refused[str(code)] += 1
         return refusal(code)
@@ -121,6 +124,7 @@ def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
         body=body,
         account_sid=account,
         status_callback=form.get("StatusCallback", ""),
+        validity=int(validity),
     )
     return Answer(status=201, content=twilio_log.resource(message, _view(network), is_new=True))
 
@@ -146,6 +150,11 @@ def _refusal_code(network: Network, to: str, from_number: str, body: str) -> int
     if (from_number, to) in network.opted_out:
         return OPTED_OUT
     return 21614 if behaviour == "landline" else None
+
+
+def _is_validity(given: str) -> bool:
+    """Whether it is a `ValidityPeriod` (https://www.twilio.com/docs/api/errors/21624)."""
+    return given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= LONGEST_VALIDITY
 
 
 def _list(network: Network, call: Call) -> Answer:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from libs.common.domain import frequency, message_bodies
 from libs.common.domain.attributes import MOST as MOST_ATTRIBUTES
-from libs.common.domain.states import BroadcastState, LeftOut, MessageState, Outcome, SkipReason
+from libs.common.domain.states import BroadcastState, Late, LeftOut, MessageState, Outcome, SkipReason
 from services.api.http.fields import (
     NO_NUL,
     AttributeName,
@@ -123,6 +123,8 @@ class NewBroadcast(Body):
     #: The segment that fills up what the others do not give.
     fallback: SegmentRef | None = None
     frequency_cap: FrequencyCap | None = None
+    #: What becomes of a message that would come too late in the day for its recipient.
+    late: Late = Late.WAIT
 
 
 class BroadcastChanges(Body):
@@ -147,6 +149,7 @@ class BroadcastChanges(Body):
     exclude: Excluded | UnsetType = UNSET
     fallback: SegmentRef | UnsetType | None = UNSET
     frequency_cap: FrequencyCap | UnsetType | None = UNSET
+    late: Late | UnsetType = UNSET
 
 
 class BroadcastSegment(Struct, kw_only=True):
@@ -220,6 +223,8 @@ class Broadcast(Struct):
     week: Week | None
     #: It goes to nobody until somebody says that it is none.
     draft: bool
+    #: What becomes of a message that would come too late in the day for its recipient.
+    late: Late
     #: Who wrote it, or changed it last, and who approved it as it is: `user:7`, `key:website`, `console:ana`.
     author: str
     approved_by: str | None

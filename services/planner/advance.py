@@ -99,11 +99,11 @@ async def _send(
     step = next_step(facts, now, settings.batch_messages)
     match step:
         case PlanBatches():
-            for _ in range(step.batches - facts.open_batches):
+            for _ in range(step.missing(facts.batches_due)):
                 await scheduling.plan_batch(connection, broadcast.id, step.due, now, is_second=is_second)
             return None
         case SkipForQuietHours():
-            await messages.skip_unsent(connection, broadcast.id, SkipReason.QUIET_HOURS, now)
+            await messages.skip_pending_to(connection, broadcast.id, step.places, step.reason, now, is_second=is_second)
             return broadcast
         case SkipHeldBack():
             await unwanted_messages.skip_held(connection, broadcast.id, now, is_second=is_second)

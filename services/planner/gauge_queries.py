@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts import places
 from libs.common.broadcasts.drafts import is_draft
 from libs.common.database import Connection, EnumText, all_rows, first_row, literals, one_row
 from libs.common.domain.states import BroadcastState, MessageState, Review
@@ -34,6 +35,12 @@ FROM (
         LIMIT :most) AS counted
 ) AS w
 GROUP BY p.is_second
+""")
+
+#: The phases under way.
+PHASES = text(f"""
+SELECT id, state = '{BroadcastState.SENDING_SECOND}' AS is_second FROM broadcasts
+WHERE completed_at IS NULL AND state IN {literals(SENDING_PHASES)}
 """)
 
 #: Broadcasts that are not over, by state. One that was cancelled before it was made is over, although it was never
@@ -145,6 +152,16 @@ async def outbox(connection: Connection, now: datetime, *, most: int) -> Backlog
 async def pending(connection: Connection, now: datetime, *, most: int) -> list[PendingPhase]:
     """Return what nobody has claimed of the phases under way, counted up to `most` a broadcast."""
     return all_rows(await connection.execute(PENDING, {"now": now, "most": most}), PendingPhase)
+
+
+async def pending_places(connection: Connection) -> set[str]:
+    """Return to which places messages of the phases under way are pending."""
+    phases = (await connection.execute(PHASES)).tuples().all()
+    return {
+        place
+        for broadcast_id, is_second in phases
+        for place in await places.pending(connection, broadcast_id, is_second=is_second)
+    }
 
 
 async def broadcasts(connection: Connection, now: datetime) -> list[InState]:

@@ -14,7 +14,8 @@ from libs.common import database
 from libs.common.broadcasts import restore_hold
 from libs.common.carriers import clock_records
 from libs.common.database import Connection
-from libs.common.domain import wall_clock
+from libs.common.domain import quiet_hours
+from libs.common.domain.quiet_hours import Place
 from libs.common.domain.states import BroadcastState
 from libs.common.messaging import consumer, topology
 from libs.common.observability.collectors import ExpiringGauges, GaugeSpec, Value
@@ -54,7 +55,7 @@ GAUGES = ExpiringGauges(
     broadsheet_replies_to_review_age_seconds=GaugeSpec(text="How long the oldest of these has waited"),
     broadsheet_carrier_held_seconds=GaugeSpec(text="For how long nothing may start, since it fails", label="carrier"),
     broadsheet_carrier_failures=GaugeSpec(text="Failures in a row that were the carrier's", label="carrier"),
-    broadsheet_quiet_hours=GaugeSpec(text="1 in quiet hours, when no message may start"),
+    broadsheet_quiet_hours=GaugeSpec(text="1 while it is a quiet hour wherever messages are pending for"),
     broadsheet_restore_unsettled=GaugeSpec(text="1 after a restore until `broadsheet reconcile`: nothing may start"),
     broadsheet_schema_info=GaugeSpec(text="1; the database's revision", label="revision"),
     broadsheet_archive_fails=GaugeSpec(text="1 while PostgreSQL's last try to archive its log failed"),
@@ -102,6 +103,7 @@ async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | 
         to_review = await gauge_queries.to_review(connection, now)
         held, failures = await rate.backoff(connection, [settings.carrier])
         unsettled = await restore_hold.held(connection)
+        quiet = await _is_quiet(connection, settings, now)
         revision = await gauge_queries.revision(connection)
         archived = await archive(connection)
     since = {each.step: min(each.due, waiting.get(each.step, each.due)) for each in untaken}
@@ -130,11 +132,18 @@ async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | 
         "broadsheet_replies_to_review_age_seconds": to_review.age,
         "broadsheet_carrier_held_seconds": {settings.carrier: held},
         "broadsheet_carrier_failures": {settings.carrier: float(failures)},
-        "broadsheet_quiet_hours": float(wall_clock.quiet_until(now, settings.quiet, settings.zone) is not None),
+        "broadsheet_quiet_hours": float(quiet),
         "broadsheet_restore_unsettled": float(unsettled),
         "broadsheet_schema_info": {revision: 1.0},
         **archived,
     }
+
+
+async def _is_quiet(connection: Connection, settings: WorkerSettings, now: datetime) -> bool:
+    """Whether no message that is pending may leave, by the clocks of whom it goes to; without any, by our own."""
+    found = await gauge_queries.pending_places(connection)
+    known = [quiet_hours.parse(place) for place in found] or [Place()]
+    return not any(quiet_hours.is_allowed(place, settings.rules, now) for place in known)
 
 
 async def archive(connection: Connection) -> dict[str, Value]:

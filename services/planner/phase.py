@@ -1,14 +1,17 @@
 """What a phase needs next, as a pure function of a few facts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from libs.common.domain.calendar import SENDING_DAY
+from libs.common.domain.states import SkipReason
 from libs.common.settings import BATCHES_IN_FLIGHT
 
 #: How long a phase waits for messages that nobody can tell the fate of; they may still be settled after it.
 PATIENCE = timedelta(minutes=15)
+#: How much later a batch may be due than another one that is planned in its place: slots come a little sooner or later.
+SOON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +30,14 @@ class PhaseFacts:
     #: When the newest of the uncertain attempts began.
     newest_uncertain: datetime | None
     #: Batches planned or under way.
-    open_batches: int
-    made_at: datetime
-    #: The end of the quiet hours that hold now.
-    quiet_until: datetime | None
+    #: When the batches are due, or were, that are planned or under way.
+    batches_due: Sequence[datetime]
+    #: When the first place opens where messages wait for the morning; None where none does.
+    opens_at: datetime | None
+    #: Where what is pending would come too late in the day, and is skipped then.
+    too_late: Sequence[str]
+    #: Where the quiet hours outlast the day of the broadcast.
+    given_up: Sequence[str]
     #: The time until which nothing can start: the broadcast can be called back, the carrier wants to be left alone or
     #: is given time to recover, or the pace has no slot before it.
     held_until: datetime | None
@@ -43,10 +50,17 @@ class PlanBatches:
     batches: int
     due: datetime
 
+    def missing(self, planned: Sequence[datetime]) -> int:
+        """Return how many are to be planned; what waits for a later hour does not stand in for what may go now."""
+        return self.batches - sum(due <= self.due + SOON for due in planned)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipForQuietHours:
-    """The quiet hours outlast the day of the broadcast: what remains will not be sent."""
+    """What goes to some places will not be sent: the quiet hours there have begun, and nobody waits for their end."""
+
+    places: Sequence[str]
+    reason: SkipReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +85,17 @@ Step = PlanBatches | SkipForQuietHours | SkipHeldBack | FinishPhase | Wait
 
 def next_step(facts: PhaseFacts, now: datetime, batch_size: int) -> Step:
     """Decide what a phase needs next."""
-    if facts.claimable or facts.first_not_before is not None:
-        due = now if facts.claimable else max(now, facts.first_not_before or now)
-        if facts.quiet_until is not None:
-            if facts.quiet_until > facts.made_at + SENDING_DAY:
-                return SkipForQuietHours()
-            due = max(due, facts.quiet_until)
+    if facts.too_late:
+        return SkipForQuietHours(places=facts.too_late, reason=SkipReason.TOO_LATE)
+    if facts.given_up:
+        return SkipForQuietHours(places=facts.given_up, reason=SkipReason.QUIET_HOURS)
+    next_at = [each for each in (facts.first_not_before, facts.opens_at) if each is not None]
+    if facts.claimable or next_at:
+        due = now if facts.claimable else max(now, min(next_at))
         if facts.held_until is not None:
             due = max(due, facts.held_until)
         return PlanBatches(batches=min(BATCHES_IN_FLIGHT, math.ceil(facts.claimable / batch_size) or 1), due=due)
-    if facts.in_flight or facts.open_batches:
+    if facts.in_flight or facts.batches_due:
         return Wait()
     if facts.newest_uncertain is not None and now < facts.newest_uncertain + PATIENCE:
         return Wait()

@@ -1,16 +1,17 @@
 """What the planner asks the database. Each query reads what remains, never what is done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import messages, scheduling
+from libs.common.broadcasts import messages, places, scheduling
 from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, literals, one_row
 from libs.common.domain.broadcast import Broadcast
+from libs.common.domain.quiet_hours import Standing
 from libs.common.domain.states import IN_BATCH, OPEN, BroadcastState, MessageState, Review
-from libs.common.domain.wall_clock import quiet_until
 from libs.common.rate_limits import rate
 from libs.common.settings import BATCHES_IN_FLIGHT, WorkerSettings
 from services.planner.phase import PhaseFacts
@@ -28,24 +29,25 @@ FROM broadcasts b LEFT JOIN syncs s ON s.broadcast_id = b.id WHERE b.id = :broad
 #: What remains of a phase. The count stops at what all batches in flight can take.
 PHASE = text(f"""
 SELECT
-    (SELECT count(*) FROM (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}
-                           ORDER BY {messages.CLAIM_ORDER} LIMIT :enough) AS enough) AS claimable,
+    (SELECT count(*) FROM (SELECT FROM {messages.claimable(":enough")} LIMIT :enough) AS enough) AS claimable,
     EXISTS (SELECT FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND is_second = :is_second
             AND state IN {literals(IN_BATCH)}) AS in_flight,
     EXISTS (SELECT FROM replies r JOIN outgoing_messages m ON m.recipient_phone_number = r.phone_number
             WHERE r.review = '{Review.WAITING}' AND m.broadcast_id = :broadcast_id AND m.is_second = :is_second
               AND m.state = '{MessageState.PENDING}') AS held_back,
-    ({scheduling.OPEN}) AS open_batches,
+    ARRAY({scheduling.OPEN}) AS batches_due,
     u.messages AS uncertain, u.newest AS newest_uncertain
 FROM (SELECT count(*) AS messages, max(attempt_started_at) AS newest FROM outgoing_messages
       WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.UNCERTAIN}') AS u
 """)
 
-#: When the first of the messages that have to wait may go; one that was given back since they were counted may go now.
+#: When the first of the messages that have to wait may go to places that may be texted now; one that was given back
+#: since they were counted may go now. What goes to other places is not looked at.
 FIRST_NOT_BEFORE = text(f"""
-SELECT min(greatest(m.not_before, :now)) FROM outgoing_messages m
-WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
-  AND NOT {held("m.recipient_phone_number")}
+SELECT min(w.at) FROM unnest(CAST(:open AS text[])) AS o (place) CROSS JOIN LATERAL (
+    SELECT min(greatest(m.not_before, :now)) AS at FROM outgoing_messages m
+    WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.place = o.place
+      AND m.state = '{MessageState.PENDING}' AND NOT {held("m.recipient_phone_number")}) AS w
 """)
 
 #: When the last first message was sent.
@@ -87,7 +89,7 @@ class Remaining:
     claimable: int
     in_flight: bool
     held_back: bool
-    open_batches: int
+    batches_due: list[datetime]
     uncertain: int
     newest_uncertain: datetime | None
 
@@ -101,12 +103,16 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
     """Gather what decides the next step of the phase that a broadcast is in."""
     assert broadcast.made_at is not None  # it sends
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
-    which = {"broadcast_id": broadcast.id, "is_second": is_second, "now": now}
+    found = await places.outlooks(
+        connection, broadcast.id, settings.rules, now,
+        is_second=is_second, made_at=broadcast.made_at, late=broadcast.late,
+    )  # fmt: skip
+    which = {"broadcast_id": broadcast.id, "is_second": is_second, "open": found.open, "now": now}
     enough = BATCHES_IN_FLIGHT * settings.batch_messages
     remaining = one_row(await connection.execute(PHASE, {**which, "enough": enough}), Remaining)
     waiting = None
     if not remaining.claimable:
-        waiting = await first_not_before(connection, broadcast.id, now, is_second=is_second)
+        waiting = await first_not_before(connection, broadcast.id, found.open, now, is_second=is_second)
     number = rate.number_key(broadcast.sending_number_id)
     hold, slot = await rate.waits(connection, number, settings.carrier)
     # At a message every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
@@ -119,18 +125,19 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
         held_back=remaining.held_back,
         uncertain=remaining.uncertain,
         newest_uncertain=remaining.newest_uncertain,
-        open_batches=remaining.open_batches,
-        made_at=broadcast.made_at,
-        quiet_until=quiet_until(now, settings.quiet, settings.zone),
+        batches_due=remaining.batches_due,
+        opens_at=found.opens_at,
+        too_late=found.of(Standing.TOO_LATE),
+        given_up=found.of(Standing.GIVEN_UP),
         held_until=held_until if held_until > now else None,
     )
 
 
 async def first_not_before(
-    connection: Connection, broadcast_id: int, now: datetime, *, is_second: bool
+    connection: Connection, broadcast_id: int, open_: Sequence[str], now: datetime, *, is_second: bool
 ) -> datetime | None:
-    """Return when the first of a phase's messages that have to wait may be claimed; None if none waits."""
-    which = {"broadcast_id": broadcast_id, "is_second": is_second, "now": now}
+    """Return when the first of a phase's messages that have to wait may go to open places; None if none waits."""
+    which = {"broadcast_id": broadcast_id, "is_second": is_second, "open": list(open_), "now": now}
     at: datetime | None = (await connection.execute(FIRST_NOT_BEFORE, which)).scalar_one()
     return at
 

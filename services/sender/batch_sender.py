@@ -15,9 +15,9 @@ import structlog
 from libs.common import database
 from libs.common.carriers import Carrier
 from libs.common.carriers.clock_records import Sharer
-from libs.common.domain import wall_clock
 from libs.common.domain.cause import Cause
 from libs.common.domain.commands import SendBatch
+from libs.common.domain.quiet_hours import Window
 from libs.common.messaging import consumer
 from libs.common.messaging.consumer import Delivered, Delivery
 from libs.common.observability import spans, telemetry, tracing
@@ -49,6 +49,8 @@ class _Run:
     ends: float
     #: Claimed messages that have not started; some may have been taken out since.
     remaining: int
+    #: Until when messages may leave for the places that it has messages for.
+    windows: dict[str, Window]
     started: int = 0
     #: What each message is labelled with, by Missive's ids.
     labels: tuple[str, ...] = ()
@@ -76,9 +78,9 @@ class Sender:
         if taken is None:
             log.info("batch_left_alone", batch=str(message.batch_id))
             return
-        batch, remaining = taken
+        batch, remaining, windows = taken
         ends = time.monotonic() + self._settings.batch_seconds
-        run = _Run(batch, delivery.cause, ends=ends, remaining=remaining)
+        run = _Run(batch, delivery.cause, ends=ends, remaining=remaining, windows=windows)
         heartbeat = asyncio.create_task(self._keep(run))
         try:
             if self._labelling is not None and run.remaining:
@@ -95,8 +97,8 @@ class Sender:
             await asyncio.gather(*run.requests, return_exceptions=True)
         log.info("batch_sent" if closed else "batch_lost", broadcast_id=batch.broadcast_id, started=run.started)
 
-    async def _take(self, message: SendBatch, delivery: Delivery) -> tuple[Batch, int] | None:
-        """Take the batch and claim its messages; return the batch and their number."""
+    async def _take(self, message: SendBatch, delivery: Delivery) -> tuple[Batch, int, dict[str, Window]] | None:
+        """Take the batch and claim its messages; return the batch, their number, and until when they may leave."""
         settings = self._settings
         now = self._worker.clock()
         async with database.transaction(self._worker.engine, delivery.cause) as connection:
@@ -107,7 +109,8 @@ class Sender:
                 return None
             await rate.prepare(connection, [limit.key for limit in rate.limits(settings, batch.sending_number_id)])
             await concurrency.prepare(connection, settings.carrier, settings.send_concurrency)
-            return batch, await batches.claim(connection, batch, size=settings.batch_messages, now=now)
+            held = await batches.claim(connection, batch, size=settings.batch_messages, rules=settings.rules, now=now)
+            return batch, held, await batches.windows(connection, batch, settings.rules, now)
 
     async def _keep(self, run: _Run) -> None:
         """Renew the lease for as long as this worker stirs, but not for longer than a batch can take.
@@ -212,9 +215,10 @@ class Sender:
 
     async def _start(self, run: _Run, count: int) -> list[StartedAttempt]:
         now = self._worker.clock()
-        quiet = wall_clock.quiet_until(now, self._settings.quiet, self._settings.zone) is not None
+        # What was claimed a moment before the quiet hours must not leave in them.
+        open_ = [place for place, window in run.windows.items() if window.has_time(now)]
         starting = await batches.start_alone(
-            self._worker.engine, run.cause, run.batch, count=count, quiet=quiet, now=now
+            self._worker.engine, run.cause, run.batch, count=count, open_=open_, now=now
         )
         run.started += len(starting)
         run.remaining -= len(starting)
@@ -247,15 +251,20 @@ class Sender:
         until: float,
     ) -> None:
         held = [permit]
+        window = run.windows[started.place]
         try:
             await asyncio.sleep(after)
+            valid_for = window.valid_for(self._worker.clock())
             outcome = await self._carrier.send(
                 to=started.attempt.to,
                 from_number=run.batch.from_number,
                 body=started.body,
-                may_still_send=lambda: time.monotonic() < until and not turn.missed(),
+                may_still_send=lambda: (
+                    time.monotonic() < until and not turn.missed() and window.holds(self._worker.clock(), valid_for)
+                ),
                 ready=turn.ready,
                 labels=run.labels,
+                valid_for=valid_for,
             )
             # An answer for which others may have to wait is on record before the next request can have its permit.
             try:

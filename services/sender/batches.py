@@ -7,6 +7,7 @@ fence, the broadcast's state, opt-outs, held numbers, erasures, replies, quiet h
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,14 +16,15 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from libs.common import database
-from libs.common.broadcasts import messages, personal_words, repository, restore_hold, unwanted_messages
+from libs.common.broadcasts import messages, personal_words, places, repository, restore_hold, unwanted_messages
 from libs.common.broadcasts.messages import Attempt
 from libs.common.broadcasts.suppression import may_start
-from libs.common.database import Connection, Engine, first_row
+from libs.common.database import Connection, Engine, EnumText, first_row
 from libs.common.domain import codec, templates
 from libs.common.domain import events as e
 from libs.common.domain.cause import Cause
-from libs.common.domain.states import BroadcastState, MessageState
+from libs.common.domain.quiet_hours import Rules, Standing, Window
+from libs.common.domain.states import BroadcastState, Late, MessageState
 from libs.common.eventstore import store
 from libs.common.messaging import outbox
 
@@ -32,9 +34,10 @@ UPDATE batches b SET fence = b.fence + 1, lease_until = :lease_until
 FROM broadcasts c JOIN sending_numbers n ON n.id = c.sending_number_id
 WHERE b.id = :batch_id AND c.id = b.broadcast_id AND b.closed_at IS NULL
   AND (b.lease_until IS NULL OR b.lease_until < :now OR :redelivered)
-RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.sending_number_id, n.phone_number AS from_number,
+RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.made_at, c.late, c.sending_number_id,
+          n.phone_number AS from_number,
           CASE WHEN b.is_second THEN c.second_message ELSE c.first_message END AS body, c.label
-""")
+""").columns(late=EnumText(Late))
 
 #: Keeps a batch; no row if it is somebody else's now.
 RENEW = text("""
@@ -51,12 +54,9 @@ WITH batch AS (
       AND (c.hold_until IS NULL OR c.hold_until <= :now)
     FOR SHARE
 ), picked AS (
-    SELECT m.id FROM outgoing_messages m
-    WHERE {messages.CLAIMABLE} AND EXISTS (SELECT FROM batch)
-    ORDER BY {messages.CLAIM_ORDER}
+    SELECT m.id FROM {messages.claimable(":size", "AND EXISTS (SELECT FROM batch)", "FOR UPDATE SKIP LOCKED")}
     LIMIT greatest(0, :size - (SELECT count(*) FROM outgoing_messages
                                   WHERE claimed_by = :batch_id AND state = '{MessageState.CLAIMED}'))
-    FOR UPDATE SKIP LOCKED
 )
 UPDATE outgoing_messages m SET state = '{MessageState.CLAIMED}', claimed_by = :batch_id
 WHERE m.id = ANY(ARRAY(SELECT id FROM picked)) RETURNING m.id
@@ -83,22 +83,23 @@ WITH batch AS (
     FOR SHARE
 ), next AS (
     SELECT m.id FROM outgoing_messages m
-    WHERE m.claimed_by = :batch_id AND m.state = '{MessageState.CLAIMED}' AND EXISTS (SELECT FROM batch) AND NOT :quiet
-      AND NOT {restore_hold.HOLDS}
+    WHERE m.claimed_by = :batch_id AND m.state = '{MessageState.CLAIMED}' AND EXISTS (SELECT FROM batch)
+      AND m.place = ANY(CAST(:open AS text[])) AND NOT {restore_hold.HOLDS}
       AND {may_start}
     ORDER BY m.id LIMIT :count FOR UPDATE OF m
 ), message AS (
     UPDATE outgoing_messages m
     SET state = '{MessageState.STARTED}', attempts = m.attempts + 1, attempt_started_at = :now
     FROM next WHERE m.id = next.id
-    RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number, {body} AS body
+    RETURNING m.id, m.attempts, m.failures, m.recipient_phone_number, m.place, {body} AS body
 ), begun AS (
     SELECT CAST(:broadcast_id AS bigint) AS broadcast_id, array_agg(id ORDER BY id) AS ids,
            array_agg(attempts ORDER BY id) AS attempts, array_agg(failures ORDER BY id) AS failures,
-           array_agg(recipient_phone_number ORDER BY id) AS numbers, array_agg(body ORDER BY id) AS bodies
+           array_agg(recipient_phone_number ORDER BY id) AS numbers, array_agg(place ORDER BY id) AS places,
+           array_agg(body ORDER BY id) AS bodies
     FROM message HAVING count(*) > 0
 ), {_STARTED}
-SELECT ids, attempts, failures, numbers, bodies FROM begun
+SELECT ids, attempts, failures, numbers, places, bodies FROM begun
 """)
 
 
@@ -128,6 +129,9 @@ class Batch:
     fence: int
     broadcast_id: int
     is_second: bool
+    made_at: datetime
+    #: What becomes of messages that would come too late in the day.
+    late: Late
     sending_number_id: int
     from_number: str
     #: Those of the broadcast, which may have variables.
@@ -154,6 +158,8 @@ class StartedAttempt:
     #: Attempts before this one that count towards `MAX_ATTEMPTS`.
     failures: int
     body: str = field(repr=False)
+    #: Where its recipient is.
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,7 @@ class Begun:
     attempts: list[int]
     failures: list[int]
     numbers: list[str]
+    places: list[str]
     #: Null where they are the broadcast's.
     bodies: list[str | None]
 
@@ -190,9 +197,15 @@ async def renew(connection: Connection, batch: Batch, *, lease: float, now: date
     return (await connection.execute(RENEW, parameters)).first() is not None
 
 
-async def claim(connection: Connection, batch: Batch, *, size: int, now: datetime) -> int:
-    """Claim messages until the batch holds `size`, less those that must not leave; return how many it holds then."""
-    cursor = await connection.execute(CLAIM, {**_names(batch), "size": size, "now": now})
+async def claim(connection: Connection, batch: Batch, *, size: int, rules: Rules, now: datetime) -> int:
+    """Claim messages until the batch holds `size`, less those that must not leave; return how many it holds then.
+
+    They go to places that may be texted now, first to those where that ends first.
+    """
+    found = await places.outlooks(
+        connection, batch.broadcast_id, rules, now, is_second=batch.is_second, made_at=batch.made_at, late=batch.late
+    )
+    cursor = await connection.execute(CLAIM, {**_names(batch), "size": size, "open": found.open, "now": now})
     claimed = tuple(sorted(cursor.scalars()))
     if claimed:
         event = e.BatchClaimed(
@@ -205,14 +218,22 @@ async def claim(connection: Connection, batch: Batch, *, size: int, now: datetim
     return int((await connection.execute(HELD, {"batch_id": batch.id})).scalar_one())
 
 
+async def windows(connection: Connection, batch: Batch, rules: Rules, now: datetime) -> dict[str, Window]:
+    """Return until when messages may leave for the places to which a batch holds some, as far as they may now."""
+    cursor = await connection.execute(places.OF_BATCH, {"batch_id": batch.id})
+    found = places.of_places(list(cursor.scalars()), rules, now, made_at=batch.made_at, late=batch.late)
+    return {place: each.window for place, each in found.by_place.items() if each.standing is Standing.OPEN}
+
+
 async def start(
-    connection: Connection, batch: Batch, *, count: int, quiet: bool, now: datetime
+    connection: Connection, batch: Batch, *, count: int, open_: Sequence[str], now: datetime
 ) -> list[StartedAttempt]:
     """Record the attempts of the next messages, at most `count`; none if the batch must not go on, or has no more.
 
-    Their requests may leave once the caller's transaction has committed.
+    They go to the places of `open_`, which may be texted now. Their requests may leave once the caller's transaction
+    has committed.
     """
-    parameters = _start_parameters(batch, store.origin(connection, now), count=count, quiet=quiet, now=now)
+    parameters = _start_parameters(batch, store.origin(connection, now), count=count, open_=open_, now=now)
     begun = first_row(await connection.execute(_statement(batch), parameters), Begun)
     if begun is None:
         return []
@@ -221,11 +242,11 @@ async def start(
 
 
 async def start_alone(
-    engine: Engine, cause: Cause, batch: Batch, *, count: int, quiet: bool, now: datetime
+    engine: Engine, cause: Cause, batch: Batch, *, count: int, open_: Sequence[str], now: datetime
 ) -> list[StartedAttempt]:
     """Commit what `start` records, without a transaction around it: the requests may leave now."""
     parameters = _start_parameters(
-        batch, store.origin_of(database.signed(engine, cause), now), count=count, quiet=quiet, now=now
+        batch, store.origin_of(database.signed(engine, cause), now), count=count, open_=open_, now=now
     )
     begun = await database.execute_alone(engine, _statement(batch), parameters, Begun)
     if begun is None:
@@ -268,21 +289,22 @@ def _attempts_of(begun: Begun, batch: Batch) -> list[StartedAttempt]:
             ),
             failures=failures,
             body=batch.body if own is None else own,
+            place=place,
         )
-        for message_id, number, failures, to, own in zip(
-            begun.ids, begun.attempts, begun.failures, begun.numbers, begun.bodies, strict=True
+        for message_id, number, failures, to, place, own in zip(
+            begun.ids, begun.attempts, begun.failures, begun.numbers, begun.places, begun.bodies, strict=True
         )
     ]
 
 
 def _start_parameters(
-    batch: Batch, origin: dict[str, Any], *, count: int, quiet: bool, now: datetime
+    batch: Batch, origin: dict[str, Any], *, count: int, open_: Sequence[str], now: datetime
 ) -> dict[str, object]:
     event = e.MessagesStarted(broadcast_id=batch.broadcast_id, batch_id=batch.id, message_ids=(), at=now)
     return {
         **_names(batch),
         "count": count,
-        "quiet": quiet,
+        "open": list(open_),
         "stream": messages.batch_stream(batch.broadcast_id, batch.id),
         "started_data": json.dumps(codec.encode(event)),
         **origin,

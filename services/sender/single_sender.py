@@ -7,7 +7,8 @@ looked for again and again: whoever asks for a message needs no broker, and what
 import asyncio
 import time
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,8 +17,9 @@ from libs.common.broadcasts import single_attempts
 from libs.common.broadcasts.single_attempts import Due, Started
 from libs.common.carriers import Carrier
 from libs.common.carriers.outcomes import Outcome
-from libs.common.domain import wall_clock
-from libs.common.domain.states import MessageState
+from libs.common.domain import number_places, quiet_hours
+from libs.common.domain.quiet_hours import ALWAYS, Window
+from libs.common.domain.states import MessageState, SinglePurpose
 from libs.common.messaging import consumer
 from libs.common.rate_limits import concurrency, rate, slots
 from libs.common.rate_limits.slots import Turn
@@ -100,20 +102,35 @@ class SingleSender:
             return False
         until = time.monotonic() + self._settings.lease
         now = worker.clock()
-        quiet_until = wall_clock.quiet_until(now, self._settings.quiet, self._settings.zone)
+        window = self._window(message, now)
+        quiet_until = None if window.has_time(now) else window.opens
         async with database.transaction(worker.engine) as connection:
             started = await single_attempts.start(connection, message, quiet_until=quiet_until, now=now)
         if started is None:
             return True
+        valid_for = window.valid_for(worker.clock())
         outcome = await self._carrier.send(
             to=started.to_number,
             from_number=started.from_number,
             body=started.body,
-            may_still_send=lambda: time.monotonic() < until and not turn.missed(),
+            may_still_send=lambda: (
+                time.monotonic() < until and not turn.missed() and window.holds(worker.clock(), valid_for)
+            ),
             ready=turn.ready,
+            valid_for=valid_for,
         )
         await self._record(worker, started, outcome)
         return True
+
+    def _window(self, message: Due, now: datetime) -> Window:
+        """Return when a message may leave, by the clocks of whom it goes to. A test goes to colleagues, at any hour.
+
+        Hours of regions are for what is sent to people unasked: an answer is none of that.
+        """
+        if message.purpose is SinglePurpose.TEST:
+            return ALWAYS
+        place = number_places.with_zone(message.phone_number, message.time_zone)
+        return quiet_hours.next_window(place, replace(self._settings.rules, regional=False), now)
 
     async def _record(self, worker: Worker, started: Started, outcome: Outcome) -> None:
         """Record an answer. One that is lost leaves the message started: it is looked up like a dead worker's."""

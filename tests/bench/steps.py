@@ -14,9 +14,12 @@ from libs.common.carriers.outcomes import Accepted
 from libs.common.database import Engine
 from libs.common.domain import events as e
 from libs.common.domain.holiday_calendar import Calendar
+from libs.common.domain.quiet_hours import Rules
 from services.sender import batches, outcomes
 from tests.bench.checkouts import NUMBER
 from tests.support import servers
+
+RULES = Rules(None, "UTC")  # it runs at any hour
 
 BATCH = 50
 BATCHES = 20  # batches measured at each point
@@ -120,12 +123,13 @@ async def send(engine: Engine, count: int) -> Steps:
         async with database.transaction(engine) as connection:
             batch = await batches.take(connection, batch_id, lease=60, redelivered=False, now=now)
             assert batch is not None
-            await batches.claim(connection, batch, size=BATCH, now=now)
+            await batches.claim(connection, batch, size=BATCH, rules=RULES, now=now)
+            open_ = list(await batches.windows(connection, batch, RULES, now))
         claimed = time.perf_counter()
         started: list[batches.StartedAttempt] = []
         for _ in range(BATCH):
             async with database.transaction(engine) as connection:
-                started += await batches.start(connection, batch, count=1, quiet=False, now=now)
+                started += await batches.start(connection, batch, count=1, open_=open_, now=now)
         all_started = time.perf_counter()
         for item in started:
             accepted = Accepted(missive_id=str(uuid4()))

@@ -53,11 +53,14 @@ async def send(
     body: str = "Hello",
     may_still_send: Callable[[], bool] = lambda: True,
     ready: Ready = at_once,
+    valid_for: int | None = None,
     close: bool = True,
 ) -> Outcome:
     """Send one message, and close the client unless it is to be used again."""
     try:
-        return await carrier.send(to=TO, from_number=FROM, body=body, may_still_send=may_still_send, ready=ready)
+        return await carrier.send(
+            to=TO, from_number=FROM, body=body, may_still_send=may_still_send, ready=ready, valid_for=valid_for
+        )
     finally:
         if close:
             await carrier.aclose()

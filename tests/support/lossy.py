@@ -70,9 +70,17 @@ class LoggingCarrier(ScriptedCarrier):
         may_still_send: Callable[[], bool],
         ready: Ready = at_once,
         labels: Sequence[str] = (),
+        valid_for: int | None = None,
     ) -> Outcome:
         await ScriptedCarrier.send(
-            self, to=to, from_number=from_number, body=body, may_still_send=may_still_send, ready=ready, labels=labels
+            self,
+            to=to,
+            from_number=from_number,
+            body=body,
+            may_still_send=may_still_send,
+            ready=ready,
+            labels=labels,
+            valid_for=valid_for,
         )
         assert self.clock is not None
         sid = f"SM{len(self.log.entries)}"

@@ -22,6 +22,8 @@ class Request:
     #: Monotonic, in seconds.
     at: float
     labels: tuple[str, ...] = ()
+    #: Seconds.
+    valid_for: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class ScriptedCarrier:
         may_still_send: Callable[[], bool],
         ready: Ready = at_once,
         labels: Sequence[str] = (),
+        valid_for: int | None = None,
     ) -> Outcome:
         if not may_still_send():
             return Deferred(code="not_started", reason="")
@@ -57,7 +60,14 @@ class ScriptedCarrier:
             return Deferred(code="not_started", reason="")
         number = len(self.requests)
         self.requests.append(
-            Request(to=to, from_number=from_number, body=body, at=time.monotonic(), labels=tuple(labels))
+            Request(
+                to=to,
+                from_number=from_number,
+                body=body,
+                at=time.monotonic(),
+                labels=tuple(labels),
+                valid_for=valid_for,
+            )
         )
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)

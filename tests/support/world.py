@@ -91,6 +91,10 @@ def make_settings(
     )
 
 
+#: Where the numbers are that contacts are given here.
+HERE = "America/New_York US"
+
+
 @dataclass(slots=True)
 class World:
     """What a service has to work with, and what tests need to say in one line."""
@@ -255,7 +259,7 @@ class World:
 
     async def claim(self, batch: Batch, *, size: int = 50) -> int:
         async with database.transaction(self.engine) as connection:
-            return await batches.claim(connection, batch, size=size, now=self.clock.now)
+            return await batches.claim(connection, batch, size=size, rules=self.settings.rules, now=self.clock.now)
 
     async def claimed(self, broadcast_id: int, *, is_second: bool = False, size: int = 50) -> Batch:
         """Plan a batch, take it and have it claim its messages."""
@@ -264,9 +268,10 @@ class World:
         await self.claim(batch, size=size)
         return batch
 
-    async def start(self, batch: Batch, *, count: int = 50, quiet: bool = False) -> list[StartedAttempt]:
+    async def start(self, batch: Batch, *, count: int = 50) -> list[StartedAttempt]:
         async with database.transaction(self.engine) as connection:
-            return await batches.start(connection, batch, count=count, quiet=quiet, now=self.clock.now)
+            windows = await batches.windows(connection, batch, self.settings.rules, self.clock.now)
+            return await batches.start(connection, batch, count=count, open_=list(windows), now=self.clock.now)
 
     async def answer(self, started: StartedAttempt, outcome: Outcome) -> outcomes.Effect:
         async with database.transaction(self.engine) as connection:

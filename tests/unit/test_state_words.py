@@ -47,6 +47,8 @@ OTHERWISE: dict[str, dict[str, str]] = {
     "libs/common/broadcasts/explanations.py": dict.fromkeys(
         ("delivered", "refused", "sent", "uncertain", "undelivered", "waiting"), "a key in an address of the desk"
     ),
+    "libs/common/broadcasts/reply_record.py": {"skip": "a name in a statement"},
+    "libs/console/broadcasts.py": {"skip": "a route of the API"},
     "libs/console/demo.py": dict.fromkeys(("accepted", "uncertain"), HEADING),
     "libs/console/history.py": {"replied": HEADING},
     "libs/console/keywords.py": dict.fromkeys(("question", "welcome"), HEADING),

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from sqlalchemy import TextClause, text
 
-from libs.common.broadcasts import audience, selection
+from libs.common.broadcasts import audience, places, selection
 from libs.common.broadcasts.audience import Rules
 from libs.common.broadcasts.segment_sql import Condition
 from libs.common.broadcasts.selection import Selection
@@ -29,14 +29,15 @@ CHUNK = 1000
 #: them come those with the given numbers, who have the message already since a draw that a restore has undone: no rule
 #: of the broadcast leaves them out. Who was drawn before, or has opted out, is passed over. Their rows are locked, so
 #: that somebody who is being erased is passed over too.
+#: With each stands where they are, for the hours at which they may be texted.
 #: The recipients go into history as `RecipientsDrawn`, a bounded number to an event, without leaving the database.
 DRAW = """
 WITH drawn AS MATERIALIZED (
-    SELECT d.id, d.phone_number, nextval('message_ids') AS first_id,
+    SELECT d.id, d.phone_number, d.place, nextval('message_ids') AS first_id,
            CASE WHEN :has_second THEN nextval('message_ids') END AS second_id,
            (row_number() OVER () - 1) / :chunk + 1 AS chunk
     FROM (
-        SELECT c.id, c.phone_number FROM contacts c {join}
+        SELECT c.id, c.phone_number, {place} AS place FROM contacts c {join}
         WHERE {member}
           AND NOT EXISTS (SELECT FROM outgoing_messages m
                           WHERE m.broadcast_id = :broadcast_id AND m.contact_id = c.id)
@@ -44,8 +45,8 @@ WITH drawn AS MATERIALIZED (
         LIMIT :quota FOR KEY SHARE OF c
     ) d
 ), written AS (
-    INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
-    SELECT t.id, :broadcast_id, d.id, :segment_id, t.is_second, d.phone_number
+    INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number, place)
+    SELECT t.id, :broadcast_id, d.id, :segment_id, t.is_second, d.phone_number, d.place
     FROM drawn d CROSS JOIN LATERAL (VALUES (d.first_id, false), (d.second_id, true)) AS t (id, is_second)
     WHERE t.id IS NOT NULL
 ), head AS (
@@ -59,7 +60,8 @@ WITH drawn AS MATERIALIZED (
                'broadcast_id', CAST(:broadcast_id AS bigint), 'segment_id', CAST(:segment_id AS bigint),
                'contacts', jsonb_agg(id ORDER BY first_id), 'first_message_ids', jsonb_agg(first_id ORDER BY first_id),
                'second_message_ids',
-               coalesce(jsonb_agg(second_id ORDER BY first_id) FILTER (WHERE second_id IS NOT NULL), '[]')),
+               coalesce(jsonb_agg(second_id ORDER BY first_id) FILTER (WHERE second_id IS NOT NULL), '[]'),
+               'places', jsonb_agg(place ORDER BY first_id)),
            :now, :correlation_id, :causation_id, :actor
     FROM drawn GROUP BY chunk ORDER BY chunk
 )
@@ -106,7 +108,12 @@ def _draw_of(draw: str, named: str, rules: Rules, is_remade: bool) -> TextClause
         has_it = "c.phone_number = ANY(:numbers)"
         rules = Rules(rules.join, f"({rules.excluded}) AND NOT {has_it}", f"({rules.capped}) AND NOT {has_it}")
     return text(
-        draw.format(join=rules.join, member=audience.member(named, rules), drawn_event=e.RecipientsDrawn.__name__)
+        draw.format(
+            join=rules.join,
+            member=audience.member(named, rules),
+            place=places.OF_CONTACT,
+            drawn_event=e.RecipientsDrawn.__name__,
+        )
     )
 
 
@@ -165,6 +172,7 @@ async def _draw_segment(connection: Connection, lot: _Lot, segment_id: int, name
             "seed": str(lot.seed),
             "numbers": list(lot.numbers),
             "chunk": CHUNK,
+            **places.known(),
             # One that was called back is drawn again; each draw has a stream of its own.
             "stream": store.stream(broadcast.id, f"recipients-{segment_id}-{broadcast.version}"),
             "schema_version": codec.version(e.RecipientsDrawn.__name__),

@@ -78,6 +78,11 @@ SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
         n_("Not sent: the number takes no texts"), n_("No follow-up: the number takes no texts"),
         n_("Ask them for another number, and add it by import. Does it take texts again, say so on their page."),
     ),
+    SkipReason.TOO_LATE: (
+        n_("Not sent: it was too late in the day where this person is"),
+        n_("No follow-up: it was too late in the day where this person is"),
+        n_("Start earlier in the day, or have it wait for the morning where they are."),
+    ),
 }  # fmt: skip
 
 #: Why somebody of a broadcast's segments is not drawn.
@@ -113,6 +118,10 @@ FAILED: dict[str, tuple[str, str]] = {
     ),
     "30032": (n_("Our number is not verified with the phone companies"), ASK),
     "30034": (n_("Blocked by the phone companies: our number is not registered"), ASK),
+    "30036": (
+        n_("Not sent in time: it would have come in their quiet hours"),
+        n_("Nothing to do: the next broadcast may reach them."),
+    ),
     "30410": (n_("Their phone company did not answer"), n_("Nothing to do: the next broadcast may reach them.")),
     "21211": (n_("Not a phone number"), NEW_NUMBER),
     "21265": (n_("A short number of a company, not a person's phone"), n_("Take it off the list.")),

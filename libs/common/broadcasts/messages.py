@@ -54,22 +54,39 @@ SELECT count(*) FILTER (WHERE attempts > 0) AS attempted, count(*) AS planned,
 FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND NOT is_second
 """)
 
-#: Which messages, as `m`, may be claimed, and in what order: that of the index of what is pending, whose columns are a
-#: range here. Were they equal to something, the primary key would give that order as well, and seem as cheap, past all
-#: that was sent; so would the table itself without the order.
-CLAIMABLE = f"""
-(m.broadcast_id, m.is_second) >= (:broadcast_id, :is_second)
-AND (m.broadcast_id, m.is_second) <= (:broadcast_id, :is_second)
-AND m.state = '{MessageState.PENDING}' AND m.not_before <= :now AND NOT {held("m.recipient_phone_number")}
+
+def claimable(limit: str, also: str = "", lock: str = "") -> str:
+    """Return what gives the ids of messages that may be claimed, as `m`: to the places of `:open`, in their order.
+
+    Each place is looked into as long as messages are missing. Within one the order is that of the index of what is
+    pending, whose columns are a range here. Were they equal to something, the primary key would give that order as
+    well, and seem as cheap, past all that was sent; so would the table itself without the order.
+    """
+    return f"""
+unnest(CAST(:open AS text[])) AS o (place) CROSS JOIN LATERAL (
+    SELECT m.id FROM outgoing_messages m
+    WHERE (m.broadcast_id, m.is_second, m.place) >= (:broadcast_id, :is_second, o.place)
+      AND (m.broadcast_id, m.is_second, m.place) <= (:broadcast_id, :is_second, o.place)
+      AND m.state = '{MessageState.PENDING}' AND m.not_before <= :now AND NOT {held("m.recipient_phone_number")} {also}
+    ORDER BY m.broadcast_id, m.is_second, m.place, m.id LIMIT {limit} {lock}) AS m
 """
-CLAIM_ORDER = "m.broadcast_id, m.is_second, m.id"
+
 
 #: Locks the messages of a broadcast that nobody has claimed, a bounded number at a time, in the order of the index of
 #: what is pending. Those that were skipped just now are still in that index: each call begins behind the last one.
 PENDING_OF = text(f"""
-SELECT id, is_second FROM outgoing_messages
-WHERE broadcast_id = :broadcast_id AND state = '{MessageState.PENDING}' AND (is_second, id) > (:is_second, :after)
-ORDER BY is_second, id LIMIT :limit FOR NO KEY UPDATE
+SELECT id, is_second, place FROM outgoing_messages
+WHERE broadcast_id = :broadcast_id AND state = '{MessageState.PENDING}'
+  AND (is_second, place, id) > (:is_second, :place, :after)
+ORDER BY is_second, place, id LIMIT :limit FOR NO KEY UPDATE
+""")
+
+#: Locks those of a phase that go to one place, in the same way.
+PENDING_TO = text(f"""
+SELECT id FROM outgoing_messages
+WHERE (broadcast_id, is_second, place, id) > (:broadcast_id, :is_second, :place, :after)
+  AND (broadcast_id, is_second, place) <= (:broadcast_id, :is_second, :place) AND state = '{MessageState.PENDING}'
+ORDER BY broadcast_id, is_second, place, id LIMIT :limit FOR NO KEY UPDATE
 """)
 
 #: Whether the fate of an accepted message, as `s`, is still awaited.
@@ -214,17 +231,31 @@ async def skip_unsent(connection: Connection, broadcast_id: int, reason: SkipRea
     claimed: list[int] = list(cursor.scalars())
     await skip(connection, broadcast_id, claimed, reason, now)
     total = len(claimed)
-    is_second, after = False, 0
+    after, is_second, place = 0, False, ""
     while True:
-        cursor = await connection.execute(
-            PENDING_OF, {"broadcast_id": broadcast_id, "is_second": is_second, "after": after, "limit": CHUNK}
-        )
-        pending = cursor.all()
-        await skip(connection, broadcast_id, [message_id for message_id, _ in pending], reason, now)
+        which = {"broadcast_id": broadcast_id, "is_second": is_second, "place": place, "after": after, "limit": CHUNK}
+        pending = (await connection.execute(PENDING_OF, which)).all()
+        await skip(connection, broadcast_id, [message_id for message_id, *_ in pending], reason, now)
         total += len(pending)
         if len(pending) < CHUNK:
             return total
-        after, is_second = pending[-1]
+        after, is_second, place = pending[-1]
+
+
+async def skip_pending_to(
+    connection: Connection, broadcast_id: int, places: Sequence[str], reason: SkipReason, now: datetime, *,
+    is_second: bool,
+) -> None:  # fmt: skip
+    """Skip what nobody has claimed of a phase, of a broadcast that the caller has locked, and goes to some places."""
+    for place in places:
+        after = 0
+        while True:
+            which = {"broadcast_id": broadcast_id, "is_second": is_second, "place": place, "after": after}
+            pending = list((await connection.execute(PENDING_TO, {**which, "limit": CHUNK})).scalars())
+            await skip(connection, broadcast_id, pending, reason, now)
+            if len(pending) < CHUNK:
+                break
+            after = pending[-1]
 
 
 def batch_stream(broadcast_id: int, batch_id: UUID) -> str:

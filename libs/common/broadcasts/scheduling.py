@@ -48,9 +48,9 @@ WHERE broadcast_id = :broadcast_id AND closed_at IS NULL AND lease_until IS NULL
 #: Forgets when the next pass over the log is due.
 DROP_PASS = text("UPDATE syncs SET due_at = NULL WHERE broadcast_id = :broadcast_id")
 
-#: How many batches of a phase are planned or under way.
+#: When the batches of a phase are due, or were, that are planned or under way.
 OPEN = """
-SELECT count(*) FROM batches WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND closed_at IS NULL
+SELECT due_at FROM batches WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND closed_at IS NULL
 """
 OPEN_BATCHES = text(OPEN)
 
@@ -111,7 +111,7 @@ async def plan_batch(
 async def open_batches(connection: Connection, broadcast_id: int, *, is_second: bool) -> int:
     """Return how many batches of a phase are planned or under way."""
     cursor = await connection.execute(OPEN_BATCHES, {"broadcast_id": broadcast_id, "is_second": is_second})
-    return int(cursor.scalar_one())
+    return len(cursor.scalars().all())
 
 
 async def drop_steps(connection: Connection, broadcast_id: int, now: datetime) -> None:

@@ -27,9 +27,11 @@ TOO_LATE = timedelta(hours=24)  # after it was asked for: nobody expects it then
 
 #: The message that is due longest.
 DUE = text(f"""
-SELECT s.id, s.phone_number, s.sending_number_id FROM single_messages s
+SELECT s.id, s.phone_number, s.sending_number_id, s.purpose,
+       (SELECT c.time_zone FROM contacts c WHERE c.phone_number = s.phone_number) AS time_zone
+FROM single_messages s
 WHERE s.state = '{MessageState.PENDING}' AND s.not_before <= :now ORDER BY s.not_before, s.id LIMIT 1
-""")
+""").columns(purpose=EnumText(SinglePurpose))
 
 #: Starts an attempt, unless somebody has said no; after this has committed its request may leave.
 START = text(f"""
@@ -84,6 +86,9 @@ class Due:
     id: int
     phone_number: str
     sending_number_id: int
+    purpose: SinglePurpose
+    #: Where their clocks are; None where nobody who is known has the number, or it is not known of them.
+    time_zone: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Carrier(Protocol):
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
         labels: Sequence[str] = (),
+        valid_for: int | None = None,
     ) -> Outcome:
         """Ask the carrier for one message, once, and give what came of it; raises nothing that the carrier can cause.
 
@@ -56,6 +57,8 @@ class Carrier(Protocol):
         the message's own has passed meanwhile.
 
         `labels` are ids of Missive's, which the conversation gets with the message.
+        `valid_for` is for how many seconds the carrier may keep the message before it sends it: after that the quiet
+        hours of its recipient begin. Twilio has such a limit, Missive has none.
 
         A cancelled call leaves behind what a killed worker does: a message of which nothing is known.
         """

@@ -125,6 +125,7 @@ CODES: dict[str, CarrierError] = {
         ErrorAction.GIVE_UP, n_("The number is a landline, or its carrier cannot be reached"), is_unreachable=True
     ),
     "30007": CarrierError(ErrorAction.STOP_ABOVE_THRESHOLD, n_("The message was filtered as unwanted")),
+    "30036": CarrierError(ErrorAction.RETRY, n_("It was not sent before its time was over")),
     "30008": CarrierError(ErrorAction.RETRY, n_("Unknown error at the recipient's carrier")),
     "30022": CarrierError(ErrorAction.SLOW_DOWN, n_("Faster than the carriers allow the campaign (10DLC)")),
     "30023": CarrierError(

@@ -81,6 +81,7 @@ class Missive:
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
         labels: Sequence[str] = (),
+        valid_for: int | None = None,
     ) -> Outcome:
         """Ask for one message, once. See `Carrier.send`."""
         every = list(dict.fromkeys([*self._labels, *labels]))

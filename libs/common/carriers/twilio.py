@@ -24,6 +24,7 @@ from libs.common.carriers.http import Ready
 from libs.common.carriers.outcomes import Accepted, Deferred, Outcome, Unknown
 from libs.common.clock import Clock, utc_now
 
+LONGEST_VALIDITY = 36_000  # seconds that Twilio keeps a message before it sends it, at the most
 MAX_PAGE_SIZE = 1000
 #: How much further back than asked the log is read: `DateSent` knows UTC days only, and a message may be created on one
 #: day and sent on the next.
@@ -101,11 +102,14 @@ class Twilio:
         may_still_send: Callable[[], bool],
         ready: Ready = http.at_once,
         labels: Sequence[str] = (),
+        valid_for: int | None = None,
     ) -> Outcome:
         """Ask for one message, once. See `Carrier.send`."""
         form = {"To": to, "From": from_number, "Body": body}
         if self._status_callback:
             form["StatusCallback"] = self._status_callback
+        if valid_for is not None:
+            form["ValidityPeriod"] = str(min(max(valid_for, 1), LONGEST_VALIDITY))
         answer = await http.post(
             self._client,
             self._base_url + self._path,

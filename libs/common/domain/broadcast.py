@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 
 from libs.common.domain import events as e
 from libs.common.domain.frequency import Cap
-from libs.common.domain.states import SENDING, BroadcastState, PauseReason
+from libs.common.domain.states import SENDING, BroadcastState, Late, PauseReason
 from libs.common.errors import AlreadySent, Conflict, NotApproved, NotInState
 from libs.common.texts import gettext_noop as n_
 
@@ -62,6 +62,8 @@ class Broadcast:
     draft: bool = False
     #: What its conversations are labelled in Missive.
     label: str = ""
+    #: What becomes of a message that would come too late in the day for its recipient.
+    late: Late = Late.WAIT
     previous_id: int | None = None
     next_broadcast_id: int | None = None
     seed: int | None = None
@@ -120,6 +122,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 fallback=event.fallback,
                 cap_texts=event.cap_texts,
                 cap_days=event.cap_days,
+                late=event.late,
             )
         case _ if state is None:
             return None
@@ -143,6 +146,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 fallback=event.fallback,
                 cap_texts=event.cap_texts,
                 cap_days=event.cap_days,
+                late=event.late,
             )
         case e.RepeatingStopped():
             return replace(state, recurring=False, week=())
@@ -231,6 +235,7 @@ def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
 EDITABLE = (
     "run_at", "first_message", "second_message", "second_delay", "segments", "max_recipients", "sending_number_id",
     "recurring", "week", "draft", "label", "excluded", "fallback", "cap_texts", "cap_days",
+    "late",
 )  # fmt: skip
 
 
@@ -310,6 +315,7 @@ def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e
         fallback=broadcast.fallback,
         cap_texts=broadcast.cap_texts,
         cap_days=broadcast.cap_days,
+        late=broadcast.late,
     )
 
 

@@ -14,8 +14,6 @@ SATURDAY = 5
 #: The time on the wall of each weekday, from Monday on; None where there is none.
 Week = tuple[time | None, ...]
 DAYS_OF_WEEK = 7
-#: How long after the making messages may still begin to leave; the next working day's broadcast comes then.
-SENDING_DAY = timedelta(hours=24)
 
 
 def is_working_day(day: date, calendar: Calendar) -> bool:

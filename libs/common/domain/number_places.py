@@ -18,12 +18,13 @@ from libs.common.domain.quiet_hours import Place
 WITH_PLACES = ("1", "52", "54", "55", "62", "86")
 #: Of 25 countries and territories, from Guam to Newfoundland: that a number begins so says nothing.
 NORTH_AMERICA = "1"
+LONGEST = 9  # characters of a beginning that tells something, with its plus
 
 
 def place_of(number: str) -> Place:
     """Return where a number in E.164 may be; a place without zones where it says nothing."""
     known = _by_prefix()
-    found = next((known[number[:end]] for end in range(longest(), 1, -1) if number[:end] in known), "")
+    found = next((known[number[:end]] for end in range(LONGEST, 1, -1) if number[:end] in known), "")
     return quiet_hours.parse(found)
 
 
@@ -31,12 +32,6 @@ def with_zone(number: str, zone: str | None) -> Place:
     """Return where somebody is who has a number, and whose time zone may be known: then that holds, in its region."""
     place = place_of(number)
     return Place((zone,), place.region) if zone else place
-
-
-@cache
-def longest() -> int:
-    """Return how many characters the longest beginning has that tells something, with its plus."""
-    return max(map(len, _by_prefix()))
 
 
 @cache

@@ -17,12 +17,16 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from libs.common.domain import regional_hours
-from libs.common.domain.calendar import SENDING_DAY
 from libs.common.domain.regional_hours import RegionalRule
+from libs.common.domain.states import Late
 
+#: How long after the making messages may still begin to leave; the next working day's broadcast comes then.
+SENDING_DAY = timedelta(hours=24)
 #: How far ahead an allowed hour is looked for. The longest stretch of days on which a region allows none is a weekend
 #: with holidays on both sides.
 HORIZON = 10  # days
+LAST = timedelta(seconds=10)  # before a window closes, in which nothing starts: a request takes a moment
+ON_THE_WAY = timedelta(seconds=5)  # that a request may take until it is written
 SEAMLESS = 2  # days after which a window that goes on and on is taken to end
 PLACES = 4096  # of which windows are kept, the latest ones
 _DAY = timedelta(days=1)
@@ -66,16 +70,26 @@ class Window:
         """Whether it is open at a moment."""
         return self.opens <= at < self.closes
 
+    def has_time(self, at: datetime) -> bool:
+        """Whether a message that starts at a moment can have left before it closes."""
+        return self.opens <= at < self.closes - LAST
+
+    def valid_for(self, at: datetime) -> int | None:
+        """Return for how many seconds from a moment on a carrier may keep a message; None where it never closes.
+
+        They leave some time for the request to get there (`holds`).
+        """
+        if self.closes == ALWAYS.closes:
+            return None
+        return max(1, int((self.closes - at - ON_THE_WAY).total_seconds()))
+
+    def holds(self, at: datetime, seconds: int | None) -> bool:
+        """Whether it is open at a moment, and for so many seconds from then on."""
+        return self.is_open(at) and (seconds is None or at + timedelta(seconds=seconds) <= self.closes)
+
 
 #: Nothing is ever quiet.
 ALWAYS = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-
-
-class Late(StrEnum):
-    """What becomes of a message that would come too late in the day for its recipient."""
-
-    WAIT = "wait"  # for the morning where they are
-    SKIP = "skip"
 
 
 class Standing(StrEnum):
@@ -110,12 +124,23 @@ def window(place: Place, rules: Rules, at: datetime) -> Window:
     """Return the window of a place that is open at a moment, or else the next one."""
     if rules.quiet is None:
         return ALWAYS
-    if place.zones and (found := _window(place, rules, at)) is not None:
-        return found
-    here = _window(Place((rules.zone,), place.region), rules, at)
+    found = _window(holding(place, rules, at), rules, at)
     # Where not even that has an allowed hour, nothing leaves at all.
     never = at + timedelta(days=HORIZON)
-    return here or Window(never, never)
+    return found or Window(never, never)
+
+
+def holding(place: Place, rules: Rules, at: datetime) -> Place:
+    """Return the place whose clocks hold: the organisation's, where nothing is known or no hour is in common."""
+    if place.zones and (rules.quiet is None or _window(place, rules, at) is not None):
+        return place
+    return Place((rules.zone,), place.region)
+
+
+def next_window(place: Place, rules: Rules, at: datetime) -> Window:
+    """Return the window of a place in which a message may leave that starts now, or else the next one."""
+    found = window(place, rules, at)
+    return window(place, rules, found.closes) if found.is_open(at) and not found.has_time(at) else found
 
 
 def outlook(place: Place, rules: Rules, at: datetime, *, made_at: datetime, late: Late) -> Outlook:
@@ -124,11 +149,13 @@ def outlook(place: Place, rules: Rules, at: datetime, *, made_at: datetime, late
     What would leave on a later day than now, by any of the place's clocks, is too late. It waits for the first morning
     after the broadcast was made, and for any within a day of that; what has not left by then is given up.
     """
-    found = window(place, rules, at)
-    if found.is_open(at):
+    found = next_window(place, rules, at)
+    if found.has_time(at):
         return Outlook(Standing.OPEN, found)
     if late is Late.SKIP and _is_later_day(place, rules, at, found.opens):
         return Outlook(Standing.TOO_LATE, found)
+    if found.opens == found.closes:
+        return Outlook(Standing.GIVEN_UP, found)
     first = window(place, rules, made_at)
     if first.opens <= made_at:
         first = window(place, rules, first.closes)

@@ -11,8 +11,6 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from libs.common.domain.holiday_calendar import Calendar
-
 SATURDAY, SUNDAY = 5, 6
 NONE = "none"
 #: From when, and until when, on the wall; None for a day on which nobody may be texted.
@@ -114,4 +112,7 @@ def _hours(text: str) -> Hours:
 
 @lru_cache(maxsize=256)
 def _holidays(region: str, year: int) -> frozenset[date]:
+    # Loaded where somebody is in a region that goes by holidays, and not by whatever sends.
+    from libs.common.domain.holiday_calendar import Calendar
+
     return frozenset(Calendar(region).of([year]))

@@ -76,6 +76,16 @@ class SkipReason(StrEnum):
     HELD_FOR_REVIEW = "held_for_review"  # the broadcast was over before a person had looked at what the recipient wrote
     NOT_HANDED_OVER = "not_handed_over"  # the first message was not
     NUMBER_UNREACHABLE = "number_unreachable"  # the first message failed for the sake of its number
+    TOO_LATE = (
+        "too_late"  # in the day, where the recipient is, and the broadcast says that nobody waits for the morning
+    )
+
+
+class Late(StrEnum):
+    """What becomes of a message that would come too late in the day for its recipient."""
+
+    WAIT = "wait"  # for the morning where they are
+    SKIP = "skip"
 
 
 class LeftOut(StrEnum):

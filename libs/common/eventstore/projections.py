@@ -81,11 +81,13 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
     e.BroadcastEdited: ("DELETE FROM broadcasts_segments WHERE broadcast_id = :broadcast_id", _SEGMENTS),
     e.RecipientsDrawn: (
         """
-        INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number)
+        INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number,
+                                       place)
         SELECT t.id, :broadcast_id, c.id, :segment_id, t.is_second,
-               coalesce(c.phone_number, 'erased ' || c.id) -- in a rebuild; see there
+               coalesce(c.phone_number, 'erased ' || c.id), -- in a rebuild; see there
+               coalesce(d.place, '')
         FROM unnest(CAST(:contacts AS bigint[]), CAST(:first_message_ids AS bigint[]),
-                    CAST(:second_message_ids AS bigint[])) AS d (c, f, s)
+                    CAST(:second_message_ids AS bigint[]), CAST(:places AS text[])) AS d (c, f, s, place)
         JOIN contacts c ON c.id = d.c
         CROSS JOIN LATERAL (VALUES (d.f, false), (d.s, true)) AS t (id, is_second)
         WHERE t.id IS NOT NULL -- without a follow-up there are no second ones

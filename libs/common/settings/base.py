@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from libs.common.domain.frequency import Cap, parse_cap
+from libs.common.domain.quiet_hours import Rules
 from libs.common.domain.states import ReplyKind
 from libs.common.domain.wall_clock import parse_quiet_hours
 from libs.common.settings import checks
@@ -36,10 +37,15 @@ class Settings(BaseSettings):
     statements."""
 
     timezone: Annotated[str, AfterValidator(checks.known_zone), Form("name of a time zone")] = "America/Detroit"
-    """The organisation's time zone: what "today", `14:30` and the quiet hours mean."""
+    """The organisation's time zone: what "today" and `14:30` mean, and the clocks of those whose zone nobody knows."""
 
     quiet_hours: Annotated[str, AfterValidator(checks.quiet_hours_or_none), Form("HH:MM-HH:MM")] = "21:00-08:00"
-    """Local time in which nothing is sent; `off` (or empty) if there are none. `broadsheet doctor` prints them."""
+    """Time in which nothing is sent, by the clocks of whom it goes to; `off` (or empty) if there is none, for anybody.
+    `broadsheet doctor` prints it."""
+
+    regional_hours: bool = True
+    """Whether the hours that some regions' laws set for telephone solicitation hold as well (docs/quiet-hours.md), by
+    the area code of a number. `false` for messages that those laws do not speak of."""
 
     from_number: PhoneNumber
     """The number that a broadcast is sent from if it names none. It is ours, and so are those of NUMBERS."""
@@ -121,6 +127,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The organisation's time zone."""
         return ZoneInfo(self.timezone)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """When messages may leave, by the clocks of whom they go to."""
+        return Rules(quiet=self.quiet, zone=self.timezone, regional=self.regional_hours)
 
     @cached_property
     def quiet(self) -> tuple[time, time] | None:

@@ -1,11 +1,13 @@
 """How fast the messages of a phase were sent, less the pauses and the quiet hours, and when the rest will be. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from libs.common.domain.calendar import SENDING_DAY
+from libs.common.broadcasts import places
+from libs.common.domain.quiet_hours import Rules, Standing
+from libs.common.domain.states import Late
 from libs.common.domain.wall_clock import at_wall_clock
 
 Span = tuple[datetime, datetime]
@@ -55,30 +57,44 @@ class Course:
 
     #: When the last message leaves that does.
     ends: datetime
-    #: The quiet hours before that.
+    #: When nothing leaves before that, since it is too early or too late wherever messages still go.
     rests: list[Span] = field(default_factory=list)
-    #: Whether what has not left at the end is not sent any more.
-    is_cut_off: bool = False
+    #: From when on something is not sent any more; None where all of it leaves.
+    cut_off_at: datetime | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether something is not sent any more."""
+        return self.cut_off_at is not None
 
 
 def course(
-    begins: datetime, work: timedelta, quiet: tuple[time, time] | None, zone: ZoneInfo, *, made_at: datetime
+    begins: datetime, spacing: timedelta, people: Mapping[str, int], rules: Rules, *, made_at: datetime, late: Late
 ) -> Course:
-    """Return how `work` is done that goes on from `begins` and rests in the quiet hours.
+    """Return how messages leave `spacing` apart, from `begins` on, to so many people at each place.
 
-    Nothing is left for quiet hours that end more than a day after the broadcast was made: so the planner goes by it.
+    Those come first where the evening does, as the sender has it. What is given up, or would be too late, is left out.
     """
+    left = {place: count * spacing for place, count in people.items() if count}
+    at = ends = begins
     rests: list[Span] = []
-    while True:
-        spans = quiet_spans(begins, begins + work, quiet, zone)
-        rest = next((span for span in spans if span[1] > begins and span[0] < begins + work), None)
-        if rest is None:
-            return Course(ends=begins + work, rests=rests)
-        if rest[1] > made_at + SENDING_DAY:
-            return Course(ends=max(begins, rest[0]), rests=rests, is_cut_off=True)
-        rests.append(rest)
-        work -= max(rest[0] - begins, timedelta())
-        begins = rest[1]
+    cut_off_at = None
+    while left:
+        found = places.of_places(list(left), rules, at, made_at=made_at, late=late)
+        for place in found.of(Standing.TOO_LATE) + found.of(Standing.GIVEN_UP):
+            cut_off_at = cut_off_at or at
+            del left[place]
+        if found.open:
+            place = found.open[0]
+            work = min(left[place], found.by_place[place].window.closes - at)
+            at = ends = at + work
+            left[place] -= work
+            if not left[place]:
+                del left[place]
+        elif found.opens_at is not None:
+            rests.append((at, found.opens_at))
+            at = found.opens_at
+    return Course(ends=ends, rests=rests, cut_off_at=cut_off_at)
 
 
 def _covered(spans: Iterable[Span], first: datetime, last: datetime) -> float:

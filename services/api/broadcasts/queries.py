@@ -18,6 +18,7 @@ from libs.common.domain.states import (
     OPEN,
     UNSENT,
     BroadcastState,
+    Late,
     LeftOut,
     MessageState,
     Outcome,
@@ -58,7 +59,7 @@ SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.sec
                                                'quota', s.quota, 'drawn', s.drawn, 'filter', s.filter)
                             ORDER BY s.position)
            {_OF_ROLE}'{SegmentRole.SHARE}'), CAST('[]' AS jsonb)) AS segments,
-       b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.author,
+       b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.late, b.author,
        b.approved_by, b.recipients, b.made_at, b.hold_until, b.second_due_at,
        b.next_broadcast_id, b.previous_id, b.paused_from, b.pause_reason, b.missed_reason,
        b.completed_at, coalesce((
@@ -86,6 +87,7 @@ _TYPES: dict[str, Any] = {
     "paused_from": EnumText(BroadcastState),
     "segments": TypedJson(list[BroadcastSegment]),
     "week": TypedJson(Week),
+    "late": EnumText(Late),
     "parts": TypedJson(list[PhaseParts]),
     "exclude": TypedJson(list[ExcludedSegment]),
     "fallback": TypedJson(FallbackSegment),

@@ -4,18 +4,20 @@ It only reads. What the planner and the sender go by (pace, holds, quiet hours, 
 read it. `settings` of the API are those of the sender: number, rate, carrier and windows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import text
 
-from libs.common.broadcasts import messages, restore_hold
+from libs.common.broadcasts import messages, places, restore_hold
+from libs.common.broadcasts.places import Outlooks
 from libs.common.broadcasts.suppression import held
-from libs.common.database import Connection, all_rows, first_row, literals
-from libs.common.domain.states import BroadcastState, MessageState
-from libs.common.domain.wall_clock import quiet_until
+from libs.common.database import Connection, EnumText, all_rows, first_row, literals
+from libs.common.domain.quiet_hours import Standing
+from libs.common.domain.states import BroadcastState, Late, MessageState
 from libs.common.eventstore import store
 from libs.common.rate_limits import rate
 from libs.common.rate_limits.rate import Limit
@@ -35,29 +37,39 @@ LONGEST = timedelta(days=30)  # nobody is told an end that is further off
 #: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
 FACTS = text(f"""
 SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id,
-    b.made_at, b.hold_until, {restore_hold.HOLDS} AS is_restored,
+    b.made_at, b.late, b.hold_until, {restore_hold.HOLDS} AS is_restored,
     greatest(b.made_at, b.hold_until, (SELECT reconciled_at FROM restored),
              (SELECT occurred_at FROM events WHERE stream = :stream ORDER BY version DESC LIMIT 1)) AS since,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}) AS going,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}
      AND o.sending_number_id = b.sending_number_id) AS going_from_number
 FROM broadcasts b WHERE b.id = :broadcast_id AND b.state IN {literals(GOING)}
+""").columns(late=EnumText(Late))
+
+#: How many messages of a phase nobody has claimed, by the place that they go to.
+BY_PLACE = text(f"""
+SELECT place, count(*) FROM outgoing_messages
+WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.PENDING}' GROUP BY place
 """)
+
+#: What might have been claimed long ago, as `m`.
+LONG = "AND m.not_before <= :long_ago AND m.place = ANY(CAST(:long AS text[]))"
 
 #: Whether something may be claimed now; if not, when the first that waits may be, and how many are held back: only then
 #: are they looked for, one by one. Whether something might have been claimed long ago.
 CLAIMABLE = text(f"""
-WITH now AS (SELECT EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE}) AS claimable)
+WITH now AS (SELECT EXISTS (SELECT FROM {messages.claimable("1")}) AS claimable)
 SELECT now.claimable,
     CASE WHEN NOT now.claimable THEN
         (SELECT min(m.not_before) FROM outgoing_messages m
          WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
+           AND m.place = ANY(CAST(:open AS text[]))
            AND m.not_before > :now AND NOT {held("m.recipient_phone_number")}) END AS first_not_before,
     CASE WHEN NOT now.claimable THEN
         (SELECT count(*) FROM outgoing_messages m
          WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
            AND {held("m.recipient_phone_number")}) ELSE 0 END AS held_back,
-    EXISTS (SELECT FROM outgoing_messages m WHERE {messages.CLAIMABLE} AND m.not_before <= :long_ago)
+    EXISTS (SELECT FROM {messages.claimable("1", LONG)})
         AS claimable_long
 FROM now
 """)
@@ -106,18 +118,21 @@ class Going(Struct, frozen=True, kw_only=True):
     since: Moment | None
     #: When the last message is likely to leave; null where nothing remains, or nobody can tell.
     expected_end: Moment | None
-    #: From when on what is left is not sent any more: quiet hours begin then that end more than a day after the
-    #: broadcast was made. Null where all is likely to have left before.
+    #: From when on something is not sent any more: quiet hours begin then for which nobody waits. Null where all is
+    #: likely to have left before.
     cut_off_at: Moment | None = None
     #: How many messages the reason is about, where it is not about all that remain.
     about: int = 0
+    #: How many wait for the morning where they are, and when it comes to the first of them.
+    asleep: int = 0
+    wakes_at: Moment | None = None
 
     @property
     def version(self) -> tuple[object, ...]:
         """What it is worth to be told of at once: times in steps, since they are measured anew at each look."""
         until = self.until and round(self.until.timestamp() / wait_reasons.LONG)
         since = self.since and round(self.since.timestamp() / 60)
-        return self.waits_for, until, since, self.started_lately > 0
+        return self.waits_for, until, since, self.started_lately > 0, self.asleep
 
 
 class Pace(Struct, kw_only=True):
@@ -135,6 +150,7 @@ class _Facts:
     is_second: bool
     sending_number_id: int
     made_at: datetime
+    late: Late
     hold_until: datetime | None
     is_restored: bool
     #: Since when it is as it is: nobody has resumed it since, for one.
@@ -156,21 +172,27 @@ async def read(
     sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
     patience = PATIENCE * facts.going
     phase = _phase([each for each in counted if each.is_second is facts.is_second])
-    values = {**which, "now": now, "long_ago": now - patience}
+    found = await places.outlooks(
+        connection, broadcast_id, settings.rules, now,
+        is_second=facts.is_second, made_at=facts.made_at, late=facts.late,
+    )  # fmt: skip
+    long = [place for place in found.open if found.by_place[place].window.opens <= now - patience]
+    values = {**which, "now": now, "long_ago": now - patience, "open": found.open, "long": long}
     claimable = first_row(await connection.execute(CLAIMABLE, values), Claimable)
     assert claimable is not None  # it counts
     keys = [limit.key for limit in limits]
     number = rate.number_key(facts.sending_number_id)
     slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": number}), Slot)
-    quiet = quiet_until(now, settings.quiet, settings.zone)
-    was_quiet = quiet_until(now - patience, settings.quiet, settings.zone) is not None
+    was_quiet = bool(found.by_place) and not long
     stuck_since = None if was_quiet else wait_reasons.stuck(phase, claimable, slots, facts.since, now, patience)
     wait = wait_reasons.why(
-        phase, claimable, slots, quiet, now,
+        phase, claimable, slots, found.all_quiet_until, now,
         hold=facts.hold_until, is_restored=facts.is_restored, stuck_since=stuck_since,
     )  # fmt: skip
     decides = _deciding(limits, sharing, wait)
-    course = _course(phase, decides.interval * sharing[decides.key], wait, settings, now, made_at=facts.made_at)
+    people = await _people(connection, which, found, phase)
+    course = _course(people, decides.interval * sharing[decides.key], wait, settings, now, facts)
+    asleep = found.of(Standing.WAITS)
     return Going(
         remaining=phase.remaining,
         started_lately=phase.started_lately,
@@ -182,7 +204,9 @@ async def read(
         since=wait.since if wait else None,
         about=wait.about if wait else 0,
         expected_end=course.ends if course is not None else None,
-        cut_off_at=course.ends if course is not None and course.is_cut_off else None,
+        cut_off_at=course.cut_off_at if course is not None else None,
+        asleep=sum(people[place] for place in asleep),
+        wakes_at=found.opens_at,
     )
 
 
@@ -212,14 +236,27 @@ def _named(limit: Limit, carrier: str, send_rate: float) -> PaceLimit:
     return PaceLimit(carrier=carrier, messages=limit.window.requests, seconds=limit.window.seconds)
 
 
+async def _people(connection: Connection, which: Mapping[str, Any], found: Outlooks, phase: Phase) -> dict[str, int]:
+    """Return to how many people messages of a phase have still to leave, by place."""
+    if len(found.by_place) > 1:
+        people = dict((await connection.execute(BY_PLACE, which)).tuples().all())
+    else:
+        people = dict.fromkeys(found.by_place, phase.remaining - phase.claimed)
+    # What a batch has is going where it is day.
+    here = next(iter(found.open or found.by_place), "")
+    people[here] = people.get(here, 0) + phase.claimed
+    return {place: people.get(place, 0) for place in {*people, *found.by_place}}
+
+
 def _course(
-    phase: Phase, spacing: float, wait: Wait | None, settings: Settings, now: datetime, *, made_at: datetime
+    people: Mapping[str, int], spacing: float, wait: Wait | None, settings: Settings, now: datetime, facts: _Facts
 ) -> Course | None:
     """Return how the rest of a phase is likely to go out; None where nothing remains, or nobody can tell."""
-    work = timedelta(seconds=min(phase.remaining * spacing, LONGEST.total_seconds()))
-    if not phase.remaining or (wait is not None and wait.reason in wait_reasons.OPEN_END):
+    remaining = sum(people.values())
+    if not remaining or (wait is not None and wait.reason in wait_reasons.OPEN_END):
         return None
     # Quiet hours that hold now are one of the rests, and may be one that nothing is left for.
     begins = now if wait is None or wait.reason is WaitReason.QUIET_HOURS else wait.until or now
-    course = pace.course(begins, work, settings.quiet, settings.zone, made_at=made_at)
-    return None if work == LONGEST and not course.is_cut_off else course
+    apart = min(timedelta(seconds=spacing), LONGEST / remaining)
+    course = pace.course(begins, apart, people, settings.rules, made_at=facts.made_at, late=facts.late)
+    return None if apart * remaining >= LONGEST - timedelta(seconds=1) and not course.is_cut_off else course

@@ -43,6 +43,7 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
         fallback=None if wish.fallback is None else wish.fallback.segment_id,
         cap_texts=None if wish.frequency_cap is None else wish.frequency_cap.texts,
         cap_days=None if wish.frequency_cap is None else wish.frequency_cap.days,
+        late=wish.late,
     )
     await making.create(connection, event, now)
     return await queries.one(connection, event.broadcast_id, settings.zone)
@@ -70,7 +71,7 @@ async def change(
         edited = replace(edited, first_message=message_bodies.checked_template(changes.first_message))
     if changes.second_message is not UNSET:
         edited = replace(edited, second_message=_follow_up(changes.second_message))
-    for name in ("second_delay", "max_recipients", "recurring", "draft"):
+    for name in ("second_delay", "max_recipients", "recurring", "draft", "late"):
         if (value := getattr(changes, name)) is not UNSET:
             edited = replace(edited, **{name: value})
     if changes.label is not UNSET:

@@ -17,8 +17,9 @@ from libs.common.database import Connection
 from libs.common.domain import message_bodies
 from libs.common.domain.cause import Cause
 from libs.common.errors import Conflict, Invalid, NotFound
-from services.api.contacts import changes, queries
+from services.api.contacts import changes, hours, queries
 from services.api.contacts.attribute_input import checked_attributes, checked_language, checked_zone
+from services.api.contacts.hours import ContactHours
 from services.api.contacts.tag_input import composed_tag, composed_tags
 from services.api.context import Context
 from services.api.http import pagination, transactions, versions
@@ -57,6 +58,14 @@ async def show(api: NamedDependency[Context], contact_id: PathId) -> Response[Co
     """Return one contact."""
     async with database.transaction(api.engine) as connection:
         return versions.tagged(await queries.one(connection, contact_id))
+
+
+@get("/contacts/{contact_id:int}/hours")
+async def show_hours(api: NamedDependency[Context], contact_id: PathId) -> ContactHours:
+    """Return at what hours a contact may be texted, by which clocks, and from where these are known."""
+    async with database.transaction(api.engine) as connection:
+        contact = await queries.one(connection, contact_id)
+    return hours.of(contact, api.settings, api.clock())
 
 
 @patch("/contacts/{contact_id:int}", opt=tells(Conflict, versioned=True))
@@ -154,4 +163,4 @@ def _number(text: str) -> str:
         raise Invalid("phone_number", str(error)) from error
 
 
-HANDLERS = (index, show, change, reachable, erase, erase_number)
+HANDLERS = (index, show, show_hours, change, reachable, erase, erase_number)

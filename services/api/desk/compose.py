@@ -261,6 +261,7 @@ def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChange
         exclude=wish.exclude,
         fallback=wish.fallback,
         frequency_cap=wish.frequency_cap,
+        late=wish.late,
     )
 
 

@@ -1,12 +1,17 @@
 """What a person should know before a broadcast goes out: of its words, and of its day and time. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from libs.common.broadcasts import places
 from libs.common.catalogue import gettext as _
 from libs.common.catalogue import ngettext
-from libs.common.domain import calendar, wall_clock
+from libs.common.domain import calendar, quiet_hours
+from libs.common.domain.quiet_hours import Standing
+from libs.common.domain.states import Late
 from libs.common.settings.api import ApiSettings
 from services.api.broadcasts import pace
 from services.api.desk import times
@@ -57,8 +62,10 @@ def has_link(first: str, second: str) -> bool:
     return LINK.search(f"{first}\n{second}") is not None
 
 
-def on_time(run_at: datetime, settings: ApiSettings, now: datetime) -> list[str]:
-    """Return what is special about the day and time of a broadcast."""
+def on_time(
+    run_at: datetime, settings: ApiSettings, now: datetime, people: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return what is special about the day and time of a broadcast to people at some places; to ours, where none is."""
     local = run_at.astimezone(settings.zone)
     found = []
     if run_at <= now:
@@ -68,11 +75,53 @@ def on_time(run_at: datetime, settings: ApiSettings, now: datetime) -> list[str]
         found.append(_("This day is a holiday (%(name)s). It goes out all the same.") % {"name": _(holiday)})
     elif local.weekday() >= calendar.SATURDAY:
         found.append(_("This day is on a weekend. It goes out all the same."))
-    until = wall_clock.quiet_until(run_at, settings.quiet, settings.zone)
+    outlooks = places.of_places(list(people or {"": 1}), settings.rules, run_at, made_at=run_at, late=Late.WAIT)
+    until = outlooks.all_quiet_until
     if until is not None:
         when = times.short(until, now, settings.zone)
         found.append(_("This is within the quiet hours: nothing is sent until %(when)s.") % {"when": when})
     return found
+
+
+def on_places(
+    run_at: datetime, people: Mapping[str, int], settings: ApiSettings, now: datetime, late: Late
+) -> list[str]:
+    """Return how many of those who get a broadcast have other clocks than we, and how many wait, or do not get it."""
+    begins = max(run_at, now)
+    found = places.of_places(list(people), settings.rules, begins, made_at=begins, late=late)
+    elsewhere = sum(count for place, count in people.items() if _has_other_clocks(place, begins, settings))
+    said = []
+    if elsewhere:
+        words = ngettext(
+            "About %(num)s person has other clocks than we.",
+            "About %(num)s people have other clocks than we.",
+            elsewhere,
+        )
+        said.append(words % {"num": count(elsewhere)})
+    if not found.open:
+        return said  # nobody gets it then, and that is said already
+    waiting = sum(people[place] for place in found.of(Standing.WAITS))
+    if waiting and found.opens_at is not None:
+        words = ngettext(
+            "%(num)s waits for the morning there, which comes first %(when)s.",
+            "%(num)s wait for the morning there, which comes first %(when)s.",
+            waiting,
+        )
+        said.append(words % {"num": count(waiting), "when": times.short(found.opens_at, now, settings.zone)})
+    gone = sum(people[place] for place in found.of(Standing.TOO_LATE) + found.of(Standing.GIVEN_UP))
+    if gone:
+        words = ngettext(
+            "%(num)s does not get it: it is too late in the day there.",
+            "%(num)s do not get it: it is too late in the day there.",
+            gone,
+        )
+        said.append(words % {"num": count(gone)})
+    return said
+
+
+def _has_other_clocks(place: str, at: datetime, settings: ApiSettings) -> bool:
+    ours = at.astimezone(settings.zone).utcoffset()
+    return any(at.astimezone(ZoneInfo(zone)).utcoffset() != ours for zone in quiet_hours.parse(place).zones)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +133,21 @@ class Sending:
     advice: list[str]
 
 
-def on_pace(run_at: datetime, people: int, spacing: float, settings: ApiSettings, now: datetime) -> Sending:
-    """Return when the last of so many messages leaves, `spacing` seconds apart, and what comes between."""
+def on_pace(
+    run_at: datetime,
+    people: Mapping[str, int],
+    spacing: float,
+    settings: ApiSettings,
+    now: datetime,
+    late: Late = Late.WAIT,
+) -> Sending:
+    """Return when the last of so many messages to each place leaves, `spacing` seconds apart, and what is between."""
     begins = max(run_at, now)
-    work = min(timedelta(seconds=people * spacing), LONGEST)
-    course = pace.course(begins, work, settings.quiet, settings.zone, made_at=begins)
-    if course.is_cut_off:
+    apart = min(timedelta(seconds=spacing), LONGEST / max(1, sum(people.values())))
+    course = pace.course(begins, apart, people, settings.rules, made_at=begins, late=late)
+    if course.cut_off_at is not None:
         said = _("So many texts take too long: what has not left by %(when)s (quiet hours) is not sent.") % {
-            "when": times.short(course.ends, now, settings.zone)
+            "when": times.short(course.cut_off_at, now, settings.zone)
         }
         return Sending(ends=course.ends, advice=[said])
     advice = [
@@ -100,7 +156,8 @@ def on_pace(run_at: datetime, people: int, spacing: float, settings: ApiSettings
         for begin, end in course.rests
         if begin > begins
     ]
-    return Sending(ends=course.ends if work < LONGEST else None, advice=advice)
+    is_known = apart * sum(people.values()) < LONGEST - timedelta(seconds=1)
+    return Sending(ends=course.ends if is_known else None, advice=advice)
 
 
 def on_number(lost: int) -> list[str]:

@@ -1,6 +1,6 @@
 """What a form of a broadcast comes to: parts, cost, who gets it and when."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from libs.common.domain.frequency import Cap
 from libs.common.domain.message_parts import Measure
 from libs.common.domain.templates import TemplateError, parse
 from libs.common.rate_limits import rate
-from services.api.broadcasts import files, recipients_preview, sending_numbers, wishes
+from services.api.broadcasts import files, recipients_places, recipients_preview, sending_numbers, wishes
 from services.api.broadcasts.checking import Wording
 from services.api.broadcasts.files import File
 from services.api.broadcasts.recipients_preview import Recipients
@@ -77,9 +77,11 @@ async def audience(
             parts = checked.total / (checked.people - checked.wrong)
         cost = numbers.money(part_price.amount * round(parts * recipients.gets_it.most), part_price.currency)
     sending = None
+    people: Mapping[str, int] = {}
     if run_at is not None and recipients.gets_it.most:
+        people = await recipients_places.read(connection, wished, recipients.gets_it.most, api.clock())
         spacing = max(limit.interval for limit in rate.limits(api.settings, ANY_NUMBER))
-        sending = compose_advice.on_pace(run_at, recipients.gets_it.most, spacing, api.settings, api.clock())
+        sending = compose_advice.on_pace(run_at, people, spacing, api.settings, api.clock(), given.late)
     lost = await sending_numbers.too_fast(
         connection, given.from_number or api.settings.from_number, api.clock() - LATELY
     )
@@ -97,7 +99,12 @@ async def audience(
         "run_at": run_at,
         "sending": sending,
         "time_advice": [
-            *([] if run_at is None else compose_advice.on_time(run_at, api.settings, api.clock())),
+            *([] if run_at is None else compose_advice.on_time(run_at, api.settings, api.clock(), people)),
+            *(
+                []
+                if run_at is None
+                else compose_advice.on_places(run_at, people, api.settings, api.clock(), given.late)
+            ),
             *([] if sending is None else sending.advice),
         ],
         "days": []

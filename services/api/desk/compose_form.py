@@ -11,6 +11,7 @@ from msgspec import UNSET, structs
 
 from libs.common.catalogue import gettext as _
 from libs.common.domain import calendar, frequency, message_parts, templates, wall_clock
+from libs.common.domain.states import Late
 from libs.common.settings.api import ApiSettings
 from services.api.http.fields import BIGGEST
 from services.api.schemas import Broadcast, BroadcastSegment, FrequencyCap, NewBroadcast, SegmentRef, Share, Week
@@ -47,6 +48,8 @@ class Given:
     recipients: str = ""
     from_number: str = ""
     recurring: bool = False
+    #: What becomes of a text that would come too late in the day where its recipient is.
+    late: Late = Late.WAIT
     #: The times of the weekdays from Monday on, where it repeats at times of its own.
     week: tuple[str, ...] = NO_WEEK
     #: Where a test goes: numbers with commas between them.
@@ -102,6 +105,7 @@ def of_broadcast(broadcast: Broadcast, zone: ZoneInfo) -> Given:
         recipients=str(broadcast.max_recipients),
         from_number=broadcast.from_number,
         recurring=broadcast.recurring,
+        late=broadcast.late,
         week=tuple(each or "" for each in structs.astuple(broadcast.week)) if broadcast.week else NO_WEEK,
         chosen={} if broadcast.file else {each.segment_id: _typed(each) for each in broadcast.segments},
         kinds={}
@@ -156,6 +160,7 @@ def of_data(data: Mapping[str, str]) -> Given:
         recipients=text("recipients"),
         from_number=text("from_number"),
         recurring="recurring" in data,
+        late=Late.SKIP if data.get("late") == Late.SKIP else Late.WAIT,
         week=tuple(text(f"at-{day}") for day in range(calendar.DAYS_OF_WEEK)),
         test_to=text("test_to"),
         test_users=frozenset(_ticked(data, TEST_USER)),
@@ -262,6 +267,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         fallback=None if given.fallback is None else SegmentRef(segment_id=given.fallback),
         frequency_cap=limit,
         label=given.label,
+        late=given.late,
     ), {}
 
 

@@ -17,7 +17,7 @@ from libs.common.domain.attributes import kind_of
 from libs.common.domain.cause import Cause
 from services.api.accounts.users import User
 from services.api.audit import queries as audit
-from services.api.contacts import changes, queries, stories
+from services.api.contacts import changes, hours, queries, stories
 from services.api.contacts.stories import Story
 from services.api.contacts.tag_input import composed_tags
 from services.api.context import Context
@@ -183,6 +183,7 @@ async def _page(
         status=status,
         section="people",
         contact=contact,
+        hours=hours.of(contact, api.settings, api.clock()),
         story=await stories.of_number(connection, number) if number else Story(),
         done=person_history.lines(
             await audit.page(connection, actor=None, subject=f"contact-{contact.id}", before=BIGGEST, limit=DONE)

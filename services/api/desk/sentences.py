@@ -222,7 +222,11 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
         "left": count(phase.remaining),
         "when": times.clock(ends, now, zone) if ends is not None else "",
     }
-    more = [waits.why(going, now, zone), waits.cut_off(going, now, zone)] if going is not None else []
+    more = (
+        [waits.why(going, now, zone), waits.asleep(going, now, zone), waits.cut_off(going, now, zone)]
+        if going is not None
+        else []
+    )
     return " ".join([said, *filter(None, more)])
 
 

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.response import Template
 
 from libs.common import database
-from libs.common.domain import calendar
+from libs.common.domain import calendar, regional_hours
 from services.api.context import Context
 from services.api.desk import audit, consent, keys, keywords, notices, own_account, own_numbers, rendering, users
 from services.api.desk.requests import AnyRequest
@@ -25,6 +25,7 @@ async def overview(request: AnyRequest, api: NamedDependency[Context]) -> Templa
         request,
         api,
         "settings.html",
+        rules=list(regional_hours.rules().values()) if api.settings.quiet and api.settings.regional_hours else [],
         section="settings",
         settings=api.settings,
         **known,

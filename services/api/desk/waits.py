@@ -94,6 +94,18 @@ def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
     return ""
 
 
+def asleep(going: Going, now: datetime, zone: ZoneInfo) -> str:
+    """Return how many wait for the morning where they are while the others are sent to; empty where nobody does."""
+    if not going.asleep or going.wakes_at is None or going.waits_for in HOLDS:
+        return ""
+    said = ngettext(
+        "%(num)s person waits for the morning where they are, which comes %(when)s.",
+        "%(num)s people wait for the morning where they are, which comes first %(when)s.",
+        going.asleep,
+    )
+    return said % {"num": count(going.asleep), "when": times.short(going.wakes_at, now, zone)}
+
+
 def cut_off(going: Going, now: datetime, zone: ZoneInfo) -> str:
     """Return from when on what is left is not sent any more; empty where all is likely to have left before."""
     if going.cut_off_at is None:

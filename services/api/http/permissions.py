@@ -58,6 +58,7 @@ NEEDED: Mapping[str, Permission] = {
     "GET /contacts/imports": _READ,
     "POST /contacts/imports/{import_id}/undo": _WRITE,
     "GET /contacts/{contact_id}": _READ,
+    "GET /contacts/{contact_id}/hours": _READ,
     "PATCH /contacts/{contact_id}": _WRITE,
     "DELETE /contacts/{contact_id}": _WRITE,
     "POST /contacts/{contact_id}/reachable": _WRITE,

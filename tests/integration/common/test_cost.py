@@ -8,7 +8,17 @@ import psycopg
 import pytest
 from sqlalchemy import Executable
 
-from libs.common.broadcasts import audience, drawing, erasure, frequency_cap, making, messages, segment_sql, unreachable
+from libs.common.broadcasts import (
+    audience,
+    drawing,
+    erasure,
+    frequency_cap,
+    making,
+    messages,
+    places,
+    segment_sql,
+    unreachable,
+)
 from libs.common.broadcasts.audience import Rules
 from libs.common.broadcasts.unwanted_messages import UNWANTED_FIRSTS_OF_BATCH
 from libs.common.domain import segments
@@ -27,7 +37,7 @@ from services.sender import batches
 from services.twilio_sync import queries
 from tests.support import servers, witness
 from tests.support.plans import pages, pages_of_long_work
-from tests.support.world import NOW, World
+from tests.support.world import HERE, NOW, World
 
 MESSAGES = 20_000
 ENOUGH = 150  # pages; each of the tables below has several hundred
@@ -61,7 +71,7 @@ ASKED: dict[str, tuple[Executable, dict[str, Any]]] = {
     "what batches have claimed": (messages.CLAIMED_OF, {"broadcast_id": 1}),
     "what is pending": (
         messages.PENDING_OF,
-        {"broadcast_id": 1, "is_second": True, "after": MESSAGES + 19_000, "limit": 10},
+        {"broadcast_id": 1, "is_second": True, "place": "", "after": MESSAGES + 19_000, "limit": 10},
     ),
     "numbers of the erased": (erasure.FORGET_SETTLED, {}),
     "messages to somebody": (erasure.FORGET_MESSAGES, {"id": 17, "phone_number": "+13135000017"}),
@@ -102,7 +112,7 @@ async def test_the_first_batch_of_a_large_broadcast_reads_no_more_than_any(world
     batch = await world.claimed(broadcast)
     held = [row["id"] for row in await world.messages(broadcast) if row["state"] == "claimed"]
     asked: dict[str, tuple[Executable, dict[str, Any]]] = {
-        "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "now": NOW}),
+        "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "open": [HERE], "now": NOW}),
         "skip": (UNWANTED_FIRSTS_OF_BATCH, {"broadcast_id": broadcast, "message_ids": held, "limit": 50}),
     }
     read = await pages(world.settings.database_url.get_secret_value(), *asked[statement])
@@ -116,8 +126,11 @@ async def test_what_looks_for_pending_messages_does_not_pass_all_that_has_left(w
     broadcast = await world.made(8 * making.LARGE, max_recipients=8 * making.LARGE)
     batch = await world.claimed(broadcast)
     asked = {
-        "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "now": NOW}),
-        "count": (planner_queries.PHASE, {"broadcast_id": broadcast, "is_second": False, "enough": 100, "now": NOW}),
+        "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "open": [HERE], "now": NOW}),
+        "count": (
+            planner_queries.PHASE,
+            {"broadcast_id": broadcast, "is_second": False, "enough": 100, "open": [HERE], "now": NOW},
+        ),
     }
     with psycopg.connect(world.settings.database_url.get_secret_value(), autocommit=True) as connection:
         connection.execute(
@@ -129,6 +142,26 @@ async def test_what_looks_for_pending_messages_does_not_pass_all_that_has_left(w
     assert read < 2 * ENOUGH
 
 
+@pytest.mark.parametrize("statement", ["claim", "count", "places", "first that waits"])
+async def test_nothing_is_read_of_those_who_sleep(world: World, statement: str) -> None:
+    """However many wait for the morning: half of them come before the others in the index, half after them."""
+    broadcast = await world.made(4 * making.LARGE, max_recipients=4 * making.LARGE)
+    await world.query(
+        "UPDATE outgoing_messages SET place = CASE WHEN id % 2 = 0 THEN 'A' ELSE 'Z' END WHERE id % 50 > 0"
+    )
+    await world.query("VACUUM ANALYZE outgoing_messages")
+    batch = await world.claimed(broadcast)
+    phase = {"broadcast_id": broadcast, "is_second": False}
+    asked: dict[str, tuple[Executable, dict[str, Any]]] = {
+        "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "open": [HERE], "now": NOW}),
+        "count": (planner_queries.PHASE, {**phase, "enough": 100, "open": [HERE], "now": NOW}),
+        "places": (places.PENDING, phase),
+        "first that waits": (planner_queries.FIRST_NOT_BEFORE, {**phase, "open": [HERE], "now": NOW}),
+    }
+    most = {"first that waits": 10 * ENOUGH}  # it looks at each of the others, 200 here
+    assert await pages(world.settings.database_url.get_secret_value(), *asked[statement]) < most.get(statement, ENOUGH)
+
+
 @pytest.mark.parametrize("statement", ["count", "draw"])
 async def test_numbers_that_take_no_messages_cost_a_draw_next_to_nothing(large: str, statement: str) -> None:
     """They are left out by looking at them once, not by looking for each contact among them."""
@@ -136,7 +169,7 @@ async def test_numbers_that_take_no_messages_cost_a_draw_next_to_nothing(large: 
     drawn = {
         "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
         "chunk": drawing.CHUNK, "stream": "s", "schema_version": 1, "has_second": True,
-        **store.origin_of(Cause(actor=BROADSHEET), NOW),
+        **store.origin_of(Cause(actor=BROADSHEET), NOW), **places.known(),
     }  # fmt: skip
     asked = {"count": (audience.count_of(everybody.sql), {}), "draw": (drawing.draw_of(everybody.sql), drawn)}
     fill = """
@@ -204,7 +237,7 @@ async def test_the_frequency_cap_reads_the_texts_of_its_days_and_none_before_the
         given = {
             **capped.given, "broadcast_id": 1, "segment_id": 1, "quota": 100, "seed": "7", "numbers": [],
             "chunk": drawing.CHUNK, "stream": "s", "schema_version": 1, "has_second": False,
-            **store.origin_of(Cause(actor=BROADSHEET), NOW),
+            **store.origin_of(Cause(actor=BROADSHEET), NOW), **places.known(),
         }  # fmt: skip
         return await pages_of_long_work(past, drawing.draw_of(everybody.sql, rules), given)
 

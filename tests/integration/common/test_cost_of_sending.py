@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import Executable
 
-from libs.common.broadcasts import acceptances, delivery_status, messages
+from libs.common.broadcasts import acceptances, delivery_status, messages, places
 from libs.common.broadcasts.unwanted_messages import UNWANTED_FIRSTS_OF_BATCH, UNWANTED_SECONDS_OF_BATCH
 from libs.common.domain import events as e
 from libs.common.domain.actors import BROADSHEET
@@ -90,9 +90,9 @@ ANSWER = {"missive_id": "M", "missive_conversation_id": None, "twilio_id": None,
 
 #: What is executed, by what it does; and how many pages it may look at.
 HOT: dict[str, tuple[Executable, dict[str, Any], int]] = {
-    "claim": (batches.CLAIM, {**OF_BATCH, "size": 2 * HELD}, 2300),
+    "claim": (batches.CLAIM, {**OF_BATCH, "open": [""], "size": 2 * HELD}, 2300),
     "events of a claim": (
-        projections.STATEMENTS[e.BatchClaimed][0], {"message_ids": SECONDS, "batch_id": BATCH}, 1300),
+        projections.STATEMENTS[e.BatchClaimed][0], {"message_ids": SECONDS, "batch_id": BATCH}, 1400),
     "skip of a batch": (
         UNWANTED_SECONDS_OF_BATCH, {"broadcast_id": 1, "message_ids": SECONDS, "limit": messages.CHUNK}, 700),
     "skip of a batch of the first": (
@@ -100,7 +100,7 @@ HOT: dict[str, tuple[Executable, dict[str, Any], int]] = {
     "what a batch holds": (batches.HELD, {"batch_id": BATCH}, 150),
     "start": (
         batches.START,
-        {**OF_BATCH, "count": 10, "quiet": False, "stream": "broadcast-1-batch", "started_data": "{}", **ORIGIN,
+        {**OF_BATCH, "count": 10, "open": [""], "stream": "broadcast-1-batch", "started_data": "{}", **ORIGIN,
          **store.identity("start", e.MessagesStarted)}, 800),
     "renew": (batches.RENEW, {"batch_id": BATCH, "fence": 1, "lease_until": LATER}, 50),
     "answer": (
@@ -114,7 +114,10 @@ HOT: dict[str, tuple[Executable, dict[str, Any], int]] = {
     "an acceptance from history": (ACCEPTED, {"message_id": PEOPLE + 1, "left_at": None, **ANSWER}, 140),
     "skip for a number": (messages.OPEN_TO, {"phone_number": "+13135000017"}, 30),
     "skip for a person": (messages.OPEN_SECOND, {"broadcast_id": 1, "contact_id": 17}, 30),
-    "count of claimable": (planner.PHASE, {"broadcast_id": 1, "is_second": True, "enough": 200, "now": LATER}, 150),
+    "count of claimable": (
+        planner.PHASE, {"broadcast_id": 1, "is_second": True, "enough": 200, "open": [""], "now": LATER}, 150),
+    "places of what is pending": (places.PENDING, {"broadcast_id": 1, "is_second": True}, 60),
+    "places of what a batch holds": (places.OF_BATCH, {"batch_id": BATCH}, 150),
     "take from the outbox": (outbox.TAKE, {"until": LATER.replace(year=2040), "now": NOW.replace(year=2040),
                                            "lease_until": LATER, "limit": 100}, 1000),
     "lost messages": (messages.LOST, {"before": NOW, "limit": messages.CHUNK}, 60),

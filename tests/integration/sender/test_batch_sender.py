@@ -189,6 +189,32 @@ async def test_quiet_hours_are_those_of_the_organisations_clock(world: World) ->
     assert len(carrier.requests) == 1
 
 
+async def test_the_carrier_is_told_to_keep_no_message_into_the_quiet_hours(world: World) -> None:
+    world = replace(world, settings=make_settings(world.settings.database_url, quiet_hours="21:00-08:00"))
+    broadcast = await world.made(1)
+    world.clock.now = datetime(2026, 3, 5, 1, 58, tzinfo=UTC)  # 20:58 in Detroit
+    carrier = ScriptedCarrier()
+    await send(world, broadcast, carrier)
+    [request] = carrier.requests
+    assert request.valid_for is not None
+    assert 100 <= request.valid_for <= 120 - 5
+
+
+async def test_a_request_that_is_late_for_its_validity_is_not_made(world: World) -> None:
+    world = replace(world, settings=make_settings(world.settings.database_url, quiet_hours="21:00-08:00"))
+    broadcast = await world.made(1)
+    world.clock.now = datetime(2026, 3, 5, 1, 59, 45, tzinfo=UTC)
+
+    def connect() -> float:
+        world.clock.forward(seconds=8)  # 20:59:53: what Twilio may keep it for would end at 21:00:03
+        return 0.0
+
+    carrier = ScriptedCarrier(connecting=connect)
+    await send(world, broadcast, carrier)
+    assert carrier.requests == []
+    assert await world.states(broadcast) == ["pending"]
+
+
 async def test_nothing_starts_after_the_batchs_time(fast: World) -> None:
     """Fault 18: what was not reached in 60 s was lost."""
     fast = quick(fast, send_rate=5, batch_seconds=2, batch_size=50)

@@ -29,7 +29,7 @@ async def test_a_claim_passes_over_what_another_holds_without_waiting_for_it(wor
     assert one is not None
     assert other is not None
     async with database.transaction(world.engine) as connection:
-        assert await batches.claim(connection, one, size=6, now=NOW) == 6
+        assert await batches.claim(connection, one, size=6, rules=world.settings.rules, now=NOW) == 6
         assert await world.claim(other, size=6) == 4
 
 

@@ -1,7 +1,8 @@
 """The statement that starts texts: the last look before one leaves."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from libs.common import database
 from libs.common.broadcasts import replies
 from libs.common.broadcasts.inbound import Inbound
 from libs.common.carriers.outcomes import Accepted, Deferred, Refused
-from tests.support.world import NOW, World
+from libs.common.domain.wall_clock import at_wall_clock
+from tests.support.world import NOW, World, make_settings
 
 ACCEPTED = Accepted(missive_id="M1")
 
@@ -69,10 +71,15 @@ async def test_nothing_of_a_phase_starts_in_the_other(world: World) -> None:
     assert await world.start(batch) == []
 
 
-async def test_nothing_starts_in_quiet_hours(world: World) -> None:
+@pytest.mark.parametrize(("clock", "started"), [("20:59:49", 3), ("20:59:50", 0), ("20:59:59", 0), ("21:00:00", 0)])
+async def test_what_was_claimed_before_the_quiet_hours_does_not_start_in_them(
+    world: World, clock: str, started: int
+) -> None:
     """Fault 33: texting hours were enforced in UTC."""
+    world = replace(world, settings=make_settings(world.settings.database_url, quiet_hours="21:00-08:00"))
     batch = await world.claimed(await world.made())
-    assert await world.start(batch, quiet=True) == []
+    world.clock.now = at_wall_clock(NOW.date(), time.fromisoformat(clock), world.settings.zone)
+    assert len(await world.start(batch)) == started
 
 
 async def test_who_has_opted_out_is_not_started_even_where_the_skipping_missed_them(world: World) -> None:

@@ -271,3 +271,20 @@ async def test_the_account_says_which_numbers_are_its_own() -> None:
     async with simulator(from_numbers=[FROM]) as sim:
         found = [(await sim.log(path, PhoneNumber=number)).json()["incoming_phone_numbers"] for number in (FROM, ALICE)]
     assert found == [[{"phone_number": FROM}], []]
+
+
+@pytest.mark.parametrize("given", ["0", "36001", "ten", ""])
+async def test_a_validity_period_that_cannot_be_is_refused(given: str) -> None:
+    async with simulator() as sim:
+        answer = await sim.twilio(ValidityPeriod=given)
+        assert (answer.status_code, answer.json()["code"]) == (400, 21624)
+
+
+async def test_what_is_not_sent_in_its_time_has_failed_and_does_not_arrive() -> None:
+    async with simulator(plan={"delivery_delay": [10, 10]}) as sim:
+        sid = (await sim.twilio(ValidityPeriod="1")).json()["sid"]
+        message = sim.network.ledger.by_sid(sid)
+        assert message is not None
+        await eventually(lambda: message.status == "failed")
+        assert message.error_code == 30036
+        assert [status for status, _ in message.history] == ["accepted", "queued", "failed"]

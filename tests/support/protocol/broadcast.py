@@ -159,7 +159,8 @@ class Protocol(People):
             async with self.transaction() as connection:
                 batch = await batches.take(connection, command.batch_id, lease=LEASE, redelivered=redelivered, now=now)
                 if batch is not None:
-                    await batches.claim(connection, batch, size=self.settings.batch_messages, now=now)
+                    size, rules = self.settings.batch_messages, self.settings.rules
+                    await batches.claim(connection, batch, size=size, rules=rules, now=now)
             sender.batch, sender.started = batch, 0
 
         self.act("take", work(), hold=hold, by=sender)
@@ -183,7 +184,8 @@ class Protocol(People):
         async def work() -> None:
             now = self.clock.now
             async with self.transaction() as connection:
-                starting = await batches.start(connection, batch, count=count, quiet=False, now=now)
+                open_ = list(await batches.windows(connection, batch, self.settings.rules, now))
+                starting = await batches.start(connection, batch, count=count, open_=open_, now=now)
             for started in starting:
                 self._may_be_told(started, is_second=batch.is_second)
                 sender.asks.append(Ask(started=started, body=batch.body, began_at=now))

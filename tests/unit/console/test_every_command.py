@@ -76,7 +76,8 @@ NOT_FOR_GOOD = {
 LOOKS = {
     "audit", "broadcast audience", "broadcast explain", "broadcast list", "broadcast preflight", "broadcast report",
     "broadcast show",
-    "broadcast tests", "broadcast watch", "completion", "consent export", "contacts imports", "contacts unreachable",
+    "broadcast tests", "broadcast watch", "completion", "consent export", "contacts hours", "contacts imports",
+    "contacts unreachable",
     "dead-letters list", "doctor", "history", "keys list", "keywords list", "keywords show",
     "replies", "replies export", "replies show", "segments list", "segments preview", "segments show", "users list",
 }  # fmt: skip

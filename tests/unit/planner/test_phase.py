@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.domain.calendar import SENDING_DAY
+from libs.common.domain.states import SkipReason
 from libs.common.settings import BATCHES_IN_FLIGHT
 from services.planner.phase import (
     PATIENCE,
@@ -30,9 +30,10 @@ NOTHING = PhaseFacts(
     held_back=False,
     uncertain=0,
     newest_uncertain=None,
-    open_batches=0,
-    made_at=NOW - timedelta(hours=1),
-    quiet_until=None,
+    batches_due=(),
+    opens_at=None,
+    too_late=(),
+    given_up=(),
     held_until=None,
 )
 SOME = replace(NOTHING, claimable=3)
@@ -59,35 +60,45 @@ def test_messages_that_may_go_do_not_wait_for_those_that_have_to() -> None:
 
 
 def test_nothing_leaves_before_the_quiet_hours_end() -> None:
-    assert step(replace(SOME, quiet_until=LATER)) == PlanBatches(batches=1, due=LATER)
+    assert step(replace(NOTHING, opens_at=LATER)) == PlanBatches(batches=1, due=LATER)
+
+
+def test_where_it_is_day_nobody_waits_for_those_who_sleep() -> None:
+    assert step(replace(SOME, opens_at=LATER)) == PlanBatches(batches=1, due=NOW)
+    both = replace(NOTHING, first_not_before=LATER, opens_at=MUCH_LATER)
+    assert step(both) == PlanBatches(batches=1, due=LATER)
+
+
+def test_a_batch_for_the_morning_does_not_stand_in_for_one_that_may_go_now() -> None:
+    now = PlanBatches(batches=2, due=NOW)
+    assert now.missing([]) == 2
+    assert now.missing([NOW + timedelta(hours=9)]) == 2
+    assert now.missing([NOW - timedelta(seconds=9), NOW + timedelta(hours=9)]) == 1
+    assert PlanBatches(batches=1, due=NOW).missing([NOW + timedelta(milliseconds=3)]) == 0
 
 
 def test_nothing_leaves_before_the_carrier_wants_more() -> None:
     assert step(replace(SOME, held_until=LATER)) == PlanBatches(batches=1, due=LATER)
 
 
-@pytest.mark.parametrize(("quiet", "held"), [(LATER, MUCH_LATER), (MUCH_LATER, LATER)])
-def test_the_longest_wait_decides(quiet: datetime, held: datetime) -> None:
-    assert step(replace(SOME, quiet_until=quiet, held_until=held)) == PlanBatches(batches=1, due=MUCH_LATER)
+@pytest.mark.parametrize(("opens", "held"), [(LATER, MUCH_LATER), (MUCH_LATER, LATER)])
+def test_the_longest_wait_decides(opens: datetime, held: datetime) -> None:
+    assert step(replace(NOTHING, opens_at=opens, held_until=held)) == PlanBatches(batches=1, due=MUCH_LATER)
 
 
-@pytest.mark.parametrize(
-    ("quiet_until", "expected"),
-    [
-        (NOTHING.made_at + SENDING_DAY, PlanBatches(batches=1, due=NOTHING.made_at + SENDING_DAY)),
-        (NOTHING.made_at + SENDING_DAY + timedelta(seconds=1), SkipForQuietHours()),
-    ],
-)
-def test_what_quiet_hours_keep_past_the_broadcasts_day_is_not_sent(quiet_until: datetime, expected: object) -> None:
-    assert step(replace(SOME, quiet_until=quiet_until)) == expected
+def test_what_nobody_waits_for_is_skipped_where_it_is_too_late_and_nowhere_else() -> None:
+    late = replace(SOME, too_late=("Europe/London",), given_up=("America/Detroit US",))
+    assert step(late) == SkipForQuietHours(places=("Europe/London",), reason=SkipReason.TOO_LATE)
+    past = replace(late, too_late=())
+    assert step(past) == SkipForQuietHours(places=("America/Detroit US",), reason=SkipReason.QUIET_HOURS)
 
 
 def test_a_phase_ends_when_nothing_is_left() -> None:
     assert step(NOTHING) == FinishPhase(uncertain=0)
 
 
-@pytest.mark.parametrize("under_way", [{"in_flight": True}, {"open_batches": 1}])
-def test_a_phase_does_not_end_while_a_batch_is_under_way(under_way: dict[str, int]) -> None:
+@pytest.mark.parametrize("under_way", [{"in_flight": True}, {"batches_due": (NOW,)}])
+def test_a_phase_does_not_end_while_a_batch_is_under_way(under_way: dict[str, object]) -> None:
     """Fault 16: the phase "finished" without the rows that a crash left claimed."""
     assert step(replace(NOTHING, **under_way)) == Wait()  # type: ignore[arg-type]
 
@@ -104,7 +115,7 @@ def test_what_waits_for_a_person_is_skipped_before_the_phase_ends_and_not_while_
     held = replace(NOTHING, held_back=True)
     assert step(held) == SkipHeldBack()
     assert step(replace(held, claimable=1)) == PlanBatches(batches=1, due=NOW)
-    assert step(replace(held, open_batches=1)) == Wait()
+    assert step(replace(held, batches_due=(NOW,))) == Wait()
 
 
 def test_uncertain_messages_do_not_hold_up_the_others() -> None:
@@ -123,9 +134,10 @@ times = st.none() | st.integers(-90, 90).map(lambda hours: NOW + timedelta(hours
         held_back=st.booleans(),
         uncertain=st.just(0),
         newest_uncertain=times,
-        open_batches=st.integers(0, 3),
-        made_at=times.filter(lambda at: at is not None),
-        quiet_until=times,
+        batches_due=st.lists(times.filter(lambda at: at is not None), max_size=3),
+        opens_at=times,
+        too_late=st.just(()),
+        given_up=st.just(()),
         held_until=times,
     )
 )
@@ -137,5 +149,6 @@ def test_no_batch_is_ever_due_in_the_past_and_no_phase_ends_with_messages_to_sen
         case FinishPhase() | Wait():
             assert facts.claimable == 0
             assert facts.first_not_before is None
+            assert facts.opens_at is None
         case _:
             pass

@@ -18,6 +18,7 @@ from libs.common.domain.states import (
     Channel,
     ClearedBecause,
     ConsentSource,
+    Late,
     LeftOut,
     MessageKind,
     MessageState,
@@ -34,7 +35,7 @@ NEVER = text("'-infinity'")
 NOW = text("now()")
 #: Columns of these types are text that holds one of their values.
 ENUMS = (
-    BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, LeftOut, MessageKind, MessageState,
+    BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, Late, LeftOut, MessageKind, MessageState,
     NoticeChannel, NoticeKind, NoticeOutcome, Outcome, ReplyKind, Review, Role, SegmentRole, SinglePurpose, SkipReason,
     Wish,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
 from libs.common.database.tables.base import Base, check
-from libs.common.domain.states import SENDING, UNMADE, BroadcastState, LeftOut, SegmentRole
+from libs.common.domain.states import SENDING, UNMADE, BroadcastState, Late, LeftOut, SegmentRole
 
 BROADCAST_IDS = Sequence("broadcast_ids", metadata=Base.metadata)
 
@@ -45,6 +45,8 @@ class Broadcast(Base):
     draft: Mapped[bool] = mapped_column(server_default=text("false"))
     #: What its conversations are labelled in Missive, by the label's name; empty where they are not.
     label: Mapped[str] = mapped_column(server_default="")
+    #: What becomes of a message that would come too late in the day for its recipient.
+    late: Mapped[Late] = mapped_column(server_default=Late.WAIT)
     #: Who wrote it, or changed it last, and who approved it as it is: `domain/actors.py`.
     author: Mapped[str] = mapped_column(server_default="")
     approved_by: Mapped[str | None]
@@ -79,6 +81,7 @@ class Broadcast(Base):
         ),
         # It takes two.
         check("approved_by <> author", "broadcasts_nobody_approves_what_they_wrote"),
+        check(f"late IN {literals(Late)}", "broadcasts_late_check"),
         check("second_delay >= 0", "broadcasts_second_delay_check"),
         check("max_recipients > 0", "broadcasts_max_recipients_check"),
         check("(cap_texts IS NULL) = (cap_days IS NULL)", "broadcasts_a_cap_is_texts_within_days"),

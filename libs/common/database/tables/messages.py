@@ -34,6 +34,8 @@ class OutgoingMessage(Base):
     segment_id: Mapped[int] = mapped_column(ForeignKey("audience_segments.id"))
     is_second: Mapped[bool]
     recipient_phone_number: Mapped[str | None]
+    #: Where the recipient's clocks are, and whose rules hold (`domain/quiet_hours.py`); empty where nobody knows.
+    place: Mapped[str] = mapped_column(server_default="")
     state: Mapped[MessageState] = mapped_column(server_default=MessageState.PENDING)
     processed: Mapped[bool] = mapped_column(Computed(f"state <> '{MessageState.PENDING}'", persisted=True))
     claimed_by: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
@@ -66,11 +68,12 @@ class OutgoingMessage(Base):
             f"recipient_phone_number IS NOT NULL OR state IN {literals(FORGETTABLE)}",
             "outgoing_messages_what_may_be_sent_has_a_number",
         ),
-        # Only what remains to be sent is in the index that claims scan.
+        # Only what remains to be sent is in the index that claims scan, by place: where it is night nothing is read.
         Index(
             "outgoing_messages_pending",
             "broadcast_id",
             "is_second",
+            "place",
             "id",
             postgresql_where=text(f"state = '{MessageState.PENDING}'"),
         ),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.domain.frequency import Cap
-from libs.common.domain.states import PauseReason
+from libs.common.domain.states import Late, PauseReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,8 @@ class BroadcastScheduled:
     #: The frequency cap of its own, beside that of the organisation: texts within days.
     cap_texts: int | None = None
     cap_days: int | None = None
+    #: What becomes of a message that would come too late in the day for its recipient.
+    late: Late = Late.WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class BroadcastEdited:
     fallback: int | None = None
     cap_texts: int | None = None
     cap_days: int | None = None
+    late: Late = Late.WAIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,8 @@ class RecipientsDrawn:
     contacts: tuple[int, ...]
     first_message_ids: tuple[int, ...]
     second_message_ids: tuple[int, ...]
+    #: Where each one's clocks are (`quiet_hours.py`); none where that was not asked.
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,23 @@ async def test_quiet_hours_hold_it_until_they_end(api: Api, broadcast: int) -> N
     assert going["expected_end"].startswith("2026-03-05T13:00:03")
 
 
-async def test_what_has_not_left_before_the_second_night_is_not_expected_after_it(api: Api, broadcast: int) -> None:
-    api.clock.forward(hours=10, minutes=59, seconds=58)  # 20:59:58 in Detroit
+async def test_it_says_how_many_wait_for_the_morning_where_they_are(api: Api, broadcast: int) -> None:
+    await api.query("UPDATE outgoing_messages SET place = 'Pacific/Honolulu US' WHERE id IN (SELECT max(id) FROM"
+                    " outgoing_messages WHERE NOT is_second)")  # fmt: skip
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["asleep"], going["wakes_at"]) == (None, 1, "2026-03-04T18:00:00Z")
+    assert going["expected_end"].startswith("2026-03-04T18:00:01")
+    await api.query("UPDATE outgoing_messages SET place = 'Pacific/Honolulu US'")
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["until"]) == (WaitReason.QUIET_HOURS, "2026-03-04T18:00:00Z")
+    # It is no fault that nothing leaves.
+    api.clock.forward(hours=2)
+    assert (await now(api, broadcast))["waits_for"] == WaitReason.QUIET_HOURS
+
+
+async def test_what_has_not_left_before_the_second_night_is_not_expected_after_it(api: Api) -> None:
+    broadcast = await api.made(20)
+    api.clock.forward(hours=10, minutes=59, seconds=48)  # 20:59:48 in Detroit
     await api.query(
         "UPDATE broadcasts SET made_at = made_at - interval '5 hours', hold_until = %s WHERE id = %s",
         api.clock.now, broadcast,

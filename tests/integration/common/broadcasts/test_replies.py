@@ -13,7 +13,7 @@ from libs.common.broadcasts.replies import receive
 from libs.common.carriers.outcomes import Accepted, Deferred, Refused
 from libs.common.domain.states import ConsentSource
 from services.sender import batches
-from tests.support.world import FROM, NOW, World
+from tests.support.world import FROM, HERE, NOW, World
 
 
 async def write(
@@ -262,7 +262,7 @@ async def test_an_opt_out_that_comes_while_a_message_starts_waits_for_it_and_fin
             return await opt_outs.opt_out(connection, message["recipient_phone_number"], ConsentSource.SMS, NOW)
 
     async with database.transaction(world.engine) as connection:
-        [_] = await batches.start(connection, batch, count=1, quiet=False, now=NOW)
+        [_] = await batches.start(connection, batch, count=1, open_=[HERE], now=NOW)
         stopping = asyncio.create_task(opt_out())
         await world.until_somebody_waits()
         assert await world.value("SELECT count(*) FROM opt_outs") == 0
@@ -350,5 +350,5 @@ async def test_nothing_starts_while_nobody_can_tell_who_has_opted_out(world: Wor
         async with database.transaction(world.engine) as connection:
             await connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
             with pytest.raises(database.Collision):
-                await batches.start(connection, batch, count=1, quiet=False, now=NOW)
+                await batches.start(connection, batch, count=1, open_=[HERE], now=NOW)
     assert await world.states(broadcast) == ["claimed"]

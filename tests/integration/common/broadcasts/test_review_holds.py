@@ -12,7 +12,7 @@ from libs.common.broadcasts.inbound import Inbound
 from libs.common.domain import segments
 from libs.common.domain.keywords import Reason
 from services.sender import batches
-from tests.support.world import NOW, World
+from tests.support.world import HERE, NOW, World
 
 LIKELY = "who is this, take me off"
 
@@ -93,7 +93,7 @@ async def test_the_statement_that_starts_looks_by_itself(world: World) -> None:
         " VALUES ('x', %s, '', now(), 'waiting', 'no_more')", await world.number_of(1),
     )  # fmt: skip
     async with database.transaction(world.engine) as connection:
-        assert await batches.start(connection, batch, count=1, quiet=False, now=NOW) == []
+        assert await batches.start(connection, batch, count=1, open_=[HERE], now=NOW) == []
 
 
 async def test_others_go_on_and_what_is_held_ends_with_its_phase(world: World) -> None:

@@ -43,6 +43,15 @@ async def test_status_reports_are_asked_for_where_there_is_an_address_for_them()
     assert form_of(server.received[0])["StatusCallback"] == ["https://us.example/webhooks/twilio/status"]
 
 
+@pytest.mark.parametrize(("valid_for", "sent"), [(None, None), (90, ["90"]), (0, ["1"]), (90_000, ["36000"])])
+async def test_how_long_it_may_wait_in_the_queue_is_said_where_it_matters(
+    valid_for: int | None, sent: list[str] | None
+) -> None:
+    async with Loopback(ACCEPTED) as server:
+        await send(create_twilio(server.url), valid_for=valid_for)
+    assert form_of(server.received[0]).get("ValidityPeriod") == sent
+
+
 @pytest.mark.parametrize("body", ['it\'s "x" \\ 100 % {} $$ a+b=c&d', "line\nline\r\n\ttab", "👩‍👩‍👧 é é \u202e", "�"])
 async def test_a_message_arrives_byte_for_byte(body: str) -> None:
     async with Loopback(ACCEPTED) as server:

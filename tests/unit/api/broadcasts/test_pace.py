@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.api.broadcasts.pace import course, pauses, quiet_spans, rate
+from libs.common.domain.quiet_hours import Rules
+from libs.common.domain.states import Late
+from services.api.broadcasts.pace import Course, course, pauses, quiet_spans, rate
 
 NOON = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Detroit
 DETROIT = ZoneInfo("America/Detroit")
@@ -62,7 +64,9 @@ EVENING = datetime(2026, 3, 5, 1, 0, tzinfo=UTC)  # 20:00 in Detroit
 
 def hours(begins: datetime, work: float, quiet: tuple[time, time] | None, made: float = 0) -> tuple[float, bool]:
     """Return after how many hours from `begins` the last leaves, and whether the rest is not sent."""
-    found = course(begins, timedelta(hours=work), quiet, DETROIT, made_at=begins - timedelta(hours=made))
+    rules = Rules(quiet, DETROIT.key)
+    made_at = begins - timedelta(hours=made)
+    found = course(begins, timedelta(hours=work), {"": 1}, rules, made_at=made_at, late=Late.WAIT)
     return (found.ends - begins) / timedelta(hours=1), found.is_cut_off
 
 
@@ -79,3 +83,32 @@ def test_nothing_is_left_for_a_night_that_ends_more_than_a_day_after_it_was_made
     assert hours(EVENING, 3, QUIET, made=13) == (1, True)  # made at 7:00: the next morning is 25 hours off
     assert hours(EVENING, 3, QUIET, made=12) == (14, False)
     assert hours(EVENING + timedelta(hours=5), 3, QUIET, made=18) == (0, True)  # it is night already
+
+
+def to(people: dict[str, int], begins: datetime = NOON, late: Late = Late.WAIT) -> Course:
+    """Return how an hour for each of so many people at each place goes out, from noon in Detroit on."""
+    rules = Rules(QUIET, DETROIT.key)
+    return course(begins, timedelta(hours=1), people, rules, made_at=begins, late=late)
+
+
+def test_who_sleeps_is_sent_to_when_they_wake_and_the_others_meanwhile() -> None:
+    # Noon in Detroit is seven in the morning in Honolulu.
+    both = to({"Pacific/Honolulu": 2, "America/Detroit": 3})
+    assert (both.ends, both.rests) == (NOON + timedelta(hours=5), [])
+    alone = to({"Pacific/Honolulu": 2})
+    assert (alone.ends, alone.rests) == (NOON + timedelta(hours=3), [(NOON, NOON + timedelta(hours=1))])
+
+
+def test_where_the_evening_comes_first_they_come_first() -> None:
+    # Five in the afternoon in London: four hours are left, and nine in Detroit.
+    found = to({"America/Detroit": 5, "Europe/London": 4})
+    assert (found.ends, found.is_cut_off) == (NOON + timedelta(hours=9), False)
+
+
+def test_what_is_skipped_for_being_late_ends_nothing_else() -> None:
+    late = NOON + timedelta(hours=5)  # ten in the evening in London
+    found = to({"Europe/London": 2, "America/Detroit": 1}, late, Late.SKIP)
+    assert (found.ends, found.cut_off_at) == (late + timedelta(hours=1), late)
+    waits = to({"Europe/London": 2, "America/Detroit": 1}, late)
+    assert waits.ends == datetime(2026, 3, 5, 10, 0, tzinfo=UTC)
+    assert waits.cut_off_at is None

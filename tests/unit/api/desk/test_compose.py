@@ -113,9 +113,9 @@ def test_a_broadcast_on_a_holiday_goes_out_and_its_writer_is_told() -> None:
 
 def test_the_last_is_said_and_quiet_hours_that_come_between_are_warned_of() -> None:
     evening = NOW.replace(hour=20, minute=50)
-    in_time = compose_advice.on_pace(evening, 600, 1.0, settings(), NOW)
+    in_time = compose_advice.on_pace(evening, {"": 600}, 1.0, settings(), NOW)
     assert (in_time.ends, in_time.advice) == (NOW.replace(hour=21), [])
-    over = compose_advice.on_pace(evening, 1200, 1.0, settings(), NOW)
+    over = compose_advice.on_pace(evening, {"": 1200}, 1.0, settings(), NOW)
     assert over.ends == NOW.replace(day=26, hour=8, minute=10)
     words = "Not all get it before the quiet hours: it stops today 21:00, and goes on tomorrow 08:00."
     assert over.advice == [words]
@@ -123,15 +123,15 @@ def test_the_last_is_said_and_quiet_hours_that_come_between_are_warned_of() -> N
 
 def test_what_is_never_sent_since_it_takes_more_than_a_day_is_said() -> None:
     ten = NOW.replace(hour=10)
-    sending = compose_advice.on_pace(ten, 100_000, 1.0, settings(), NOW)
+    sending = compose_advice.on_pace(ten, {"": 100_000}, 1.0, settings(), NOW)
     assert sending.ends == NOW.replace(day=26, hour=21)
     [words] = sending.advice
     assert words == "So many texts take too long: what has not left by tomorrow 21:00 (quiet hours) is not sent."
-    assert compose_advice.on_pace(ten, 5_000_000, 1.0, settings(quiet_hours=""), NOW).ends is None
+    assert compose_advice.on_pace(ten, {"": 5_000_000}, 1.0, settings(quiet_hours=""), NOW).ends is None
 
 
 def test_a_time_that_is_over_begins_now() -> None:
-    assert compose_advice.on_pace(NOW.replace(hour=8), 60, 1.0, settings(), NOW).ends == NOW.replace(minute=1)
+    assert compose_advice.on_pace(NOW.replace(hour=8), {"": 60}, 1.0, settings(), NOW).ends == NOW.replace(minute=1)
 
 
 @pytest.mark.parametrize("text", ["Reply STOP to stop", "Responde ALTO para no recibir más", "opt-out: write END"])

@@ -45,6 +45,13 @@ def test_quiet_hours_are_said_with_their_end_and_what_remains() -> None:
     assert sentence == "Held until tomorrow 08:00 (quiet hours); 780 still to go, the last about tomorrow 09:30."
 
 
+def test_who_waits_for_the_morning_while_others_get_it_is_said() -> None:
+    some = going(asleep=312, wakes_at=NOW + timedelta(hours=18), expected_end=NOW + timedelta(hours=19, minutes=40))
+    sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=some)
+    assert "the last about tomorrow 09:40." in sentence
+    assert sentence.endswith("312 people wait for the morning where they are, which comes first tomorrow 08:00.")
+
+
 def test_what_quiet_hours_cut_off_is_said() -> None:
     ends = NOW + timedelta(hours=7)
     sentence = said(BroadcastState.SENDING_FIRST, first=HALF, going=going(expected_end=ends, cut_off_at=ends))

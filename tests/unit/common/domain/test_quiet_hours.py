@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.common.domain import quiet_hours, regional_hours
-from libs.common.domain.quiet_hours import Late, Place, Rules, Standing, parse
+from libs.common.domain.quiet_hours import Place, Rules, Standing, parse
+from libs.common.domain.states import Late
 
 NIGHT = (time(21), time(8))
 DETROIT = "America/Detroit"
@@ -232,7 +233,7 @@ def test_florida_s_evening_comes_an_hour_sooner_unless_regional_rules_are_off() 
         ("US-LA", "2026-06-06T20:00", "Mon 08 Jun 08:00"),  # Saturday evening: no Sunday
         ("US-MS", "2026-06-07T12:00", "Mon 08 Jun 08:00"),
         ("US-LA", "2026-12-25T12:00", "Sat 26 Dec 08:00"),
-        ("US-RI", "2026-07-03T12:00", "Sat 04 Jul 10:00"),  # Independence Day, observed on the Friday
+        ("US-RI", "2026-07-03T12:00", "Mon 06 Jul 09:00"),  # Independence Day is a Saturday: no Friday, either
         ("US-RI", "2026-06-06T18:00", "Mon 08 Jun 09:00"),
     ],
 )
@@ -247,7 +248,9 @@ def outlook(now: str, late: Late = Late.WAIT, *, made: str = "2026-06-02T10:00",
 
 
 def test_what_comes_too_late_waits_for_the_morning_or_is_skipped() -> None:
-    assert outlook("2026-06-02T20:59:59") is Standing.OPEN
+    assert outlook("2026-06-02T20:59:49") is Standing.OPEN
+    # A request takes a moment.
+    assert outlook("2026-06-02T20:59:50") is Standing.WAITS
     assert outlook("2026-06-02T21:00") is Standing.WAITS
     assert outlook("2026-06-02T21:00", Late.SKIP) is Standing.TOO_LATE
 

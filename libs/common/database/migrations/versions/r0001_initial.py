@@ -275,6 +275,7 @@ CREATE TABLE broadcasts (
     week text[] DEFAULT '{}' NOT NULL,
     draft boolean DEFAULT false NOT NULL,
     label text DEFAULT '' NOT NULL,
+    late text DEFAULT 'wait' NOT NULL,
     author text DEFAULT '' NOT NULL,
     approved_by text,
     previous_id bigint,
@@ -302,6 +303,7 @@ CREATE TABLE broadcasts (
     CONSTRAINT broadcasts_only_a_follow_up_is_due CHECK (second_due_at IS NULL OR second_message IS NOT NULL),
     CONSTRAINT broadcasts_a_draft_goes_to_nobody CHECK (NOT draft OR state IN ('scheduled', 'cancelled')),
     CONSTRAINT broadcasts_nobody_approves_what_they_wrote CHECK (approved_by <> author),
+    CONSTRAINT broadcasts_late_check CHECK (late IN ('wait', 'skip')),
     CONSTRAINT broadcasts_second_delay_check CHECK (second_delay >= 0),
     CONSTRAINT broadcasts_max_recipients_check CHECK (max_recipients > 0),
     CONSTRAINT broadcasts_a_cap_is_texts_within_days CHECK ((cap_texts IS NULL) = (cap_days IS NULL)),
@@ -414,6 +416,7 @@ CREATE TABLE outgoing_messages (
     segment_id bigint NOT NULL,
     is_second boolean NOT NULL,
     recipient_phone_number text,
+    place text DEFAULT '' NOT NULL,
     state text DEFAULT 'pending' NOT NULL,
     processed boolean GENERATED ALWAYS AS (state <> 'pending') STORED NOT NULL,
     claimed_by uuid,
@@ -429,7 +432,7 @@ CREATE TABLE outgoing_messages (
         'accepted', 'refused', 'skipped')),
     CONSTRAINT outgoing_messages_skip_reason_check CHECK (skip_reason IN ('replied', 'opted_out', 'first_refused',
         'quiet_hours', 'cancelled', 'phase_over', 'erased', 'held_for_review', 'not_handed_over',
-        'number_unreachable')),
+        'number_unreachable', 'too_late')),
     CONSTRAINT outgoing_messages_a_claimed_message_has_a_batch CHECK ((state IN ('claimed', 'started')) =
         (claimed_by IS NOT NULL)),
     CONSTRAINT outgoing_messages_an_attempt_is_on_record CHECK (state NOT IN ('started', 'uncertain', 'accepted',
@@ -449,7 +452,8 @@ CREATE INDEX outgoing_messages_ended ON outgoing_messages (contact_id) WHERE rec
 CREATE INDEX outgoing_messages_number ON outgoing_messages (recipient_phone_number, broadcast_id);
 CREATE INDEX outgoing_messages_open ON outgoing_messages (broadcast_id, is_second, state) WHERE state IN ('claimed',
         'started', 'uncertain');
-CREATE INDEX outgoing_messages_pending ON outgoing_messages (broadcast_id, is_second, id) WHERE state = 'pending';
+CREATE INDEX outgoing_messages_pending ON outgoing_messages (broadcast_id, is_second, place, id)
+    WHERE state = 'pending';
 CREATE INDEX outgoing_messages_taken ON outgoing_messages (broadcast_id, attempt_started_at) WHERE state =
         'accepted';
 
@@ -593,7 +597,7 @@ CREATE TABLE single_messages (
         'skipped')),
     CONSTRAINT single_messages_skip_reason_check CHECK (skip_reason IN ('replied', 'opted_out', 'first_refused',
         'quiet_hours', 'cancelled', 'phase_over', 'erased', 'held_for_review', 'not_handed_over',
-        'number_unreachable')),
+        'number_unreachable', 'too_late')),
     CONSTRAINT single_messages_a_skipped_message_says_why CHECK ((state = 'skipped') = (skip_reason IS NOT NULL)),
     CONSTRAINT single_messages_an_attempt_is_on_record CHECK (state NOT IN ('started', 'uncertain', 'accepted',
         'refused') OR (attempts > 0 AND attempt_started_at IS NOT NULL)),
