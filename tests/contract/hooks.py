@@ -47,23 +47,22 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
         _schedule(case.body)
 
 
-def _shares(segments: list[dict[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return shares of one kind each, that fit together."""
+def _shares(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return shares of one kind each, that fit together whatever `max_recipients` becomes: no numbers."""
     found = {share["segment_id"] % IDS + 1: share for share in segments}
-    if "max_recipients" in body and len(found) == 1:
-        [(segment, share)] = found.items()
-        if share.get("count") is not None:
-            return [{"segment_id": segment, "count": min(share["count"], body["max_recipients"])}]
-        if share.get("all"):
-            return [{"segment_id": segment, "all": True}]
-    return [{"segment_id": each, "ratio": (share.get("ratio") or 1.0) / len(found)} for each, share in found.items()]
+    return [
+        {"segment_id": each, "all": True}
+        if share.get("all")
+        else {"segment_id": each, "ratio": (share.get("ratio") or 1.0) / len(found)}
+        for each, share in found.items()
+    ]
 
 
 def _schedule(body: dict[str, Any]) -> None:
     if "run_at" in body:
         body["run_at"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     if segments := body.get("segments"):
-        body["segments"] = _shares(segments, body)
+        body["segments"] = _shares(segments)
     for name in ("exclude", "fallback"):
         # A segment has one part in a broadcast.
         body.pop(name, None)

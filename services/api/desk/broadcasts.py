@@ -102,7 +102,7 @@ async def people(
         page=page,
         find=find,
         segment=drawn_from,
-        segments=broadcast.segments,
+        segments=[*broadcast.segments, *([] if broadcast.fallback is None else [broadcast.fallback])],
         narrowed=urlencode(narrowed),
     )
 
