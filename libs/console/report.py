@@ -90,13 +90,13 @@ def expected(found: Mapping[str, Any]) -> list[str]:
 def drawn(found: Mapping[str, Any]) -> list[str]:
     """Put into words who was left out of a broadcast, and who filled it up."""
     lines = []
-    if (filling := found["fallback"]) is not None:
+    if filling := found.get("fallback"):
         lines.append(f"{filling['name']} filled up: {filling['drawn'] or 0:,} of {filling['quota'] or 0:,} missing")
     return [*lines, *_left_out(found)]
 
 
 def _left_out(found: Mapping[str, Any]) -> list[str]:
-    return [f"Left out, {each['people']:,}: {each['sentence']}" for each in found["left_out"]]
+    return [f"Left out, {each['people']:,}: {each['sentence']}" for each in found.get("left_out", ())]
 
 
 def _between(found: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from libs.common.domain import codec
 from libs.common.domain import events as e
 from libs.common.domain.commands import COMMANDS, MakeBroadcast
-from libs.common.domain.events.broadcasts import Draw
+from libs.common.domain.events.broadcasts import Draw, Excluded
 from libs.common.errors import UnreadableMessage
 from libs.common.messaging.envelope import Envelope, amqp_message, open_envelope
 
@@ -24,6 +24,9 @@ st.register_type_strategy(str, st.text(alphabet=st.characters(codec="utf-8", exc
 FILTERS = st.none() | st.just({"all": ["north", {"not": {"attribute": "age", "lt": 18}}]})
 st.register_type_strategy(
     Draw, st.builds(Draw, segment_id=st.integers(), quota=st.integers(), drawn=st.integers(), filter=FILTERS)
+)
+st.register_type_strategy(
+    Excluded, st.builds(Excluded, segment_id=st.integers(), filter=st.dictionaries(st.text(), st.text()))
 )
 
 MESSAGES = (*COMMANDS, *e.EVENTS)
