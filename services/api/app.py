@@ -48,8 +48,9 @@ from services.api.contacts import routes as contacts
 from services.api.contacts.import_lane import Lane
 from services.api.context import Context
 from services.api.desk import api_page, assets, rendering
+from services.api.desk import failures as desk_failures
 from services.api.desk import routes as desk
-from services.api.http import body_validation, failures, forgery, openapi, queries
+from services.api.http import body_validation, forgery, openapi, queries
 from services.api.http.auth import Access, current_user
 from services.api.http.correlation import Correlation, cause
 from services.api.http.front import Front, allow, check_ids
@@ -210,7 +211,7 @@ def create_app(configuration: ApiSettings | None = None, *, now: Clock = clock.u
         before_request=_check,
         middleware=[METRICS.middleware, Correlation()],
         before_send=[add_security_headers, allow],
-        exception_handlers=failures.HANDLERS,
+        exception_handlers=desk_failures.ANYWHERE,
         request_max_body_size=LARGEST_BODY,
         openapi_config=None,  # `openapi.py` has the description
         state=State({"context": create_context(configuration, now=now)}),

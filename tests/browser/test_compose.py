@@ -40,3 +40,21 @@ async def test_a_broadcast_is_written_made_cheaper_tried_and_scheduled(api: Api,
     await expect(page.locator("#sentence")).to_contain_text("Scheduled for")
     assert await api.column("SELECT first_message FROM broadcasts") == [DEAR.replace("“", '"').replace("”", '"')]
     assert tab.complaints == []
+
+
+async def test_who_is_signed_out_while_they_write_is_told_and_loses_nothing(api: Api, tab: Tab) -> None:
+    await tab.sign_in(api)
+    await tab.open("/desk/compose")
+    page, words = tab.page, tab.page.get_by_label("First message", exact=True)
+    await words.fill(DEAR)
+    await expect(page.locator("#words")).to_contain_text("2 parts")
+    await api.query("DELETE FROM sessions")
+    await words.press_sequentially(" More.")
+    await expect(page.get_by_role("alert")).to_contain_text("You are signed out. What you typed is still here")
+    await expect(words).to_have_value(f"{DEAR} More.")
+    # A plain form that is sent all the same says so, and is sent once more when its page is loaded again.
+    await page.get_by_role("button", name="Save as a draft").click()
+    await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    await tab.sign_in(api, name="Ana again")
+    await page.reload()
+    await expect(page.get_by_label("First message", exact=True)).to_have_value(f"{DEAR} More.")

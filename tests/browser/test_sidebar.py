@@ -70,6 +70,13 @@ async def test_somebody_signs_in_and_pauses_in_a_frame_and_another_site_frames_n
             await frame.get_by_text("Paused by Ana Diaz").wait_for()
             assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == "paused"
 
+            # Signed out meanwhile, it leads to the form by itself, and from there back: nothing else shows in a frame.
+            await api.query("DELETE FROM sessions")
+            await frame.get_by_label("E-mail address").fill(ANA["email"])
+            await frame.get_by_label("Password").fill(PASSWORD)
+            await frame.get_by_role("button", name="Sign in").click()
+            await frame.get_by_text("Paused by Ana Diaz").wait_for()
+
             await page.goto(stranger.url)
             assert [each.url for each in page.frames[1:]] == ["chrome-error://chromewebdata/"]
             await context.close()

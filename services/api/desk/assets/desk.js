@@ -12,12 +12,11 @@ htmx.config.historyCacheSize = 0; // pages with people in them are not kept in t
 
 // --- A lost connection says so quietly, and goes away by itself --------------------------------------------------------
 
-const connection = () => document.getElementById("connection");
-
-function lost(isLost) {
-  const line = connection();
-  if (line) line.hidden = !isLost;
+function say(id, isSo) {
+  const line = document.getElementById(id);
+  if (line) line.hidden = !isSo;
 }
+const lost = (isLost) => say("connection", isLost);
 
 // A live page is asked to come again now and then: only what lasts is said. It lasts from the first error on, however
 // often the browser has tried again since.
@@ -26,10 +25,18 @@ function found() {
   clearTimeout(soonLost);
   soonLost = null;
   lost(false);
+  say("signed-out", false);
 }
 document.addEventListener("htmx:sseError", () => {
-  soonLost ??= setTimeout(() => lost(true), 4000);
+  soonLost ??= setTimeout(async () => {
+    // A stream is refused to whoever is signed out, and says no more than that it does not open.
+    const ask = { method: "HEAD", headers: { "HX-Request": "true" } };
+    const answer = await fetch(window.location.href, ask).catch(() => null);
+    if (answer?.status === 401) signedOut();
+    else if (soonLost !== null) lost(true);
+  }, 4000);
 });
+
 document.addEventListener("htmx:sseOpen", found);
 
 // What somebody has unfolded stays so when its part of the page changes.
@@ -47,11 +54,23 @@ document.addEventListener("htmx:afterRequest", (event) => {
 window.addEventListener("offline", () => lost(true));
 window.addEventListener("online", found);
 
+// --- Who is signed out is led to the sign-in, but not away from what was typed -------------------------------------
+
+let isTyped = false;
+document.addEventListener("input", () => {
+  isTyped = true;
+});
+
+function signedOut() {
+  if (isTyped || document.querySelector("main [hx-post], .errors")) say("signed-out", true);
+  else window.location.reload();
+}
+
 // A refusal is a page of its own, with words: it is shown like any other.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const status = event.detail.xhr.status;
   if (status === 401) {
-    window.location.reload(); // signed out meanwhile: the page leads to the sign-in
+    signedOut();
     event.detail.shouldSwap = false;
   } else if (status >= 400 && status < 500) {
     event.detail.shouldSwap = true;

@@ -59,9 +59,32 @@ async def test_a_page_leads_whoever_is_not_signed_in_to_the_form_and_from_there_
     assert await is_signed_in(stranger)
 
 
-async def test_a_part_of_a_page_has_the_browser_load_the_form(stranger: Browser) -> None:
+async def test_an_address_of_the_desk_that_is_none_is_answered_as_a_page(stranger: Browser) -> None:
+    for path in ("/desk/nothing", "/desk/broadcasts/one/two/three/four"):
+        answer = await stranger.get(path)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "There is nothing here." in answer.text
+    assert (await stranger.get("/nothing")).headers["content-type"].startswith("application/problem+json")
+
+
+async def test_a_part_of_a_page_is_refused_to_whoever_is_signed_out(stranger: Browser) -> None:
     answer = await stranger.get("/desk/broadcasts", headers={"HX-Request": "true"})
-    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/desk/sign-in")
+    assert (answer.status_code, "hx-redirect" in answer.headers) == (401, False)  # the page keeps what was typed
+
+
+@pytest.mark.parametrize(("page", "then"), [("/desk", ""), ("/desk/sidebar", "?then=%2Fdesk%2Fsidebar")])
+async def test_who_sends_a_form_when_signed_out_is_told_that_nothing_was_done(
+    api: Api, stranger: Browser, page: str, then: str
+) -> None:
+    await with_password(api, stranger)
+    await sign_in(stranger)
+    token = stranger.client.cookies["__Host-csrf"]
+    await api.query("DELETE FROM sessions")
+    answer = await stranger.client.post(f"{page}/stop", data={"_csrf_token": token})
+    assert answer.status_code == 401
+    assert "What you asked for was not done." in answer.text
+    assert f'href="/desk/sign-in{then}"' in answer.text
 
 
 async def test_who_signs_out_is_signed_out(api: Api, stranger: Browser) -> None:
@@ -144,6 +167,8 @@ async def test_a_form_without_its_token_changes_nothing(api: Api, stranger: Brow
     for token in ({}, {"_csrf_token": "0" * 128}):
         answer = await stranger.client.post("/desk/sign-in", data={"email": EMAIL, "password": PASSWORD, **token})
         assert answer.status_code == 403
+        assert "This page is too old" in answer.text
+        assert "An admin can give you the right" not in answer.text
     assert await api.value("SELECT count(*) FROM sessions") == 0
 
 
