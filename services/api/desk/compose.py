@@ -11,23 +11,23 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response import Redirect, Stream, Template
 from msgspec import UNSET
+from msgspec.json import encode
 
 from libs.common import database
 from libs.common.broadcasts import preflight, repository
 from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
-from libs.common.domain import actors
 from libs.common.domain.cause import Cause
 from libs.common.domain.roles import Permission
 from libs.common.domain.states import BroadcastState
 from libs.common.domain.templates import TemplateError
-from libs.common.errors import ConcurrencyError, NotFound
+from libs.common.errors import ConcurrencyError, NotInState
 from libs.common.texts import gettext_noop as n_
-from services.api.accounts import users
 from services.api.broadcasts import checking, files, queries, writing
 from services.api.context import Context
-from services.api.desk import compose_estimate, compose_form, faults, rendering, trying
+from services.api.desk import compose_estimate, compose_form, compose_meanwhile, faults, rendering, trying
 from services.api.desk.compose_form import Given
+from services.api.desk.compose_meanwhile import Meanwhile, What
 from services.api.desk.requests import AnyRequest, Form
 from services.api.http import idempotency_keys, transactions, versions
 from services.api.http.errors import Changed, Forbidden, InvalidFields, TooManyTests
@@ -52,6 +52,12 @@ FIELDS = {
     "frequency_cap": ("cap_texts", n_("The limit of texts")),
     "week": ("week", n_("The week")),
     "to": ("test_to", n_("The number")),
+}
+
+#: What is wrong with what is chosen from a list: it was taken off while the form was open.
+CHOSEN = {
+    "segment_id": n_("A group that was ticked is not there any more. Look whether the others are right."),
+    "from_number": n_("This is none of our numbers any more. Choose another one."),
 }
 
 
@@ -125,7 +131,10 @@ async def wrong_csv(api: NamedDependency[Context], data: Form) -> Stream:
 async def create(
     request: AnyRequest, api: NamedDependency[Context], cause: NamedDependency[Cause], data: Form
 ) -> Redirect | Template:
-    """Schedule a broadcast, or save it as a draft. The same form sent twice makes one."""
+    """Schedule a broadcast, or save it as a draft. The same form sent twice makes one.
+
+    One that was sent before, and holds something else now, is shown again: as the form of what it has made.
+    """
     given = await _read(api, data)
     if data.get("do") == "test":
         return await _test(request, api, cause, given, data)
@@ -134,23 +143,25 @@ async def create(
         return await _again(request, api, given, data, wrong=wrong)
     token = data.get("token", "")[:LONGEST_TOKEN]
 
-    async def work(connection: Connection) -> int:
+    async def work(connection: Connection) -> tuple[int, bool]:
         if not token.isascii() or not token.isalnum():
-            return (await writing.create(connection, wish, api.settings, api.clock())).id
-        key, digest = f"desk-{token}", hashlib.sha256(f"{request.user.id} {token}".encode()).digest()
+            return (await writing.create(connection, wish, api.settings, api.clock())).id, True
+        key, digest = f"desk-{token}", hashlib.sha256(f"{request.user.id} {token} ".encode() + encode(wish)).digest()
         if not await idempotency_keys.take(connection, key, digest):
             kept = await idempotency_keys.find(connection, key)
-            if kept is None or kept.request != digest:  # forgotten just now, or not this person's
+            if kept is None:  # forgotten just now
                 raise ConcurrencyError
-            return int(kept.body)
+            return int(kept.body), kept.request == digest
         made = await writing.create(connection, wish, api.settings, api.clock())
         await idempotency_keys.keep(connection, key, 303, made.id)
-        return made.id
+        return made.id, True
 
     try:
-        broadcast_id = await transactions.retrying(api.engine, cause, work)
+        broadcast_id, is_saved = await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
         return await _again(request, api, given, data, wrong=_in_words(error))
+    if not is_saved:  # somebody went back to the form, and changed it
+        return await _meanwhile(request, api, given, broadcast_id, What.SAVED)
     return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
 
 
@@ -183,8 +194,8 @@ async def change(
         await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
         return await _again(request, api, given, data, wrong=_in_words(error), broadcast=before)
-    except Changed:
-        return await _both(request, api, given, broadcast_id)
+    except (Changed, NotInState):
+        return await _meanwhile(request, api, given, broadcast_id, What.CHANGED)
     return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
 
 
@@ -270,7 +281,8 @@ def _in_words(error: InvalidFields) -> dict[str, str]:
     found = {}
     for name, reason in error.fields:
         field, what = FIELDS[re.split(r"[.\[]", name, maxsplit=1)[0]]
-        found[field] = faults.of(_(what), reason)
+        chosen = CHOSEN.get(name.rpartition(".")[2])
+        found[field] = _(chosen) if chosen else faults.of(_(what), reason)
     return found
 
 
@@ -293,17 +305,13 @@ async def _again(
         )  # fmt: skip
 
 
-async def _both(request: AnyRequest, api: Context, given: Given, broadcast_id: int) -> Template:
-    """Show the form with what somebody else has made of the broadcast meanwhile beside it."""
+async def _meanwhile(request: AnyRequest, api: Context, given: Given, broadcast_id: int, what: What) -> Template:
+    """Show the form with how the broadcast stands by now: nothing that was typed is lost."""
     async with database.transaction(api.engine) as connection:
-        theirs = await queries.one(connection, broadcast_id, api.settings.zone)
-        author = actors.parse(theirs.author)
-        try:
-            name = author.name if author.user_id is None else (await users.one(connection, author.user_id)).name
-        except NotFound:
-            name = theirs.author
+        found = await compose_meanwhile.read(connection, api, broadcast_id, what)
+        status = 412 if found.what is What.CHANGED else 409
         return await _page(
-            request, api, connection, given, broadcast=theirs, theirs=theirs, changed_by=name, status=412
+            request, api, connection, given, broadcast=found.changes, meanwhile=found, status=status
         )  # fmt: skip
 
 
@@ -318,8 +326,7 @@ async def _page(
     version: str | None = None,
     token: str | None = None,
     copied: Broadcast | None = None,
-    theirs: Broadcast | None = None,
-    changed_by: str = "",
+    meanwhile: Meanwhile | None = None,
     is_counted: bool = True,
     status: int = 200,
 ) -> Template:
@@ -335,9 +342,7 @@ async def _page(
         version=version or (versions.tag(broadcast) if broadcast is not None else ""),
         token=token or secrets.token_hex(16),
         copied=copied,
-        theirs=theirs,
-        their_week=[] if theirs is None else compose_form.times_of(theirs.week),
-        changed_by=changed_by,
+        meanwhile=meanwhile,
         words=compose_estimate.words(given),
         own_numbers=api.settings.own_numbers,
         has_labels=api.settings.carrier == "missive",

@@ -197,6 +197,14 @@ async def test_what_the_api_refuses_is_refused_in_words(api: Api, editor: Browse
     assert "The time must lie in the future." in shown(answer)
 
 
+async def test_what_was_taken_off_the_lists_while_the_form_was_open_is_said_in_words(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, 999, from_number="+12125550100"))
+    assert answer.status_code == 422
+    for words in ("A group that was ticked is not there any more.", "This is none of our numbers any more."):
+        assert words in shown(answer)
+
+
 async def test_shares_that_are_left_empty_share_what_the_others_leave(api: Api, editor: Browser) -> None:
     north, south = await people(api, "Bo"), await api.segment("south")
     east = await api.segment("east")
@@ -360,6 +368,43 @@ async def test_what_they_changed_is_told_also_where_only_the_day_the_delay_or_th
         box = shown(answer).partition("changed it while")[2].partition("Take theirs")[0]
         for words in told:
             assert words in box
+
+
+async def test_who_changes_what_has_begun_meanwhile_keeps_what_they_wrote(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    broadcast = await api.broadcast(north)
+    page = f"{COMPOSE}/{broadcast}"
+    version = hidden((await editor.get(page)).text, "version")
+    assert (await api.post(f"/broadcasts/{broadcast}/send-now")).status_code == 200
+    typed = form(north, first_message="Mine. STOP to stop.", version=version)
+    answer = await editor.submit(page, COMPOSE, **typed)
+    assert answer.status_code == 409
+    assert "cannot be changed any more. It is sending the first message." in shown(answer)
+    assert "Mine. STOP to stop.</textarea>" in answer.text
+    assert "Save again and yours takes its place" not in shown(answer)
+    # It can be saved as another one.
+    assert f'action="{COMPOSE}"' in answer.text
+    again = await editor.submit(COMPOSE, COMPOSE, **{**typed, "token": hidden(answer.text, "token")})
+    assert again.status_code == 303
+    assert again.headers["location"] != f"/desk/broadcasts/{broadcast}"
+
+
+async def test_who_goes_back_to_a_form_that_was_saved_and_changes_it_changes_what_it_has_made(
+    api: Api, editor: Browser
+) -> None:
+    north = await people(api, "Bo")
+    typed = form(north, token=hidden((await editor.get(COMPOSE)).text, "token"))
+    made = (await editor.submit(COMPOSE, COMPOSE, **typed)).headers["location"]
+    typed["first_message"] = "Corrected. STOP to stop."
+    answer = await editor.submit(COMPOSE, COMPOSE, **typed)
+    assert answer.status_code == 409
+    assert "This form was saved before, with something else in it" in shown(answer)
+    assert "Corrected. STOP to stop.</textarea>" in answer.text
+    page = made.replace("broadcasts", "compose")
+    assert f'action="{page}"' in answer.text
+    again = await editor.submit(page, page, **{**typed, "version": hidden(answer.text, "version")})
+    assert (again.status_code, again.headers["location"]) == (303, made)
+    assert await api.column("SELECT first_message FROM broadcasts") == ["Corrected. STOP to stop."]
 
 
 async def test_a_copy_has_the_words_and_the_audience_or_the_words_alone(api: Api, editor: Browser) -> None:
