@@ -34,6 +34,9 @@ ALL = text(f"SELECT {_COLUMNS} FROM api_keys ORDER BY id DESC")
 #: A key that opens.
 FIND = text(f"SELECT {_COLUMNS} FROM api_keys WHERE hash = :hash AND revoked_at IS NULL")
 
+#: Whether a key opens.
+OPENS = text("SELECT EXISTS (SELECT FROM api_keys WHERE id = :id AND revoked_at IS NULL)")
+
 #: Adds a key; no row where the name is taken.
 ADD = text(f"""
 INSERT INTO api_keys (name, hash, scopes, created_at) VALUES (:name, :hash, :scopes, :now)
@@ -74,6 +77,11 @@ async def find(connection: Connection, given: str, now: datetime) -> ApiKey | No
     if found is not None and (found.used_at is None or found.used_at < now - USED_EVERY):
         await connection.execute(USED, {"id": found.id, "now": now})
     return found
+
+
+async def opens(connection: Connection, key_id: int) -> bool:
+    """Whether a key was not taken back."""
+    return bool((await connection.execute(OPENS, {"id": key_id})).scalar_one())
 
 
 async def add(connection: Connection, *, name: str, scopes: Sequence[Scope], now: datetime) -> tuple[ApiKey, str]:

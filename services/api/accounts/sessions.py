@@ -45,6 +45,14 @@ BEGIN = text("""
 INSERT INTO sessions (id, data, created_at, seen_at, expires_at) VALUES (:id, :data, :now, :now, :expires_at)
 """).bindparams(bindparam("data", type_=JSONB))
 
+#: Whether a session is not over, and its user may sign in.
+IS_OPEN = text("""
+SELECT EXISTS (
+    SELECT FROM sessions JOIN users ON users.id = sessions.user_id
+    WHERE sessions.id = :id AND sessions.expires_at > :now AND users.disabled_at IS NULL
+)
+""")
+
 #: Writes what has changed, and that it is used; nothing where it was revoked.
 RENEW = text("""
 UPDATE sessions SET data = :data, seen_at = :now, expires_at = :expires_at WHERE id = :id
@@ -189,6 +197,11 @@ def current(request: Request[Any, Any, Any]) -> bytes | None:
     """Return the id of the request's own session; None where it has none."""
     loaded: _Loaded | None = request.scope["state"].get(_LOADED)
     return None if loaded is None else loaded.id
+
+
+async def is_open(connection: Connection, session_id: bytes, now: datetime) -> bool:
+    """Whether a session is not over, and its user not disabled."""
+    return bool((await connection.execute(IS_OPEN, {"id": session_id, "now": now})).scalar_one())
 
 
 async def of_user(connection: Connection, user_id: int, now: datetime) -> Sequence[Session]:

@@ -13,6 +13,7 @@ from libs.common import database
 from services.api.broadcasts import queries
 from services.api.context import Context
 from services.api.http.fields import PathId
+from services.api.http.lasting import Leave
 
 #: Where a client says what it has seen (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 LAST_EVENT_ID = "last-event-id"
@@ -28,13 +29,17 @@ async def stream(
     """
     async with database.transaction(api.engine) as connection:
         await queries.check_exists(connection, broadcast_id)
-    return ServerSentEvent(_told(api, broadcast_id, request.headers.get(LAST_EVENT_ID, "")))
+    return ServerSentEvent(_told(request, api, broadcast_id, request.headers.get(LAST_EVENT_ID, "")))
 
 
-async def _told(api: Context, broadcast_id: int, seen: str) -> AsyncIterator[ServerSentEventMessage]:
-    last = b""
+async def _told(
+    request: Request[Any, Any, Any], api: Context, broadcast_id: int, seen: str
+) -> AsyncIterator[ServerSentEventMessage]:
+    last, leave = b"", Leave(request)
     async with aclosing(api.hub.follow(broadcast_id)) as snapshots:
         async for each in snapshots:
+            if not await leave.holds():
+                return
             if each is None:
                 yield STILL_HERE
             elif each.version != seen and (now := msgspec.json.encode(each.figures.progress)) != last:

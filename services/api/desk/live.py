@@ -23,6 +23,7 @@ from services.api.context import Context
 from services.api.desk import broadcast_view, rendering
 from services.api.desk.requests import AnyRequest
 from services.api.http.fields import PathId
+from services.api.http.lasting import Leave
 
 #: The parts of the page that change: the names of their events, and their templates.
 PARTS = {
@@ -55,9 +56,12 @@ async def _changes(
 ) -> AsyncIterator[ServerSentEventMessage]:
     shown: dict[str, str] = {}
     ends = time.monotonic() + LONGEST
+    leave = Leave(request)
     latest: Snapshot | None = None
     async with aclosing(api.hub.follow(broadcast_id)) as snapshots:
         async for each in snapshots:
+            if not await leave.holds():
+                return
             latest = each or latest
             if latest is None:
                 yield STILL_HERE

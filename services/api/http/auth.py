@@ -46,6 +46,8 @@ class Caller:
     permissions: frozenset[Permission]
     #: None where it is a program.
     user: User | None = None
+    #: Which of the keys that were made; None for one of the settings.
+    key_id: int | None = None
 
 
 class Access:
@@ -108,7 +110,7 @@ class Access:
             found = await api_keys.find(transaction, given, api.clock())
         if found is None:
             raise Unauthorized
-        return Caller(actor=actors.key(found.name), permissions=roles.of_scopes(found.scopes))
+        return Caller(actor=actors.key(found.name), permissions=roles.of_scopes(found.scopes), key_id=found.id)
 
 
 def is_desk(path: str) -> bool:

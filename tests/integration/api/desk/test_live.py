@@ -12,7 +12,8 @@ from sqlalchemy.pool import QueuePool
 from libs.common.domain.states import BroadcastState
 from services.api.broadcasts import snapshot
 from services.api.broadcasts.snapshot import Snapshot
-from tests.integration.api.desk.browser import Browser
+from services.api.http import lasting
+from tests.integration.api.desk.browser import Browser, signed_in
 from tests.integration.api.support import Api
 
 PATIENCE = 90.0
@@ -126,6 +127,29 @@ async def test_however_many_watch_it_is_counted_once_a_change_and_nobody_holds_a
     assert len(counted) < len(paths)
     assert [each.broadcast.state for each in counted].count(BroadcastState.CANCELLED) == 1
     assert hub.followers(broadcast) == 0
+
+
+async def test_who_is_shut_out_meanwhile_is_told_nothing_more(
+    api: Api, editor: Browser, broadcast: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lasting, "EVERY", 0)
+    made = (await api.post("/keys", {"name": "website", "scopes": ["read"]})).json()
+    by_key = {"Authorization": f"Bearer {made['secret']}"}
+    async with signed_in(api, name="Cleo Park") as disabled:
+        watching = [
+            asyncio.create_task(editor.get(f"/desk/broadcasts/{broadcast}/live")),
+            asyncio.create_task(disabled.get(f"/desk/broadcasts/{broadcast}/live")),
+            asyncio.create_task(api.client.get(f"/broadcasts/{broadcast}/stream", headers=by_key)),
+            asyncio.create_task(api.get(f"/broadcasts/{broadcast}/stream")),  # stays, by a key of the settings
+        ]
+        await until(lambda: api.context.hub.followers(broadcast) == len(watching))
+        await until_told(api, broadcast, "sending_first")
+        await api.query("DELETE FROM sessions WHERE user_id = %s", editor.user_id)
+        await api.query("UPDATE users SET disabled_at = now() WHERE id = %s", disabled.user_id)
+        assert (await api.client.delete(f"/keys/{made['key']['id']}")).is_success
+        await api.post(f"/broadcasts/{broadcast}/cancel")
+        answers = await asyncio.wait_for(asyncio.gather(*watching), PATIENCE)
+    assert ["cancelled" in answer.text.lower() for answer in answers] == [False, False, False, True]
 
 
 async def test_who_has_left_is_watched_for_no_more(api: Api, broadcast: int) -> None:
