@@ -4,15 +4,22 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from libs.common.database import Connection
+from libs.common.database import Connection, literals
+from libs.common.domain import roles
 from libs.common.domain.events.registers import ReplyAssigned, ReplyDone, ReplyReopened
+from libs.common.domain.roles import Permission
 from libs.common.errors import Conflict, NotFound
 from libs.common.eventstore import store
 from libs.common.texts import gettext_noop as n_
 
 LOCK = text("SELECT assigned_to, done_at IS NOT NULL AS done FROM replies WHERE id = :id FOR NO KEY UPDATE")
 
-MAY_SIGN_IN = text("SELECT EXISTS (SELECT FROM users WHERE id = :user_id AND disabled_at IS NULL)")
+#: Who may only look can do nothing about a reply.
+LOOK_AFTER = [role for role, permissions in roles.OF_ROLE.items() if Permission.WRITE in permissions]
+
+MAY_LOOK_AFTER = text(f"""
+SELECT EXISTS (SELECT FROM users WHERE id = :user_id AND disabled_at IS NULL AND role IN {literals(LOOK_AFTER)})
+""")
 
 #: Whose it is. What is handed to somebody is open again.
 ASSIGN = text("""
@@ -31,8 +38,8 @@ async def assign(connection: Connection, reply_id: int, user_id: int | None, by:
     assigned_to, done = await _lock(connection, reply_id)
     if assigned_to == user_id and not done:
         return
-    if user_id is not None and not (await connection.execute(MAY_SIGN_IN, {"user_id": user_id})).scalar_one():
-        raise Conflict(n_("there is no such user, or one who may not sign in"))
+    if user_id is not None and not (await connection.execute(MAY_LOOK_AFTER, {"user_id": user_id})).scalar_one():
+        raise Conflict(n_("there is no such user, or one who may not sign in, or only look"))
     await connection.execute(ASSIGN, {"id": reply_id, "user_id": user_id, "by": None if user_id is None else by})
     await store.append(connection, _stream(reply_id), [ReplyAssigned(reply_id=reply_id, user_id=user_id)], now=now)
 

@@ -5,7 +5,7 @@ from libs.common.broadcasts.outcome_kinds import Kind
 from libs.common.domain.states import BroadcastState
 from services.api.broadcasts.outcomes import Outcomes
 from services.api.broadcasts.waiting import Going
-from services.api.desk.sentences import Facts, Paused, PhaseCount
+from services.api.desk.sentences import Facts, PhaseCount, Stopped
 from services.api.schemas import Broadcast
 
 
@@ -15,7 +15,8 @@ def facts(
     second: Outcomes,
     going: Going | None,
     *,
-    paused: Paused | None = None,
+    paused: Stopped | None = None,
+    cancelled: Stopped | None = None,
 ) -> Facts:
     """Return the facts of a broadcast."""
     return Facts(
@@ -28,6 +29,7 @@ def facts(
         second_due_at=broadcast.second_due_at,
         pause_reason=broadcast.pause_reason,
         paused=paused,
+        cancelled=cancelled,
         missed_reason=broadcast.missed_reason,
         going=going,
     )

@@ -77,7 +77,10 @@ def of(api: Context, seen: Snapshot, now: datetime) -> View:
     broadcast, first, second = seen.broadcast, seen.first, seen.second
     progress = seen.figures.progress
     words, filling = Words({}, now, api.settings.zone), broadcast.fallback  # groups in a filter are in their places
-    known = facts(broadcast, first, second, seen.going, paused=timeline.paused(seen.steps))
+    known = facts(
+        broadcast, first, second, seen.going,
+        paused=timeline.paused(seen.steps), cancelled=timeline.cancelled(seen.steps),
+    )  # fmt: skip
     return View(
         broadcast=broadcast,
         figures=seen.figures,

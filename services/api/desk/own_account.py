@@ -11,6 +11,7 @@ from libs.common.catalogue import said
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
 from libs.common.errors import Invalid
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts import administration, own_account, sessions, signing_in
 from services.api.accounts.signing_in import TooManyAttempts, WrongPassword
 from services.api.accounts.users import User
@@ -68,6 +69,8 @@ async def change_number(
     typed = data.get("phone_number", "").strip()
     try:
         number = phone_numbers.textable(typed, api.settings.regions) if typed else None
+        if number in api.settings.own_numbers:
+            raise ValueError(n_("one of our own numbers"))
     except ValueError as error:
         return await _me(
             request, api, user, {"phone_number": _("This is %(what)s.") % {"what": said(str(error))}}, status=422

@@ -15,6 +15,7 @@ from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.attributes import kind_of
 from libs.common.domain.cause import Cause
+from libs.common.texts import gettext_noop as n_
 from services.api.accounts.users import User
 from services.api.audit import queries as audit
 from services.api.contacts import changes, hours, queries, stories
@@ -31,6 +32,8 @@ from services.api.schemas import Contact
 PAGE = 25  # people on a page
 DONE = 50  # things that were done to a person, the newest
 LONGEST_NAME = 200  # characters
+#: Fields whose reasons go on where the field is named.
+CHECKED = {"language": n_("The language"), "time_zone": n_("The time zone")}
 
 
 @get("/")
@@ -93,7 +96,10 @@ async def change(
     async with database.transaction(api.engine) as connection:
         contact = await queries.one(connection, contact_id)
         read = person_form.read(data, contact.attributes)
-        wrong |= {field: faults.whole(reason) for field, reason in read.wrong.items()}
+        wrong |= {
+            field: faults.of(_(CHECKED[field]), reason) if field in CHECKED else faults.whole(reason)
+            for field, reason in read.wrong.items()
+        }
         if wrong:
             return await _page(request, api, connection, contact, status=422, wrong=wrong, given=data)
 

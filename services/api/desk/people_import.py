@@ -155,7 +155,8 @@ async def discard(api: NamedDependency[Context], cause: NamedDependency[Cause], 
 @post("/{import_id:int}/undo")
 async def undo(api: NamedDependency[Context], cause: NamedDependency[Cause], import_id: PathId) -> Redirect:
     """Take back what an import has added and changed."""
-    await import_undo.undo(api, cause, import_id)
+    with suppress(Conflict):  # pressed twice: the page says how it stands
+        await import_undo.undo(api, cause, import_id)
     return _to(import_id)
 
 

@@ -55,7 +55,6 @@ def environment() -> Environment:
         hundredths=numbers.hundredths,
         duration=times.duration,
         day_name=times.day_name,
-        pause_reason=sentences.pause_reason,
         missed_reason=sentences.missed_reason,
     )
     return made

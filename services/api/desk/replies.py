@@ -13,6 +13,7 @@ from libs.common.catalogue import gettext as _
 from libs.common.catalogue import said
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
+from libs.common.domain.roles import Permission
 from libs.common.errors import Conflict
 from services.api.accounts import users
 from services.api.accounts.users import User
@@ -283,7 +284,7 @@ async def _conversation(
         reply=reply,
         chosen=Chosen.of(request.query_params),
         story=story,
-        colleagues=[each for each in everybody if each.disabled_at is None],
+        colleagues=[each for each in everybody if each.disabled_at is None and each.may(Permission.WRITE)],
         may_answer=answering.may_answer(api, reply),
         body=body,
         wrong=wrong or {},

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from libs.common.broadcasts import explanations
 from libs.common.catalogue import gettext as _
+from libs.common.catalogue import ngettext
 from libs.common.domain.states import BroadcastState
 from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts.wait_reasons import WaitReason
@@ -41,8 +42,8 @@ class PhaseCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
-    """A pause."""
+class Stopped:
+    """A pause, or a cancel."""
 
     at: datetime
     #: Who pressed it; None where no person did.
@@ -61,7 +62,8 @@ class Facts:
     has_follow_up: bool = True
     second_due_at: datetime | None = None
     pause_reason: str | None = None
-    paused: Paused | None = None
+    paused: Stopped | None = None
+    cancelled: Stopped | None = None
     missed_reason: str | None = None
     #: How it goes on; None where it does not send.
     going: Going | None = None
@@ -167,9 +169,7 @@ def broadcast(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
         case BroadcastState.MISSED:
             return _("Did not go out: %(why)s.") % {"why": missed_reason(facts.missed_reason)}
         case BroadcastState.CANCELLED:
-            if facts.first.planned:
-                return f"{_('Cancelled.')} {_ended(facts.first)}"
-            return _("Cancelled before anything was sent.")
+            return _cancelled(facts, now, zone)
     return f"{_('Done.')} {_ended(facts.first)}"
 
 
@@ -184,7 +184,8 @@ def pause_reason(reason: str | None) -> str:
 
 
 def _paused(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
-    left = _("%(left)s texts still to go.") % {"left": count(facts.first.remaining + facts.second.remaining)}
+    remaining = facts.first.remaining + facts.second.remaining
+    left = ngettext("%(left)s text still to go.", "%(left)s texts still to go.", remaining) % {"left": count(remaining)}
     why = pause_reason(facts.pause_reason)
     if facts.paused is None:
         return _("Paused: %(why)s.") % {"why": why} + f" {left}"
@@ -192,6 +193,16 @@ def _paused(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
     if facts.paused.by:
         return _("Paused by %(who)s, %(when)s.") % {"who": facts.paused.by, "when": when} + f" {left}"
     return _("Paused %(when)s: %(why)s.") % {"when": when, "why": why} + f" {left}"
+
+
+def _cancelled(facts: Facts, now: datetime, zone: ZoneInfo) -> str:
+    ended = _ended(facts.first) if facts.first.planned else _("Nothing had been sent.")
+    if facts.cancelled is None:
+        return f"{_('Cancelled.')} {ended}"
+    when = times.short(facts.cancelled.at, now, zone)
+    if facts.cancelled.by:
+        return _("Cancelled by %(who)s, %(when)s.") % {"who": facts.cancelled.by, "when": when} + f" {ended}"
+    return _("Cancelled %(when)s.") % {"when": when} + f" {ended}"
 
 
 def _scheduled(facts: Facts, now: datetime, zone: ZoneInfo) -> str:

@@ -9,11 +9,12 @@ from libs.common.catalogue import gettext as _
 from libs.common.catalogue import ngettext
 from libs.common.domain import events as e
 from libs.common.domain.actors import ActorKind
+from libs.common.domain.events import Event
 from libs.common.domain.states import PauseReason
 from services.api.broadcasts.history import Step, Tried
 from services.api.desk import sentences, times
 from services.api.desk.numbers import count
-from services.api.desk.sentences import Paused
+from services.api.desk.sentences import Stopped
 
 #: What did it where no person did.
 PROGRAMS = (ActorKind.SERVICE, ActorKind.CARRIER)
@@ -47,12 +48,21 @@ def who(step: Step) -> str:
     return _("Broadsheet")
 
 
-def paused(steps: Sequence[Step]) -> Paused | None:
+def paused(steps: Sequence[Step]) -> Stopped | None:
     """Return when it was paused last, of steps that begin with the newest, and by whom where a person did it."""
-    last = next((step for step in steps if isinstance(step.event, e.BroadcastPaused)), None)
+    return _last(steps, e.BroadcastPaused)
+
+
+def cancelled(steps: Sequence[Step]) -> Stopped | None:
+    """Return when it was cancelled, and by whom where a person did it."""
+    return _last(steps, e.BroadcastCancelled)
+
+
+def _last(steps: Sequence[Step], kind: type[Event]) -> Stopped | None:
+    last = next((step for step in steps if isinstance(step.event, kind)), None)
     if last is None:
         return None
-    return Paused(at=last.at, by=who(last) if last.actor.kind not in PROGRAMS else None)
+    return Stopped(at=last.at, by=who(last) if last.actor.kind not in PROGRAMS else None)
 
 
 def words(step: Step, now: datetime, zone: ZoneInfo) -> str:

@@ -90,7 +90,7 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         steps = None if going or coming else await first_steps.read(connection)
         likely = (await replies.page(connection, Filters(waiting=True), before=BIGGEST, limit=MOST + 1)).items
     views = []
-    for each in going:
+    for each in [*going, *paused]:
         async with database.transaction(api.engine) as connection:
             views.append(await view(connection, api, each.id, now))
     return rendering.page(
@@ -98,12 +98,12 @@ async def show(request: AnyRequest, api: NamedDependency[Context]) -> Template:
         api,
         "today.html",
         section="today",
-        going=views,
+        going=views[: len(going)],
         steps=steps,
         coming=coming,
         drafts=drafts,
         following=schedules.following(coming[0], api.settings, now) if coming else None,
-        paused=paused,
+        paused=views[len(going) :],
         missed=missed,
         unapproved=[each for each in coming if api.settings.approval_required and not each.approved_by][:MOST],
         uncertain=uncertain,

@@ -89,6 +89,8 @@ async def test_a_reply_is_handed_to_a_colleague_done_and_opened_again(api: Api) 
     kinds = await api.column("SELECT type FROM events WHERE stream = %s ORDER BY version", f"reply-{reply}")
     assert kinds == ["ReplyAssigned", "ReplyDone", "ReplyReopened", "ReplyAssigned"]
     assert (await decide(api, reply, "assign", {**BY, "user_id": 10**6}))[0] == 409
+    await api.query("UPDATE users SET role = 'viewer' WHERE id = %s", ben)
+    assert (await decide(api, reply, "assign", {**BY, "user_id": ben}))[0] == 409  # who could do nothing about it
 
 
 async def test_an_export_has_no_number_unless_it_is_asked_for_and_no_formula(api: Api) -> None:

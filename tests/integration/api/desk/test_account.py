@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.api.desk.browser import Browser
 from tests.integration.api.desk.test_sign_in import PASSWORD, invited, is_signed_in, sign_in
-from tests.integration.api.support import Api
+from tests.integration.api.support import FROM, Api
 
 ME = "/desk/settings/me"
 
@@ -58,6 +58,12 @@ async def test_one_ends_ones_own_sessions_alone(api: Api, ana: Browser, editor: 
     await ana.submit(f"{ME}/sessions/{own}/end", ME)
     assert not await is_signed_in(ana)
     assert (await ana.get("/desk/sign-in")).status_code == 200
+
+
+async def test_a_number_of_ours_is_nobodys_phone(api: Api, ana: Browser) -> None:
+    answer = await ana.submit(f"{ME}/number", ME, phone_number=FROM)
+    assert (answer.status_code, "This is one of our own numbers." in answer.text) == (422, True)
+    assert await api.value("SELECT phone_number FROM users WHERE email = 'ana@example.org'") is None
 
 
 async def test_who_did_what_is_said_by_name(api: Api, ana: Browser) -> None:

@@ -275,6 +275,18 @@ async def test_who_may_only_look_cannot_pause(api: Api, editor: Browser) -> None
     assert await api.value("SELECT state FROM broadcasts WHERE id = %s", broadcast) == "sending_first"
 
 
+async def test_what_did_not_go_out_can_be_left_at_that(api: Api, editor: Browser) -> None:
+    await api.contact("east")
+    broadcast = await api.broadcast(await api.segment("east"))
+    await api.query("UPDATE broadcasts SET state = 'missed', missed_reason = 'day_over' WHERE id = %s", broadcast)
+    page = f"/desk/broadcasts/{broadcast}"
+    assert "Do not send it any more" in (await editor.get(page)).text
+    assert (await editor.submit(f"{page}/cancel", page)).status_code == 303
+    text = (await editor.get(page)).text
+    assert "Cancelled by Ana Diaz, today 10:00. Nothing had been sent." in text
+    assert "Do not send it any more" not in text
+
+
 async def test_nobody_sees_a_page_without_signing_in(api: Api) -> None:
     answer = await api.client.get("/desk/broadcasts")
     assert answer.status_code == 303

@@ -178,8 +178,8 @@ async def test_what_is_known_of_somebody_is_changed_on_their_page(api: Api, edit
         ({"new_name": "since", "new_kind": "date", "new_value": "2026-02-30"}, "on no calendar"),
         ({"new_name": "member", "new_kind": "yes/no", "new_value": "perhaps"}, "neither yes nor no"),
         ({"new_name": "city"}, "Say what it is."),
-        ({"language": "SP"}, "no language"),
-        ({"time_zone": "Detroit"}, "no time zone"),
+        ({"language": "SP"}, "The language is no language"),
+        ({"time_zone": "Detroit"}, "The time zone is no time zone"),
     ],
 )
 async def test_what_cannot_be_known_is_said_and_what_was_typed_stays(

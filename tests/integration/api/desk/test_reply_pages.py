@@ -130,6 +130,8 @@ async def test_a_reply_is_taken_handed_over_done_and_opened_again(api: Api, edit
     ben = await api.value(
         "INSERT INTO users (email, name, role) VALUES ('ben@example.org', 'Ben Ode', 'editor') RETURNING id"
     )
+    await api.query("INSERT INTO users (email, name, role) VALUES ('vi@example.org', 'Vi Ng', 'viewer')")
+    assert "Vi Ng" not in (await editor.get(page)).text  # who may only look can do nothing about it
     await editor.submit(f"{page}/assign", page, user_id=str(ben))
     assert ">hi<" not in (await editor.get("/desk/replies?only=mine")).text
     assert "Ben Ode (handed over by Ana Diaz)" in (await editor.get(page)).text

@@ -64,6 +64,7 @@ async def test_what_needs_a_person_stands_first_with_one_thing_to_do(api: Api, e
     assert page.index("Needs you") < page.index("Going out now")
     assert "1 person may have asked to be left alone." in page
     assert "Go on or cancel" in page
+    assert "Paused by Ana Diaz, today 10:" in page.partition("Needs you")[2].partition("Going out now")[0]
 
 
 async def test_a_message_nobody_knows_about_is_a_person_s_after_a_quarter_of_an_hour(api: Api, editor: Browser) -> None:

@@ -12,7 +12,7 @@ from services.api.broadcasts import outcomes
 from services.api.broadcasts.wait_reasons import WaitReason
 from services.api.broadcasts.waiting import Going, PaceLimit
 from services.api.desk import broadcast_facts, sentences, waits
-from services.api.desk.sentences import Facts, Paused, PhaseCount
+from services.api.desk.sentences import Facts, PhaseCount, Stopped
 
 DETROIT = ZoneInfo("America/Detroit")
 NOW = datetime(2026, 11, 26, 19, 0, tzinfo=UTC)
@@ -117,11 +117,30 @@ def test_the_pace_is_said_with_what_is_allowed_and_by_which_limit() -> None:
 def test_a_pause_says_why() -> None:
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30034")
     assert sentence == "Paused: Blocked by the phone companies: our number is not registered. 780 texts still to go."
-    pressed = Paused(at=NOW, by="Ana Diaz")
+    pressed = Stopped(at=NOW, by="Ana Diaz")
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="staff", paused=pressed)
     assert sentence == "Paused by Ana Diaz, today 14:00. 780 texts still to go."
-    sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30007", paused=Paused(at=NOW))
+    sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30007", paused=Stopped(at=NOW))
     assert sentence.startswith("Paused today 14:00: Blocked by the phone companies")
+
+
+def test_of_one_text_a_pause_says_so() -> None:
+    one = PhaseCount(planned=2, delivered=1, remaining=1)
+    assert said(BroadcastState.PAUSED, first=one, pause_reason="staff", paused=Stopped(at=NOW, by="Bo")) == (
+        "Paused by Bo, today 14:00. 1 text still to go."
+    )
+
+
+def test_a_cancel_says_who_and_when() -> None:
+    pressed = Stopped(at=NOW, by="Ana Diaz")
+    ended = PhaseCount(planned=3, delivered=1)
+    assert said(BroadcastState.CANCELLED, cancelled=pressed) == (
+        "Cancelled by Ana Diaz, today 14:00. Nothing had been sent."
+    )
+    assert said(BroadcastState.CANCELLED, first=ended, cancelled=pressed) == (
+        "Cancelled by Ana Diaz, today 14:00. 1 of 3 got it; 2 did not."
+    )
+    assert said(BroadcastState.CANCELLED, cancelled=Stopped(at=NOW)) == "Cancelled today 14:00. Nothing had been sent."
 
 
 @pytest.mark.parametrize("reason", PauseReason)

@@ -11,7 +11,7 @@ from libs.common.domain.actors import Actor
 from libs.common.domain.states import PauseReason
 from services.api.broadcasts.history import Step
 from services.api.desk import timeline
-from services.api.desk.sentences import Paused
+from services.api.desk.sentences import Stopped
 
 DETROIT = ZoneInfo("America/Detroit")
 NOW = datetime(2026, 11, 26, 19, 0, tzinfo=UTC)
@@ -72,6 +72,12 @@ def test_who_paused_it_is_whoever_did_so_last() -> None:
     bo = step(e.BroadcastPaused(broadcast_id=1), name="Bo")
     ana = step(e.BroadcastPaused(broadcast_id=1))
     by_itself = step(e.BroadcastPaused(broadcast_id=1, reason=PauseReason.NOT_HANDED_OVER), PLANNER)
-    assert timeline.paused([bo, resumed, ana]) == Paused(at=bo.at, by="Bo")
-    assert timeline.paused([by_itself, resumed, ana]) == Paused(at=by_itself.at)
+    assert timeline.paused([bo, resumed, ana]) == Stopped(at=bo.at, by="Bo")
+    assert timeline.paused([by_itself, resumed, ana]) == Stopped(at=by_itself.at)
     assert timeline.paused([]) is None
+
+
+def test_who_cancelled_it_is_known() -> None:
+    ended = step(e.BroadcastCancelled(broadcast_id=1, next_broadcast_id=None), name="Bo")
+    assert timeline.cancelled([ended, step(e.BroadcastPaused(broadcast_id=1))]) == Stopped(at=ended.at, by="Bo")
+    assert timeline.cancelled([step(e.BroadcastPaused(broadcast_id=1))]) is None
