@@ -1,7 +1,6 @@
 """Compose: a broadcast is written here, and changed until it goes out."""
 
 import hashlib
-import re
 import secrets
 from dataclasses import replace
 from typing import Annotated
@@ -22,10 +21,9 @@ from libs.common.domain.roles import Permission
 from libs.common.domain.states import BroadcastState
 from libs.common.domain.templates import TemplateError
 from libs.common.errors import ConcurrencyError, NotInState
-from libs.common.texts import gettext_noop as n_
 from services.api.broadcasts import checking, files, queries, writing
 from services.api.context import Context
-from services.api.desk import compose_estimate, compose_form, compose_meanwhile, faults, rendering, trying
+from services.api.desk import compose_estimate, compose_faults, compose_form, compose_meanwhile, rendering, trying
 from services.api.desk.compose_form import Given
 from services.api.desk.compose_meanwhile import Meanwhile, What
 from services.api.desk.requests import AnyRequest, Form
@@ -35,30 +33,6 @@ from services.api.http.fields import BIGGEST, PathId
 from services.api.schemas import Broadcast, BroadcastChanges, NewBroadcast
 
 LONGEST_TOKEN = 64  # characters
-
-#: The field of the form that a field of a broadcast is typed in, and what people call it.
-FIELDS = {
-    "run_at": ("day", n_("The time")),
-    "first_message": ("first_message", n_("The first message")),
-    "second_message": ("second_message", n_("The follow-up")),
-    "from_number": ("from_number", n_("The number")),
-    "segments": ("segments", n_("The audience")),
-    "file": ("file", n_("The file")),
-    "recurring": ("file", n_("That it goes out again")),
-    "max_recipients": ("recipients", n_("The most people")),
-    "label": ("label", n_("The label")),
-    "exclude": ("exclude", n_("The group that is left out")),
-    "fallback": ("fallback", n_("The group that fills up")),
-    "frequency_cap": ("cap_texts", n_("The limit of texts")),
-    "week": ("week", n_("The week")),
-    "to": ("test_to", n_("The number")),
-}
-
-#: What is wrong with what is chosen from a list: it was taken off while the form was open.
-CHOSEN = {
-    "segment_id": n_("A group that was ticked is not there any more. Look whether the others are right."),
-    "from_number": n_("This is none of our numbers any more. Choose another one."),
-}
 
 
 @get("/")
@@ -159,7 +133,7 @@ async def create(
     try:
         broadcast_id, is_saved = await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
-        return await _again(request, api, given, data, wrong=_in_words(error))
+        return await _again(request, api, given, data, wrong=compose_faults.in_words(error))
     if not is_saved:  # somebody went back to the form, and changed it
         return await _meanwhile(request, api, given, broadcast_id, What.SAVED)
     return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
@@ -193,7 +167,7 @@ async def change(
     try:
         await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
-        return await _again(request, api, given, data, wrong=_in_words(error), broadcast=before)
+        return await _again(request, api, given, data, wrong=compose_faults.in_words(error), broadcast=before)
     except (Changed, NotInState):
         return await _meanwhile(request, api, given, broadcast_id, What.CHANGED)
     return Redirect(f"/desk/broadcasts/{broadcast_id}", status_code=303)
@@ -237,7 +211,7 @@ async def _test(
     try:
         await transactions.retrying(api.engine, cause, work)
     except InvalidFields as error:
-        return await _again(request, api, given, data, wrong=_in_words(error), broadcast=broadcast)
+        return await _again(request, api, given, data, wrong=compose_faults.in_words(error), broadcast=broadcast)
     except TooManyTests:
         wrong = {"test_to": _("That were many tests within a minute. Wait for one, and ask again.")}
         return await _again(request, api, given, data, wrong=wrong, broadcast=broadcast)
@@ -274,16 +248,6 @@ def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChange
         frequency_cap=wish.frequency_cap,
         late=wish.late,
     )
-
-
-def _in_words(error: InvalidFields) -> dict[str, str]:
-    """Return what a broadcast's fields lack, by the field of the form."""
-    found = {}
-    for name, reason in error.fields:
-        field, what = FIELDS[re.split(r"[.\[]", name, maxsplit=1)[0]]
-        chosen = CHOSEN.get(name.rpartition(".")[2])
-        found[field] = _(chosen) if chosen else faults.of(_(what), reason)
-    return found
 
 
 async def _again(
