@@ -27,7 +27,7 @@ async def test_a_broadcast_is_written_made_cheaper_tried_and_scheduled(api: Api,
     await expect(beside).to_contain_text("1 part ")
 
     # Whom it goes to is counted as soon as a group is ticked.
-    await page.get_by_label("north", exact=True).check()
+    await page.locator("#segments").get_by_label("north", exact=True).check()
     await expect(page.get_by_role("region", name="Who gets it, and when")).to_contain_text("Goes to 1 person")
 
     await beside.get_by_label("Number").fill("+1 313 555 0123")

@@ -4,6 +4,7 @@ import re
 
 from libs.common.catalogue import gettext as _
 from libs.common.texts import gettext_noop as n_
+from services.api.broadcasts import wishes
 from services.api.desk import faults
 from services.api.http.errors import InvalidFields
 
@@ -37,6 +38,6 @@ def in_words(error: InvalidFields) -> dict[str, str]:
     found = {}
     for name, reason in error.fields:
         field, what = FIELDS[re.split(r"[.\[]", name, maxsplit=1)[0]]
-        chosen = CHOSEN.get(name.rpartition(".")[2])
+        chosen = None if reason == wishes.TWICE else CHOSEN.get(name.rpartition(".")[2])
         found[field] = _(chosen) if chosen else faults.of(_(what), reason)
     return found
