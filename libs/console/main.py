@@ -53,6 +53,7 @@ COMMANDS = {
         "history",
         "Say how past broadcasts were answered, the newest first: by broadcast, by segment, and by the hour.",
     ),
+    "numbers": Lazy("numbers", "numbers", "Our numbers, and how each sends."),
     "users": Lazy("accounts", "users", "The people who may sign in to the desk."),
     "keys": Lazy("accounts", "keys", "Keys by which programs call the API."),
     "audit": Lazy("accounts", "audit", "Say who did what, the newest first."),

@@ -57,6 +57,7 @@ from services.api.http.front import Front, allow, check_ids
 from services.api.http.reading import Incoming
 from services.api.http.security_headers import add_security_headers
 from services.api.keywords import routes as keywords
+from services.api.numbers import routes as numbers
 from services.api.replies import routes as replies
 from services.api.segments import routes as segments
 from services.api.webhooks import routes as webhooks
@@ -97,6 +98,7 @@ HANDLERS = (
     *import_trials.HANDLERS,
     *import_undo.HANDLERS,
     *contacts.HANDLERS,
+    *numbers.HANDLERS,
     *replies.HANDLERS,
     *keywords.HANDLERS,
     *accounts.HANDLERS,

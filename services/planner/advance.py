@@ -96,7 +96,7 @@ async def _send(
     """Plan the next batches of a phase, or finish it; return the broadcast as it is then, None where it has to wait."""
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
     facts = await queries.phase(connection, broadcast, now, settings)
-    step = next_step(facts, now, settings.batch_messages)
+    step = next_step(facts, now)
     match step:
         case PlanBatches():
             for _ in range(step.missing(facts.batches_due)):

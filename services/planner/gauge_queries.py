@@ -1,7 +1,7 @@
 """What the gauges ask the database. Each statement reads what is still to be done, and counts up to a bound."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import text
 
@@ -18,6 +18,13 @@ SENDING_PHASES = (BroadcastState.SENDING_FIRST, BroadcastState.SENDING_SECOND)
 OUTBOX = text("""
 SELECT count(*)::float8 AS count, coalesce(extract(epoch FROM :now - min(deliver_at)), 0)::float8 AS age
 FROM (SELECT deliver_at FROM outbox WHERE deliver_at <= :now ORDER BY deliver_at, id LIMIT :most) AS oldest
+""")
+
+#: Our numbers as far as they have sent or were set, and what they have started on a day.
+NUMBERS = text("""
+SELECT CAST(n.id AS text) AS id, n.carrier, n.enabled, n.daily_cap, coalesce(d.started, 0) AS started
+FROM sending_numbers n LEFT JOIN sending_days d ON d.sending_number_id = n.id AND d.day = CAST(:day AS date)
+ORDER BY n.id
 """)
 
 #: What nobody has claimed of the phases under way, by phase.
@@ -97,6 +104,17 @@ FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'
 
 
 @dataclass(frozen=True, slots=True)
+class NumberToday:
+    """A sending number, and what it has started on a day."""
+
+    id: str
+    carrier: str | None
+    enabled: bool
+    daily_cap: int | None
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """How much waits, and how long the oldest of it has waited."""
 
@@ -142,6 +160,11 @@ class Archive:
     fails: bool
     #: Seconds since it last archived a segment.
     age: float
+
+
+async def numbers(connection: Connection, day: date) -> list[NumberToday]:
+    """Return the sending numbers, with what those with a daily cap have started on a day."""
+    return all_rows(await connection.execute(NUMBERS, {"day": day}), NumberToday)
 
 
 async def outbox(connection: Connection, now: datetime, *, most: int) -> Backlog:

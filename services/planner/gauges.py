@@ -55,6 +55,13 @@ GAUGES = ExpiringGauges(
     broadsheet_replies_to_review_age_seconds=GaugeSpec(text="How long the oldest of these has waited"),
     broadsheet_carrier_held_seconds=GaugeSpec(text="For how long nothing may start, since it fails", label="carrier"),
     broadsheet_carrier_failures=GaugeSpec(text="Failures in a row that were the carrier's", label="carrier"),
+    broadsheet_number_daily_cap=GaugeSpec(
+        text="Attempts that a number may start a day, of those with a cap", label="number"
+    ),
+    broadsheet_number_enabled=GaugeSpec(text="1 where a number sends, 0 where it is switched off", label="number"),
+    broadsheet_number_started_today=GaugeSpec(
+        text="Attempts that a number has started today, of those with a cap", label="number"
+    ),
     broadsheet_quiet_hours=GaugeSpec(text="1 while it is a quiet hour wherever messages are pending for"),
     broadsheet_restore_unsettled=GaugeSpec(text="1 after a restore until `broadsheet reconcile`: nothing may start"),
     broadsheet_schema_info=GaugeSpec(text="1; the database's revision", label="revision"),
@@ -101,7 +108,9 @@ async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | 
         uncertain = await gauge_queries.uncertain(connection, now)
         clocks = await clock_records.latest(connection, now)
         to_review = await gauge_queries.to_review(connection, now)
-        held, failures = await rate.backoff(connection, [settings.carrier])
+        numbers = await gauge_queries.numbers(connection, now.astimezone(settings.zone).date())
+        in_use = sorted({settings.carrier, *(each.carrier for each in numbers if each.carrier is not None)})
+        holds = {carrier: await rate.backoff(connection, [carrier]) for carrier in in_use}
         unsettled = await restore_hold.held(connection)
         quiet = await _is_quiet(connection, settings, now)
         revision = await gauge_queries.revision(connection)
@@ -130,8 +139,15 @@ async def measure(worker: Worker, now: datetime, waiting: dict[str, datetime] | 
         },
         "broadsheet_replies_to_review": to_review.count,
         "broadsheet_replies_to_review_age_seconds": to_review.age,
-        "broadsheet_carrier_held_seconds": {settings.carrier: held},
-        "broadsheet_carrier_failures": {settings.carrier: float(failures)},
+        "broadsheet_carrier_held_seconds": {carrier: held for carrier, (held, _) in holds.items()},
+        "broadsheet_carrier_failures": {carrier: float(failures) for carrier, (_, failures) in holds.items()},
+        "broadsheet_number_daily_cap": {
+            each.id: float(each.daily_cap) for each in numbers if each.daily_cap is not None
+        },
+        "broadsheet_number_enabled": {each.id: float(each.enabled) for each in numbers},
+        "broadsheet_number_started_today": {
+            each.id: float(each.started) for each in numbers if each.daily_cap is not None
+        },
         "broadsheet_quiet_hours": float(quiet),
         "broadsheet_restore_unsettled": float(unsettled),
         "broadsheet_schema_info": {revision: 1.0},

@@ -18,6 +18,8 @@ SOON = timedelta(minutes=1)
 class PhaseFacts:
     """What there is to know of a phase. Counts are exact only as far as they matter."""
 
+    #: How many messages a batch takes.
+    batch_size: int
     #: Messages that may be claimed now, counted up to what all batches in flight can take.
     claimable: int
     #: When the first of those that have to wait may be claimed; None if none waits.
@@ -39,7 +41,8 @@ class PhaseFacts:
     #: Where the quiet hours outlast the day of the broadcast.
     given_up: Sequence[str]
     #: The time until which nothing can start: the broadcast can be called back, the carrier wants to be left alone or
-    #: is given time to recover, or the pace has no slot before it.
+    #: is given time to recover, the pace has no slot before it, or the number is off, out of its hours, or has used up
+    #: its day.
     held_until: datetime | None
 
 
@@ -83,7 +86,7 @@ class Wait:
 Step = PlanBatches | SkipForQuietHours | SkipHeldBack | FinishPhase | Wait
 
 
-def next_step(facts: PhaseFacts, now: datetime, batch_size: int) -> Step:
+def next_step(facts: PhaseFacts, now: datetime) -> Step:
     """Decide what a phase needs next."""
     if facts.too_late:
         return SkipForQuietHours(places=facts.too_late, reason=SkipReason.TOO_LATE)
@@ -94,7 +97,7 @@ def next_step(facts: PhaseFacts, now: datetime, batch_size: int) -> Step:
         due = now if facts.claimable else max(now, min(next_at))
         if facts.held_until is not None:
             due = max(due, facts.held_until)
-        return PlanBatches(batches=min(BATCHES_IN_FLIGHT, math.ceil(facts.claimable / batch_size) or 1), due=due)
+        return PlanBatches(batches=min(BATCHES_IN_FLIGHT, math.ceil(facts.claimable / facts.batch_size) or 1), due=due)
     if facts.in_flight or facts.batches_due:
         return Wait()
     if facts.newest_uncertain is not None and now < facts.newest_uncertain + PATIENCE:

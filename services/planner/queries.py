@@ -6,18 +6,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import messages, places, scheduling
+from libs.common.broadcasts import messages, places, scheduling, sending_numbers
 from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, literals, one_row
 from libs.common.domain.broadcast import Broadcast
 from libs.common.domain.quiet_hours import Standing
+from libs.common.domain.sending_numbers import SendingNumber
 from libs.common.domain.states import IN_BATCH, OPEN, BroadcastState, MessageState, Review
-from libs.common.rate_limits import rate
+from libs.common.rate_limits import daily, rate
 from libs.common.settings import BATCHES_IN_FLIGHT, WorkerSettings
 from services.planner.phase import PhaseFacts
 
 #: A message in these states was, or may have been, handed to the carrier.
 HANDED_OVER = (MessageState.ACCEPTED, MessageState.UNCERTAIN)
+LOOK_AGAIN = timedelta(minutes=1)  # before it is looked whether a number that is switched off is on again
 SLOT_LEAD = 4.0  # seconds before the next free slot at which a batch is due; a sender waits for one for 5 s at least
 
 #: Where the passes over the carrier's log are for a broadcast.
@@ -108,17 +110,16 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
         is_second=is_second, made_at=broadcast.made_at, late=broadcast.late,
     )  # fmt: skip
     which = {"broadcast_id": broadcast.id, "is_second": is_second, "open": found.open, "now": now}
-    enough = BATCHES_IN_FLIGHT * settings.batch_messages
+    number = await sending_numbers.one(connection, broadcast.sending_number_id)
+    batch_size = settings.batch_messages_at(number.pace_or(settings.send_rate))
+    enough = BATCHES_IN_FLIGHT * batch_size
     remaining = one_row(await connection.execute(PHASE, {**which, "enough": enough}), Remaining)
     waiting = None
     if not remaining.claimable:
         waiting = await first_not_before(connection, broadcast.id, found.open, now, is_second=is_second)
-    number = rate.number_key(broadcast.sending_number_id)
-    hold, slot = await rate.waits(connection, number, settings.carrier)
-    # At a message every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
-    wait = max(hold, slot - SLOT_LEAD)
-    held_until = max(now + timedelta(seconds=wait), broadcast.hold_until or now)
+    held_until = max(await _number_waits(connection, number, now, settings), broadcast.hold_until or now)
     return PhaseFacts(
+        batch_size=batch_size,
         claimable=remaining.claimable,
         first_not_before=waiting,
         in_flight=remaining.in_flight,
@@ -131,6 +132,21 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
         given_up=found.of(Standing.GIVEN_UP),
         held_until=held_until if held_until > now else None,
     )
+
+
+async def _number_waits(
+    connection: Connection, number: SendingNumber, now: datetime, settings: WorkerSettings
+) -> datetime:
+    """Return until when nothing can start from a number; `now` where something can."""
+    slots = [limit.key for limit in rate.number_limits(settings, number)]
+    hold, slot = await rate.waits(connection, slots, number.carrier_or(settings.carrier))
+    # At a message every few minutes a batch that is due now would wait for its slot in vain, and the next one, too.
+    waits = [now + timedelta(seconds=max(hold, slot - SLOT_LEAD))]
+    if not number.enabled:
+        waits.append(now + LOOK_AGAIN)
+    waits += [number.closed_until(now, settings.zone) or now]
+    waits += [await daily.used_up_until(connection, number, now, settings.zone) or now]
+    return max(waits)
 
 
 async def first_not_before(

@@ -20,6 +20,7 @@ from libs.common.domain.cause import Cause
 from libs.common.errors import ConcurrencyError
 from libs.common.messaging import consumer, inbox, outbox, topology
 from libs.common.observability import telemetry, tracing
+from libs.common.rate_limits import daily
 from libs.common.runtime import queue_supervision
 from services.planner import watchdog_queries
 from services.planner.advance import advance
@@ -151,6 +152,7 @@ async def _prune(worker: Planner) -> None:
         lambda connection: inbox.prune(connection, now),
         lambda connection: traces.prune(connection, now - TRACES_KEPT),
         lambda connection: clock_records.prune(connection, now),
+        lambda connection: daily.prune(connection, now, worker.settings.zone),
         erasure.forget_settled,
         erasure.forget_left_uncertain,
     )

@@ -56,14 +56,16 @@ class AnswerRecorder:
         self._worker = worker
         self._settings = settings
 
-    async def record(self, started: StartedAttempt, outcome: Outcome, cause: Cause, permits: list[int]) -> str:
+    async def record(
+        self, started: StartedAttempt, outcome: Outcome, cause: Cause, permits: list[int], *, carrier: str
+    ) -> str:
         """Record an answer, trying again while the database is away: an answer is worth keeping. Return its name.
 
         `permits` are those that the request still has; an acceptance frees them, and takes them out of the list.
         """
         message_id = started.attempt.message_id
         what = await keep(
-            lambda known: self._record_once(started, known, cause, permits), outcome, message_id=message_id
+            lambda known: self._record_once(started, known, cause, permits, carrier), outcome, message_id=message_id
         )
         if what is None:
             return "lost"
@@ -73,9 +75,9 @@ class AnswerRecorder:
         return what.outcome
 
     async def _record_once(
-        self, started: StartedAttempt, outcome: Outcome, cause: Cause, permits: list[int]
+        self, started: StartedAttempt, outcome: Outcome, cause: Cause, permits: list[int], carrier: str
     ) -> outcomes.Effect:
-        engine, carrier, now = self._worker.engine, self._settings.carrier, self._worker.clock()
+        engine, now = self._worker.engine, self._worker.clock()
         if isinstance(outcome, Accepted) and outcome.wait is None:
             what = await outcomes.record_acceptance(
                 engine, cause, started, outcome, carrier=carrier, permits=permits, now=now

@@ -24,17 +24,17 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
     configuration = configuration or settings.load(CarrierSettings)
     counters.begin_at_zero()
     outcomes.begin_at_zero()
+    all_carriers = carriers.create(configuration)
     engine = database.create_engine(
         configuration.database_url.get_secret_value(),
-        size=configuration.send_concurrency + 2 * PREFETCH + 2,
+        size=configuration.send_concurrency * len(all_carriers) + 2 * PREFETCH + 2,
         pooler=configuration.database_pooler,
         actor=actors.service("sender"),
     )
     context = Worker(settings=configuration, engine=engine, long_work=engine)
-    carrier = carriers.create(configuration)
-    labelling = Labelling(context, configuration, carrier if isinstance(carrier, Missive) else None)
-    sender = Sender(context, configuration, carrier, labelling)
-    singles = SingleSender(configuration, carrier)
+    missive = next((each for each in all_carriers if isinstance(each, Missive)), None)
+    sender = Sender(context, configuration, *all_carriers, labelling=Labelling(context, configuration, missive))
+    singles = SingleSender(configuration, *all_carriers)
     routes = (Route(work=topology.SEND_BATCH, handler=sender.send_batch, description="Send a batch of messages"),)
     app = worker.create(
         "sender",

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from libs.common import database
+from libs.common.broadcasts import sending_numbers
 from libs.common.carriers import Carrier
 from libs.common.carriers.clock_records import Sharer
 from libs.common.domain.cause import Cause
 from libs.common.domain.commands import SendBatch
 from libs.common.domain.quiet_hours import Window
+from libs.common.domain.sending_numbers import CarrierName, SendingNumber
 from libs.common.messaging import consumer
 from libs.common.messaging.consumer import Delivered, Delivery
 from libs.common.observability import spans, telemetry, tracing
-from libs.common.rate_limits import concurrency, rate, slots
+from libs.common.rate_limits import concurrency, daily, rate, slots
 from libs.common.rate_limits.rate import Limit
 from libs.common.rate_limits.slots import Slot, Turn
 from libs.common.runtime import tasks
@@ -36,6 +38,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 SLOT_WAIT = 5.0  # seconds that a batch waits for a slot, at least
 PERMIT_POLL = 0.02  # seconds between two tries while all permits are held
+WITHOUT_KEYS = 60.0  # seconds that a number waits whose carrier this sender has no keys of
 LATE = 0.25  # seconds, or one slot, after which a slot is lost: whoever waited together would start together
 
 
@@ -44,6 +47,9 @@ class _Run:
     """One worker's go at one batch."""
 
     batch: Batch
+    number: SendingNumber
+    #: Whom its messages go through.
+    carrier: Carrier
     cause: Cause
     #: Monotonic time at which the batch starts nothing more.
     ends: float
@@ -60,15 +66,15 @@ class _Run:
 
 
 class Sender:
-    """Sends batches with one carrier."""
+    """Sends batches, each through the carrier of its number."""
 
     def __init__(
-        self, worker: Worker, settings: CarrierSettings, carrier: Carrier, labelling: Labelling | None = None
+        self, worker: Worker, settings: CarrierSettings, *carriers: Carrier, labelling: Labelling | None = None
     ) -> None:
         self._worker = worker
         self._settings = settings
-        self._carrier = carrier
-        self._clock = Sharer(worker.engine, carrier.name, carrier.meter)
+        self._carriers = {carrier.name: carrier for carrier in carriers}
+        self._clocks = {each.name: Sharer(worker.engine, each.name, each.meter) for each in carriers}
         self._answers = AnswerRecorder(worker, settings)
         self._labelling = labelling
 
@@ -78,12 +84,12 @@ class Sender:
         if taken is None:
             log.info("batch_left_alone", batch=str(message.batch_id))
             return
-        batch, remaining, windows = taken
+        batch, number, carrier, remaining, windows = taken
         ends = time.monotonic() + self._settings.batch_seconds
-        run = _Run(batch, delivery.cause, ends=ends, remaining=remaining, windows=windows)
+        run = _Run(batch, number, carrier, delivery.cause, ends=ends, remaining=remaining, windows=windows)
         heartbeat = asyncio.create_task(self._keep(run))
         try:
-            if self._labelling is not None and run.remaining:
+            if self._labelling is not None and run.remaining and carrier.name == CarrierName.MISSIVE:
                 run.labels = await self._labelling.ids(batch.label)
             await self._start_all(run)
             if run.requests:
@@ -97,8 +103,13 @@ class Sender:
             await asyncio.gather(*run.requests, return_exceptions=True)
         log.info("batch_sent" if closed else "batch_lost", broadcast_id=batch.broadcast_id, started=run.started)
 
-    async def _take(self, message: SendBatch, delivery: Delivery) -> tuple[Batch, int, dict[str, Window]] | None:
-        """Take the batch and claim its messages; return the batch, their number, and until when they may leave."""
+    async def _take(
+        self, message: SendBatch, delivery: Delivery
+    ) -> tuple[Batch, SendingNumber, Carrier, int, dict[str, Window]] | None:
+        """Take the batch and claim its messages.
+
+        Return the batch, its number, whom it goes through, how many messages, and until when they may leave.
+        """
         settings = self._settings
         now = self._worker.clock()
         async with database.transaction(self._worker.engine, delivery.cause) as connection:
@@ -107,10 +118,22 @@ class Sender:
             )
             if batch is None:
                 return None
-            await rate.prepare(connection, [limit.key for limit in rate.limits(settings, batch.sending_number_id)])
-            await concurrency.prepare(connection, settings.carrier, settings.send_concurrency)
-            held = await batches.claim(connection, batch, size=settings.batch_messages, rules=settings.rules, now=now)
-            return batch, held, await batches.windows(connection, batch, settings.rules, now)
+            number = await sending_numbers.one(connection, batch.sending_number_id)
+            await rate.prepare(connection, [limit.key for limit in rate.limits(settings, number)])
+            carrier = self._carriers.get(number.carrier_or(settings.carrier))
+            if carrier is None:
+                # Nothing goes another way than it should: its messages wait until a sender has the keys.
+                log.error("carrier_without_keys", sending_number_id=number.id, carrier=number.carrier)
+                await rate.back_off(connection, rate.number_key(number.id), WITHOUT_KEYS)
+                await batches.close(connection, batch, started=0, now=now)
+                return None
+            day = daily.today(number, now, settings.zone)
+            if day is not None:
+                await daily.prepare(connection, day)
+            await concurrency.prepare(connection, carrier.name, settings.send_concurrency)
+            size = settings.batch_messages_at(number.pace_or(settings.send_rate))
+            held = await batches.claim(connection, batch, size=size, rules=settings.rules, now=now)
+            return batch, number, carrier, held, await batches.windows(connection, batch, settings.rules, now)
 
     async def _keep(self, run: _Run) -> None:
         """Renew the lease for as long as this worker stirs, but not for longer than a batch can take.
@@ -135,7 +158,7 @@ class Sender:
     async def _start_all(self, run: _Run) -> None:
         """Start message after message, each in its slot, until none remains, time is up, or the batch must stop."""
         settings = self._settings
-        rates = rate.limits(settings, run.batch.sending_number_id)
+        rates = rate.limits(settings, run.number)
         allowances = [limit for limit in rates if limit.interval]
         spacing = max(limit.interval for limit in allowances)
         block = max(1, int(rate.BLOCK_SECONDS / spacing))
@@ -167,7 +190,7 @@ class Sender:
                     run.requests.add(task)
                     task.add_done_callback(run.requests.discard)
             finally:
-                await concurrency.release(self._worker.engine, settings.carrier, held)
+                await concurrency.release(self._worker.engine, run.carrier.name, held)
 
     async def _slot(self, run: _Run, rates: list[Limit], count: int, longest: float) -> Slot | None:
         """Wait for `count` slots, not longer than `longest`; None if the batch must stop."""
@@ -190,7 +213,7 @@ class Sender:
         while not self._must_stop(run):
             held = await concurrency.acquire(
                 self._worker.engine,
-                settings.carrier,
+                run.carrier.name,
                 count=settings.send_concurrency,
                 want=want,
                 seconds=settings.request_timeout + settings.lease,
@@ -214,12 +237,18 @@ class Sender:
                 wait.cancel()
 
     async def _start(self, run: _Run, count: int) -> list[StartedAttempt]:
+        settings, engine, number = self._settings, self._worker.engine, run.number
         now = self._worker.clock()
+        is_closed = not number.enabled or number.closed_until(now, settings.zone) is not None
         # What was claimed a moment before the quiet hours must not leave in them.
-        open_ = [place for place, window in run.windows.items() if window.has_time(now)]
-        starting = await batches.start_alone(
-            self._worker.engine, run.cause, run.batch, count=count, open_=open_, now=now
-        )
+        open_ = [] if is_closed else [place for place, window in run.windows.items() if window.has_time(now)]
+        day = daily.today(number, now, settings.zone) if open_ else None
+        granted = count if day is None else await day.take(engine, count)
+        if not granted or not open_:
+            return []
+        starting = await batches.start_alone(engine, run.cause, run.batch, count=granted, open_=open_, now=now)
+        if day is not None:
+            await day.give_back(engine, granted - len(starting))
         run.started += len(starting)
         run.remaining -= len(starting)
         return starting
@@ -235,7 +264,7 @@ class Sender:
             batch_id=str(run.batch.id),
             outgoing_message_id=attempt.message_id,
             attempt=attempt.number,
-            carrier=self._settings.carrier,
+            carrier=run.carrier.name,
         ) as span:
             await self._ask(run, started, permit, turn, span, after=after, until=until)
 
@@ -255,7 +284,7 @@ class Sender:
         try:
             await asyncio.sleep(after)
             valid_for = window.valid_for(self._worker.clock())
-            outcome = await self._carrier.send(
+            outcome = await run.carrier.send(
                 to=started.attempt.to,
                 from_number=run.batch.from_number,
                 body=started.body,
@@ -268,15 +297,16 @@ class Sender:
             )
             # An answer for which others may have to wait is on record before the next request can have its permit.
             try:
-                span.set(outcome=await self._answers.record(started, outcome, run.cause, held))
+                recorded = await self._answers.record(started, outcome, run.cause, held, carrier=run.carrier.name)
+                span.set(outcome=recorded)
             except Exception:
                 # The message stays started; it is settled like that of a worker that died.
                 log.exception("answer_not_recorded", message_id=started.attempt.message_id)
                 return
         finally:
-            await concurrency.release(self._worker.engine, self._settings.carrier, held)
+            await concurrency.release(self._worker.engine, run.carrier.name, held)
         try:
             with suppress(*consumer.TRANSIENT):
-                await self._clock.share()
+                await self._clocks[run.carrier.name].share()
         except Exception:
             log.exception("clock_not_shared")

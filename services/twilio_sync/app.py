@@ -4,7 +4,6 @@ from faststream.asgi import AsgiFastStream
 
 from libs.common import carriers, database, settings
 from libs.common.broadcasts import counters
-from libs.common.carriers.missive import Missive
 from libs.common.domain import actors
 from libs.common.messaging import topology
 from libs.common.messaging.consumer import Route
@@ -31,9 +30,8 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
     )
     context = Worker(settings=configuration, engine=engine, long_work=engine)
     twilio = carriers.create_twilio(configuration)
-    missive = carriers.create(configuration)
-    sync = Sync(context, configuration, twilio, missive if isinstance(missive, Missive) else None)
-    asked = missive if isinstance(missive, Missive) else carriers.create_missive(configuration)
+    asked = carriers.create_missive(configuration)
+    sync = Sync(context, configuration, twilio, asked if configuration.uses_missive else None)
     words = FullWords(configuration, asked)
     singles = SettleSingles(configuration, twilio)
     tasks = [singles.run]

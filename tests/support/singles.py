@@ -47,7 +47,8 @@ async def answer(world: World, *, to: str = TO) -> int:
 async def row(world: World, single_id: int) -> dict[str, Any]:
     """Return a message's row."""
     [found] = await world.query(
-        "SELECT id, state, skip_reason, phone_number, body, twilio_id, twilio_sent_status, twilio_error_code, look_at"
+        "SELECT id, state, skip_reason, phone_number, body, twilio_id, twilio_sent_status, twilio_error_code, look_at,"
+        " not_before"
         " FROM single_messages WHERE id = %s",
         single_id,
     )

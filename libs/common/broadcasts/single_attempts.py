@@ -141,12 +141,20 @@ async def start(connection: Connection, message: Due, *, quiet_until: datetime |
     started = first_row(await connection.execute(START, which), Started)
     if started is not None:
         return started
-    again = max(now + HELD_BACK, quiet_until or now)
-    cursor = await connection.execute(PUT_OFF, {"id": message.id, "too_old": too_old, "again": again})
+    await _put_off(connection, message, max(now + HELD_BACK, quiet_until or now), now)
+    return None
+
+
+async def wait(connection: Connection, message: Due, until: datetime, now: datetime) -> None:
+    """Put a message off whose number does not send now; one that nobody expects any more is given up."""
+    await _put_off(connection, message, until, now)
+
+
+async def _put_off(connection: Connection, message: Due, again: datetime, now: datetime) -> None:
+    cursor = await connection.execute(PUT_OFF, {"id": message.id, "too_old": now - TOO_LATE, "again": again})
     put_off = first_row(cursor, _PutOff)
     if put_off is not None and put_off.state is MessageState.SKIPPED:
         await single_messages.ended(connection, message.id, put_off.state, put_off.skip_reason, now)
-    return None
 
 
 async def record(

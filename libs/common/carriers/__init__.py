@@ -69,11 +69,10 @@ class Carrier(Protocol):
         ...
 
 
-def create(settings: CarrierSettings) -> Missive | Twilio:
-    """Create the carrier that the settings name."""
-    if settings.carrier == "twilio":
-        return create_twilio(settings)
-    return create_missive(settings)
+def create(settings: CarrierSettings) -> list[Carrier]:
+    """Create every carrier that messages may go through: Twilio, and Missive where it has its keys."""
+    missive = [create_missive(settings)] if settings.uses_missive else []
+    return [create_twilio(settings), *missive]
 
 
 def create_missive(settings: CarrierSettings) -> Missive:

@@ -17,12 +17,15 @@ from libs.common.carriers.clocks import Offset
 from libs.common.carriers.log_matching import Candidate
 from libs.common.carriers.twilio import LogEntry
 from libs.common.domain.text_normalization import normalise
-from libs.common.settings import WorkerSettings
+from libs.common.settings import CarrierSettings
 
 
-def arrives_within(settings: WorkerSettings) -> timedelta:
-    """Return how long after its attempt began a message can last get into Twilio's log."""
-    if settings.carrier == "missive":
+def arrives_within(settings: CarrierSettings) -> timedelta:
+    """Return how long after its attempt began a message can last get into Twilio's log, whoever it went through.
+
+    A number may have another carrier by now than when the attempt began: the longest time of those in use holds.
+    """
+    if settings.uses_missive:
         return timedelta(seconds=settings.settle_after)
     return timedelta(seconds=2 * settings.lease + settings.request_timeout)
 

@@ -30,10 +30,11 @@ from sqlalchemy import text
 
 from libs.common.database import Connection
 from libs.common.domain.rate_windows import Window, parse_windows
+from libs.common.domain.sending_numbers import MINUTE, CarrierName, SendingNumber
 from libs.common.settings import Settings
 
 UTILISATION = 0.993
-MISSIVE = "missive"
+MISSIVE = CarrierName.MISSIVE
 LATENESS = 0.35  # seconds after its slot in which a request to a provider with windows may be written
 BLOCK_SECONDS = 0.1  # messages due within this share one statement and one reservation
 TRANSIT = 0.1  # seconds by which requests differ in how long they are on their way
@@ -87,14 +88,23 @@ def window_limit(provider: str, requests: int, seconds: float) -> Limit:
     )
 
 
-def limits(settings: Settings, sending_number_id: int) -> list[Limit]:
-    """Return all rates that a message from a number must keep: the number's, and the provider's windows."""
-    return [number_limit(sending_number_id, settings.send_rate), *provider_limits(settings)]
+def limits(settings: Settings, number: SendingNumber) -> list[Limit]:
+    """Return all rates that a message from a number must keep: the number's, and the windows of its carrier."""
+    carrier = number.carrier_or(settings.carrier)
+    return [*number_limits(settings, number), *provider_limits(settings, carrier)]
 
 
-def provider_limits(settings: Settings) -> list[Limit]:
-    """Return what every request to the provider must keep: its hold, and the windows that it has published."""
-    return missive_limits(settings) if settings.carrier == MISSIVE else [provider_hold(settings.carrier)]
+def number_limits(settings: Settings, number: SendingNumber) -> list[Limit]:
+    """Return the rates of a number itself: its messages a second, and those that its campaign may start a minute."""
+    found = [number_limit(number.id, number.rate_or(settings.send_rate))]
+    if number.minute_limit is not None:
+        found.append(window_limit(number_key(number.id), number.minute_limit, MINUTE))
+    return found
+
+
+def provider_limits(settings: Settings, carrier: CarrierName) -> list[Limit]:
+    """Return what every request to a provider must keep: its hold, and the windows that it has published."""
+    return missive_limits(settings) if carrier is CarrierName.MISSIVE else [provider_hold(carrier)]
 
 
 def missive_limits(settings: Settings) -> list[Limit]:
@@ -151,14 +161,14 @@ SELECT coalesce(extract(epoch FROM max(held_until) FILTER (WHERE held_until > cl
 FROM pace WHERE key = ANY(:keys)
 """)
 
-#: The seconds until the hold of some keys ends, and until the next free slot of one of them; 0 where there is no wait.
+#: The seconds until the hold of some keys ends, and until the next free slot of all of some; 0 where there is no wait.
 #: A planner asks this for each batch: it is one statement.
 WAITS = text("""
 SELECT coalesce(extract(epoch FROM max(held_until) FILTER (WHERE held_until > now.now) - max(now.now)),
                 0)::float8 AS hold,
-       coalesce(extract(epoch FROM max(next_at) FILTER (WHERE next_at > now.now AND key = :key) - max(now.now)),
+       coalesce(extract(epoch FROM max(next_at) FILTER (WHERE next_at > now.now AND key = ANY(:slots)) - max(now.now)),
                 0)::float8 AS slot
-FROM (SELECT clock_timestamp() AS now OFFSET 0) AS now CROSS JOIN pace WHERE key = :key OR key = ANY(:keys)
+FROM (SELECT clock_timestamp() AS now OFFSET 0) AS now CROSS JOIN pace WHERE key = ANY(:slots) OR key = ANY(:keys)
 """)
 
 
@@ -207,10 +217,10 @@ async def backoff(connection: Connection, keys: Sequence[str]) -> tuple[float, i
     return delay, failures
 
 
-async def waits(connection: Connection, key: str, *others: str) -> tuple[float, float]:
-    """Return for how many seconds one of some keys is held back, and in how many `key` has its next free slot.
+async def waits(connection: Connection, slots: Sequence[str], *others: str) -> tuple[float, float]:
+    """Return for how many seconds one of some keys is held back, and in how many all of `slots` have a free slot.
 
     Both are 0 where there is nothing to wait for.
     """
-    hold, slot = (await connection.execute(WAITS, {"key": key, "keys": list(others)})).one()
+    hold, slot = (await connection.execute(WAITS, {"slots": list(slots), "keys": list(others)})).one()
     return hold, slot

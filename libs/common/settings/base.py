@@ -55,10 +55,11 @@ class Settings(BaseSettings):
     asks Twilio whether they are the account's."""
 
     send_rate: Annotated[float, Field(gt=0, le=1000), Unit("messages a second")] = 1.0
-    """Messages that each sending number may start."""
+    """Messages that each sending number may start, unless the number has a rate of its own (`broadsheet numbers`)."""
 
     carrier: Literal["missive", "twilio"] = "missive"
-    """Who messages go through. Twilio's log is read with either."""
+    """Who messages go through, unless their number has a carrier of its own (`broadsheet numbers`). Twilio's log is
+    read with either."""
 
     missive_windows: Annotated[str, AfterValidator(checks.known_windows), Form("requests/seconds, …")] = (
         "300/60,900/900"

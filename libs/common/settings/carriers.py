@@ -19,7 +19,7 @@ class CarrierSettings(WorkerSettings):
     """Missive's API."""
 
     missive_token: SecretStr = SecretStr("")
-    """Missive's API token, needed where Missive is the carrier."""
+    """Missive's API token, needed where Missive is the carrier, of all numbers or of some."""
 
     missive_organization: str = ""
     """The id of your organisation in Missive, needed with labels: Settings > API > Resource IDs."""
@@ -74,6 +74,11 @@ class CarrierSettings(WorkerSettings):
             if not value:
                 raise ValueError(f"{PREFIX}{name.upper()} is not set")
         return self
+
+    @property
+    def uses_missive(self) -> bool:
+        """Whether messages may go through Missive: the settings' carrier, or that of some numbers."""
+        return self.carrier == "missive" or bool(checks.plain(self.missive_token))
 
     @cached_property
     def twilio_key(self) -> tuple[str, str] | None:

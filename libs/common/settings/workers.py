@@ -75,5 +75,9 @@ class WorkerSettings(Settings):
 
     @cached_property
     def batch_messages(self) -> int:
-        """How many messages a batch claims: no more than its share of the pace lets it send in its time."""
-        return max(1, min(self.batch_size, math.ceil(self.batch_seconds * self.send_rate / BATCHES_IN_FLIGHT)))
+        """How many messages a batch claims of a number that has the settings' rate."""
+        return self.batch_messages_at(self.send_rate)
+
+    def batch_messages_at(self, rate: float) -> int:
+        """Return how many messages a batch claims: no more than its share of a pace lets it send in its time."""
+        return max(1, min(self.batch_size, math.ceil(self.batch_seconds * rate / BATCHES_IN_FLIGHT)))

@@ -43,7 +43,7 @@ class Entry(Struct):
     actor: str
     #: The user's name; null where it was no user.
     actor_name: str | None
-    #: What it was done to: `broadcast-12`, `contact-5`, `segment-3`, `user-7`, `key-2`.
+    #: What it was done to: `broadcast-12`, `contact-5`, `segment-3`, `number-1`, `user-7`, `key-2`.
     subject: str
     #: The event's type and content, as in the history of a broadcast.
     type: str

@@ -23,6 +23,7 @@ from services.api.context import Context
 from services.api.http import csv_export, pagination
 from services.api.http.contract import tells
 from services.api.http.fields import PAGE, Cursor, Limit, Moment, PairCursor, PathId
+from services.api.numbers import register
 from services.api.schemas import FallbackSegment, Message, Page, RecordedEvent, WhyLeftOut
 
 
@@ -199,6 +200,7 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
         counted = await counts.read(connection, broadcast_id, api.clock())
         figures = await progress.read(connection, broadcast_id, api.settings, counted)
         unreachable = await queries.count_unreachable(connection, broadcast_id)
+        number = await register.of(connection, broadcast.from_number)
         total, first, second = map(_ledger, await ledger.count_by_phase(connection, broadcast_id))
     return Report(
         broadcast_id=broadcast_id,
@@ -234,7 +236,7 @@ async def report(api: NamedDependency[Context], broadcast_id: PathId) -> Report:
         ],
         fallback=broadcast.fallback,
         left_out=broadcast.left_out,
-        allowed_rate=api.settings.send_rate,
+        allowed_rate=number.pace_or(api.settings.send_rate),
         next_broadcast_id=broadcast.next_broadcast_id,
     )
 

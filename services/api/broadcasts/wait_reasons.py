@@ -17,6 +17,9 @@ class WaitReason(StrEnum):
     RESTORE = "restore"  # the database was restored, and is not compared with the carriers yet
     HOLD = "hold"  # it can be called back
     QUIET_HOURS = "quiet_hours"
+    NUMBER_OFF = "number_off"  # its number is switched off
+    NUMBER_HOURS = "number_hours"  # its number does not send at this time of day
+    DAILY_CAP = "daily_cap"  # its number has sent all that it may send today
     CARRIER_ERRORS = "carrier_errors"
     CARRIER_LIMIT = "carrier_limit"  # the carrier has said that its limit is used up
     PACE = "pace"  # the next slot is some time off
@@ -27,7 +30,7 @@ class WaitReason(StrEnum):
 
 
 #: Nobody can tell when it goes on: that is up to a person.
-OPEN_END = (WaitReason.RESTORE, WaitReason.REVIEW, WaitReason.STUCK)
+OPEN_END = (WaitReason.RESTORE, WaitReason.NUMBER_OFF, WaitReason.REVIEW, WaitReason.STUCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,13 @@ def why(
     *,
     hold: datetime | None = None,
     is_restored: bool = False,
+    number: Wait | None = None,
     stuck_since: datetime | None = None,
 ) -> Wait | None:
-    """Return why a phase waits at `now`: of several reasons that which lasts whatever becomes of the others. Pure."""
+    """Return why a phase waits at `now`: of several reasons that which lasts whatever becomes of the others. Pure.
+
+    `number` is why its sending number starts nothing, if it does not.
+    """
     if is_restored:
         return Wait(reason=WaitReason.RESTORE)
     if not phase.remaining and phase.uncertain:
@@ -99,6 +106,8 @@ def why(
         return Wait(reason=WaitReason.QUIET_HOURS, until=quiet)
     if hold is not None and hold > now:
         return Wait(reason=WaitReason.HOLD, until=hold)
+    if number is not None:
+        return number
     if stuck_since is not None:
         return Wait(reason=WaitReason.STUCK, since=stuck_since)
     held = max(slots, key=lambda slot: slot.held_for, default=None)

@@ -12,14 +12,15 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import text
 
-from libs.common.broadcasts import messages, places, restore_hold
+from libs.common.broadcasts import messages, places, restore_hold, sending_numbers
 from libs.common.broadcasts.places import Outlooks
 from libs.common.broadcasts.suppression import held
 from libs.common.database import Connection, EnumText, all_rows, first_row, literals
 from libs.common.domain.quiet_hours import Standing
+from libs.common.domain.sending_numbers import SendingNumber, day_ends
 from libs.common.domain.states import BroadcastState, Late, MessageState
 from libs.common.eventstore import store
-from libs.common.rate_limits import rate
+from libs.common.rate_limits import daily, rate
 from libs.common.rate_limits.rate import Limit
 from libs.common.settings import Settings
 from services.api.broadcasts import pace, wait_reasons
@@ -87,9 +88,9 @@ FROM pace WHERE key = ANY(:keys)
 
 
 class PaceLimit(Struct, frozen=True, kw_only=True):
-    """The limit that decides: the sending number's rate, or a window of the carrier's."""
+    """The limit that decides: one of the sending number's, or a window of the carrier's."""
 
-    #: `missive` for a window of Missive's; null for the sending number's rate.
+    #: `missive` for a window of Missive's; null for a limit of the sending number, a second or a minute.
     carrier: str | None
     messages: float
     seconds: float
@@ -121,6 +122,8 @@ class Going(Struct, frozen=True, kw_only=True):
     #: From when on something is not sent any more: quiet hours begin then for which nobody waits. Null where all is
     #: likely to have left before.
     cut_off_at: Moment | None = None
+    #: How many more messages the number may start today; null where it has no such limit.
+    left_today: int | None = None
     #: How many messages the reason is about, where it is not about all that remain.
     about: int = 0
     #: How many wait for the morning where they are, and when it comes to the first of them.
@@ -168,8 +171,10 @@ async def read(
     if facts is None:
         return None
     which = {"broadcast_id": broadcast_id, "is_second": facts.is_second}
-    limits = rate.limits(settings, facts.sending_number_id)
-    sharing = {limit.key: facts.going_from_number if limit.window is None else facts.going for limit in limits}
+    number = await sending_numbers.one(connection, facts.sending_number_id)
+    limits = rate.limits(settings, number)
+    own = {limit.key for limit in rate.number_limits(settings, number)}
+    sharing = {limit.key: facts.going_from_number if limit.key in own else facts.going for limit in limits}
     patience = PATIENCE * facts.going
     phase = _phase([each for each in counted if each.is_second is facts.is_second])
     found = await places.outlooks(
@@ -181,28 +186,37 @@ async def read(
     claimable = first_row(await connection.execute(CLAIMABLE, values), Claimable)
     assert claimable is not None  # it counts
     keys = [limit.key for limit in limits]
-    number = rate.number_key(facts.sending_number_id)
-    slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": number}), Slot)
+    slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": rate.number_key(number.id)}), Slot)
+    day = daily.today(number, now, settings.zone)
+    left_today = None if day is None else max(0, day.cap - await daily.started(connection, number.id, day.day))
+    closed = _closed(number, left_today, now, settings)
     was_quiet = bool(found.by_place) and not long
-    stuck_since = None if was_quiet else wait_reasons.stuck(phase, claimable, slots, facts.since, now, patience)
+    was_closed = was_quiet or number.closed_until(now - patience, settings.zone) is not None
+    stuck_since = None if was_closed else wait_reasons.stuck(phase, claimable, slots, facts.since, now, patience)
     wait = wait_reasons.why(
         phase, claimable, slots, found.all_quiet_until, now,
-        hold=facts.hold_until, is_restored=facts.is_restored, stuck_since=stuck_since,
+        hold=facts.hold_until, is_restored=facts.is_restored, number=closed, stuck_since=stuck_since,
     )  # fmt: skip
     decides = _deciding(limits, sharing, wait)
     people = await _people(connection, which, found, phase)
-    course = _course(people, decides.interval * sharing[decides.key], wait, settings, now, facts)
+    # What a day has no room for leaves on another one, and nobody knows who else sends by then.
+    course = (
+        None
+        if left_today is not None and left_today < phase.remaining
+        else _course(people, decides.interval * sharing[decides.key], wait, settings, now, facts)
+    )
     asleep = found.of(Standing.WAITS)
     return Going(
         remaining=phase.remaining,
         started_lately=phase.started_lately,
-        carrier=settings.carrier,
-        limit=_named(decides, settings.carrier, settings.send_rate),
+        carrier=number.carrier_or(settings.carrier),
+        limit=_named(decides, number, settings),
         shared_by=sharing[decides.key],
         waits_for=wait.reason if wait else None,
         until=wait.until if wait else None,
         since=wait.since if wait else None,
         about=wait.about if wait else 0,
+        left_today=left_today,
         expected_end=course.ends if course is not None else None,
         cut_off_at=course.cut_off_at if course is not None else None,
         asleep=sum(people[place] for place in asleep),
@@ -230,9 +244,11 @@ def _deciding(limits: Sequence[Limit], sharing: dict[str, int], wait: Wait | Non
     return awaited[0] if awaited else max(spaced, key=lambda limit: round(limit.share * sharing[limit.key], 6))
 
 
-def _named(limit: Limit, carrier: str, send_rate: float) -> PaceLimit:
+def _named(limit: Limit, number: SendingNumber, settings: Settings) -> PaceLimit:
     if limit.window is None:
-        return PaceLimit(carrier=None, messages=send_rate, seconds=1)
+        return PaceLimit(carrier=None, messages=number.rate_or(settings.send_rate), seconds=1)
+    is_own = limit.key.startswith(rate.NUMBER)
+    carrier = None if is_own else number.carrier_or(settings.carrier)
     return PaceLimit(carrier=carrier, messages=limit.window.requests, seconds=limit.window.seconds)
 
 
@@ -246,6 +262,16 @@ async def _people(connection: Connection, which: Mapping[str, Any], found: Outlo
     here = next(iter(found.open or found.by_place), "")
     people[here] = people.get(here, 0) + phase.claimed
     return {place: people.get(place, 0) for place in {*people, *found.by_place}}
+
+
+def _closed(number: SendingNumber, left_today: int | None, now: datetime, settings: Settings) -> Wait | None:
+    """Return why a number starts nothing now, whatever there is to send; None where it does."""
+    if not number.enabled:
+        return Wait(reason=WaitReason.NUMBER_OFF)
+    if left_today == 0:
+        return Wait(reason=WaitReason.DAILY_CAP, until=day_ends(now, settings.zone))
+    closed = number.closed_until(now, settings.zone)
+    return None if closed is None else Wait(reason=WaitReason.NUMBER_HOURS, until=closed)
 
 
 def _course(

@@ -39,6 +39,7 @@ SUBJECTS = {
     "contact": (n_("person %(number)s"), "/desk/people/{number}"),
     "segment": (n_("group %(number)s"), "/desk/segments/{number}"),
     "user": (n_("user %(number)s"), ""),
+    "number": (n_("our number %(number)s"), ""),
     "key": (n_("key %(number)s"), ""),
     "keyword": (n_("keyword %(number)s"), "/desk/settings/keywords"),
     "reply": (n_("reply %(number)s"), "/desk/replies/{number}"),
@@ -97,6 +98,7 @@ DONE = {
     "DeadLettersDropped": n_("%(who)s dropped %(what)s"),
     "RestoreMarked": n_("%(who)s marked %(what)s"),
     "RestoreSettled": n_("%(who)s settled %(what)s"),
+    "NumberChanged": n_("%(who)s changed %(what)s"),
     "OwnNumberChanged": n_("%(who)s changed the phone number of %(what)s"),
 }
 

@@ -15,19 +15,19 @@ from libs.common.domain.frequency import Cap
 from libs.common.domain.message_parts import Measure
 from libs.common.domain.templates import TemplateError, parse
 from libs.common.rate_limits import rate
-from services.api.broadcasts import files, recipients_places, recipients_preview, sending_numbers, wishes
+from services.api.broadcasts import files, recipients_places, recipients_preview, wishes
 from services.api.broadcasts.checking import Wording
 from services.api.broadcasts.files import File
 from services.api.broadcasts.recipients_preview import Recipients
 from services.api.context import Context
 from services.api.desk import compose_advice, compose_form, numbers
 from services.api.desk.compose_form import Given
+from services.api.numbers import health, register
 from services.api.segments import queries as segments
 from services.api.segments.schemas import Segment
 
 LATELY = timedelta(days=7)  # in which texts that came too fast are held against a number
 MOST_SEGMENTS = 500  # that are offered
-ANY_NUMBER = 0  # all our numbers have the same rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +80,10 @@ async def audience(
     people: Mapping[str, int] = {}
     if run_at is not None and recipients.gets_it.most:
         people = await recipients_places.read(connection, wished, recipients.gets_it.most, api.clock())
-        spacing = max(limit.interval for limit in rate.limits(api.settings, ANY_NUMBER))
+        number = await register.of(connection, given.from_number or api.settings.from_number)
+        spacing = max(limit.interval for limit in rate.limits(api.settings, number))
         sending = compose_advice.on_pace(run_at, people, spacing, api.settings, api.clock(), given.late)
-    lost = await sending_numbers.too_fast(
-        connection, given.from_number or api.settings.from_number, api.clock() - LATELY
-    )
+    lost = await health.too_fast(connection, given.from_number or api.settings.from_number, api.clock() - LATELY)
     return {
         "number_advice": compose_advice.on_number(lost),
         "segments": offered,

@@ -4,8 +4,9 @@ from typing import Any
 
 from libs.common.database import Connection
 from libs.common.texts import gettext_noop as n_
-from services.api.broadcasts import sending_numbers
 from services.api.context import Context
+from services.api.desk.waits import CARRIERS
+from services.api.numbers import health, register
 from services.api.webhooks import sources
 from services.api.webhooks.sources import Source
 
@@ -30,8 +31,9 @@ async def values(connection: Connection, api: Context) -> dict[str, Any]:
     # the same.
     known = [name for name in SOURCES if secrets[name].get_secret_value() or name in heard]
     return {
-        "numbers": await sending_numbers.read(connection, settings.own_numbers, settings.carrier),
+        "carriers": CARRIERS,
+        "numbers": await register.everything(connection, settings, api.clock()),
         "sources": [heard.get(name, Source(name)) for name in known],
         "source_names": SOURCES,
-        "last_reply_at": await sending_numbers.last_reply_at(connection),
+        "last_reply_at": await health.last_reply_at(connection),
     }

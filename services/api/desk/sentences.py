@@ -234,7 +234,7 @@ def _sending(doing: str, phase: PhaseCount, facts: Facts, now: datetime, zone: Z
         "when": times.clock(ends, now, zone) if ends is not None else "",
     }
     more = (
-        [waits.why(going, now, zone), waits.asleep(going, now, zone), waits.cut_off(going, now, zone)]
+        [waits.why(going, now, zone), waits.day(going), waits.asleep(going, now, zone), waits.cut_off(going, now, zone)]
         if going is not None
         else []
     )

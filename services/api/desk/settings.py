@@ -9,7 +9,18 @@ from litestar.response import Template
 from libs.common import database
 from libs.common.domain import calendar, regional_hours
 from services.api.context import Context
-from services.api.desk import audit, consent, keys, keywords, notices, own_account, own_numbers, rendering, users
+from services.api.desk import (
+    audit,
+    consent,
+    keys,
+    keywords,
+    notices,
+    number_forms,
+    own_account,
+    own_numbers,
+    rendering,
+    users,
+)
 from services.api.desk.requests import AnyRequest
 
 SHOWN_DAYS = timedelta(days=366)  # whose holidays are shown
@@ -37,6 +48,6 @@ ROUTER = Router(
     "/settings",
     route_handlers=[
         overview, audit.show, consent.ROUTER, keywords.ROUTER, notices.ROUTER,
-        *own_account.HANDLERS, *users.HANDLERS, *keys.HANDLERS,
+        *own_account.HANDLERS, *users.HANDLERS, *number_forms.HANDLERS, *keys.HANDLERS,
     ],
 )  # fmt: skip

@@ -14,7 +14,10 @@ from services.api.desk.numbers import count, figure
 CARRIERS = {"missive": "Missive", "twilio": "Twilio"}
 
 #: While these last nothing leaves.
-HOLDS = (WaitReason.RESTORE, WaitReason.HOLD, WaitReason.QUIET_HOURS)
+HOLDS = (
+    WaitReason.RESTORE, WaitReason.HOLD, WaitReason.QUIET_HOURS, WaitReason.NUMBER_OFF, WaitReason.NUMBER_HOURS,
+    WaitReason.DAILY_CAP,
+)  # fmt: skip
 
 
 def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
@@ -49,7 +52,27 @@ def held(going: Going, now: datetime, zone: ZoneInfo) -> str:
             ends = times.clock(going.expected_end, now, zone)
             said = _("Held until %(when)s (quiet hours); %(left)s still to go, the last about %(ends)s.")
             return " ".join(filter(None, [said % {**held_, "ends": ends}, cut_off(going, now, zone)]))
+        case WaitReason.NUMBER_OFF:
+            said = _("Held: the number that it is sent from is switched off; %(left)s still to go. See Settings.")
+            return said % {"left": left}
+        case WaitReason.NUMBER_HOURS if going.until is not None:
+            said = _("Held until %(when)s: the number that it is sent from has its hours; %(left)s still to go.")
+            return said % {"when": times.short(going.until, now, zone), "left": left}
+        case WaitReason.DAILY_CAP if going.until is not None:
+            said = _("Held until tomorrow: our number has sent all that it may send today; %(left)s still to go.")
+            return said % {"left": left}
     return ""
+
+
+def day(going: Going) -> str:
+    """Return how many have to wait for another day, of what remains; empty where none has."""
+    if going.left_today is None or going.waits_for in HOLDS or going.left_today >= going.remaining:
+        return ""
+    return ngettext(
+        "Our number may send %(left)s more today; %(num)s waits for another day.",
+        "Our number may send %(left)s more today; %(num)s wait for another day.",
+        going.remaining - going.left_today,
+    ) % {"left": count(going.left_today), "num": count(going.remaining - going.left_today)}
 
 
 def why(going: Going, now: datetime, zone: ZoneInfo) -> str:
@@ -135,6 +158,8 @@ def pace(going: Going) -> str:
 
 def limit(limit_: PaceLimit) -> str:
     """Return a limit as people call it."""
+    if limit_.carrier is None and limit_.seconds > 1:
+        return _("our number's limit of %(rate)s a minute") % {"rate": figure(limit_.a_minute)}
     if limit_.carrier is None:
         return _("our number's limit of %(rate)s a second") % {"rate": figure(limit_.messages)}
     return _("%(carrier)s's limit of %(messages)s in %(span)s") % {

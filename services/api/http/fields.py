@@ -17,6 +17,7 @@ LARGEST_PAGE = 200
 _NOT_IN_TAGS = r'\x00-\x1f!"#$%()*,;<=>?@\[\\\]^`{|}~\x7f'
 TAG_PATTERN = rf"^[^{_NOT_IN_TAGS} _.:/&'+\-][^{_NOT_IN_TAGS}]*(?![\s\S])"
 WALL_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])"
+SPAN_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])"
 NO_NUL = r"^[^\x00]*(?![\s\S])"
 CURSOR_PATTERN = r"^[0-9]{1,18}(?![\s\S])"
 #: The form of an address; what more there is to it, `email_addresses` says.
@@ -33,6 +34,7 @@ WORDS = {
     TAG_PATTERN: tags.REASON,
     attributes.NAME_PATTERN: attributes.BAD_NAME,
     WALL_TIME_PATTERN: "must be a time of day such as 14:30",
+    SPAN_PATTERN: "must be two times of day such as 09:00-20:00",
     NO_NUL: "must not hold the character NUL",
     EMAIL_PATTERN: "must be a whole e-mail address, such as ana@example.org",
     KEY_NAME_PATTERN: "must begin with a letter or a digit, and hold letters, digits, blanks, dots, dashes",

@@ -306,3 +306,16 @@ async def test_the_pool_tells_how_many_connections_are_used(world: World) -> Non
         used = {sample.labels["state"]: sample.value for sample in connections.samples}
     assert used["used"] >= 2
     assert used["most"] >= used["used"] + used["free"]
+
+
+async def test_what_each_number_has_started_today_is_measured(world: World) -> None:
+    capped, free = await world.sending_number(), await world.sending_number("+13135550199")
+    await world.query("UPDATE sending_numbers SET daily_cap = 5, carrier = 'twilio' WHERE id = %s", capped)
+    await world.query("UPDATE sending_numbers SET enabled = false WHERE id = %s", free)
+    day = world.clock.now.astimezone(world.settings.zone).date()
+    await world.query("INSERT INTO sending_days VALUES (%s, %s, 3)", capped, day)
+    found = await gauges.measure(world.worker, world.clock.now)
+    assert found["broadsheet_number_daily_cap"] == {str(capped): 5}
+    assert found["broadsheet_number_started_today"] == {str(capped): 3}
+    assert found["broadsheet_number_enabled"] == {str(capped): 1, str(free): 0}
+    assert set(found["broadsheet_carrier_held_seconds"]) == {"missive", "twilio"}  # type: ignore[arg-type]

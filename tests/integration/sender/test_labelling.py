@@ -131,7 +131,7 @@ async def test_every_message_of_a_broadcast_carries_its_label(world: World, carr
     broadcast = await given.made(3, label=NAME)
     step = SendBatch(broadcast_id=broadcast, batch_id=await given.plan(broadcast, is_second=False), is_second=False)
     scripted = ScriptedCarrier()
-    await Sender(given.worker, given.settings, scripted, labelling).send_batch(step, delivery())
+    await Sender(given.worker, given.settings, scripted, labelling=labelling).send_batch(step, delivery())
     [label] = await labelling.ids(NAME)
     assert [request.labels for request in scripted.requests] == [(label,)] * 3
     await missive.aclose()

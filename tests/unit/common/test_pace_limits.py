@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.domain.rate_windows import MISSIVE_WINDOWS, Window
+from libs.common.domain.sending_numbers import CarrierName, SendingNumber
 from libs.common.rate_limits.rate import (
     BLOCK_SECONDS,
     LATENESS,
@@ -18,6 +19,9 @@ from libs.common.rate_limits.rate import (
     window_limit,
 )
 from tests.support import world
+from tests.support.world import FROM
+
+OURS = SendingNumber(1, FROM)
 
 
 @given(st.floats(min_value=0.01, max_value=1000))
@@ -60,7 +64,9 @@ def test_a_message_uses_its_share_of_a_window(requests: int, seconds: float) -> 
 
 
 def test_numbers_have_limits_of_their_own_and_share_those_of_their_provider() -> None:
-    one, other = (limits(world.make_settings(missive_windows="300/60,900/900"), number) for number in (1, 2))
+    one, other = (
+        limits(world.make_settings(missive_windows="300/60,900/900"), SendingNumber(number, FROM)) for number in (1, 2)
+    )
     assert {limit.key for limit in one} & {limit.key for limit in other} == {
         "missive", "missive:300/60", "missive:900/900"
     }  # fmt: skip
@@ -68,11 +74,25 @@ def test_numbers_have_limits_of_their_own_and_share_those_of_their_provider() ->
 
 
 def test_missives_windows_are_missives() -> None:
-    keys = [limit.key for limit in limits(world.make_settings(carrier="twilio", missive_windows="300/60"), 1)]
+    keys = [limit.key for limit in limits(world.make_settings(carrier="twilio", missive_windows="300/60"), OURS)]
     assert keys == ["number:1", "twilio"]
 
 
 @pytest.mark.parametrize(("rate", "slowest"), [(1.0, 1 / UTILISATION), (50.0, 1 / UTILISATION)])
 def test_the_slowest_limit_decides(rate: float, slowest: float) -> None:
-    found = limits(world.make_settings(send_rate=rate, missive_windows="300/60,900/900"), 1)
+    found = limits(world.make_settings(send_rate=rate, missive_windows="300/60,900/900"), OURS)
     assert max(limit.interval for limit in found) == pytest.approx(slowest)
+
+
+def test_a_number_of_its_own_carrier_keeps_that_ones_windows_and_not_the_settings_carriers() -> None:
+    settings = world.make_settings(carrier="twilio", missive_windows="300/60")
+    found = limits(settings, SendingNumber(1, FROM, carrier=CarrierName.MISSIVE))
+    assert [limit.key for limit in found] == ["number:1", "missive", "missive:300/60"]
+
+
+@given(st.integers(1, 1000), st.floats(min_value=0.1, max_value=100))
+def test_a_number_starts_no_more_in_a_minute_than_its_campaign_may(a_minute: int, rate: float) -> None:
+    found = limits(world.make_settings(carrier="twilio"), SendingNumber(1, FROM, rate=rate, minute_limit=a_minute))
+    slowest = max(limit.interval for limit in found)
+    assert 60 / slowest <= min(a_minute, rate * 60)
+    assert 60 / slowest >= min(a_minute, rate * 60) * 0.99 * 60 / 60.55

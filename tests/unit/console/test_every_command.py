@@ -52,6 +52,7 @@ NOT_FOR_GOOD = {
     "keys create": "`keys revoke`",
     "keywords change": "`keywords change`",
     "keywords create": "`keywords delete`",
+    "numbers change": "`numbers change`",
     "reconcile": "nothing is removed; it is safe to run again",
     "replies answer": "one text, whose words and reader the command itself names",
     "replies assign": "`assign` to another",
@@ -79,6 +80,7 @@ LOOKS = {
     "broadcast tests", "broadcast watch", "completion", "consent export", "contacts hours", "contacts imports",
     "contacts unreachable",
     "dead-letters list", "doctor", "history", "keys list", "keywords list", "keywords show",
+    "numbers list", "numbers show",
     "replies", "replies export", "replies show", "segments list", "segments preview", "segments show", "users list",
 }  # fmt: skip
 

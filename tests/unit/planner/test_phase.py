@@ -24,6 +24,7 @@ NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=3)
 MUCH_LATER = NOW + timedelta(minutes=9)
 NOTHING = PhaseFacts(
+    batch_size=50,
     claimable=0,
     first_not_before=None,
     in_flight=False,
@@ -40,7 +41,7 @@ SOME = replace(NOTHING, claimable=3)
 
 
 def step(facts: PhaseFacts) -> object:
-    return next_step(facts, NOW, 50)
+    return next_step(facts, NOW)
 
 
 @pytest.mark.parametrize(

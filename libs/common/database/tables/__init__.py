@@ -28,7 +28,15 @@ from libs.common.database.tables.broadcasts import (
     Sync,
 )
 from libs.common.database.tables.conversations import MissiveConversation, MissiveLabelPass
-from libs.common.database.tables.coordination import CarrierClock, IdempotencyKey, Pace, Permit, Restored, WebhookSource
+from libs.common.database.tables.coordination import (
+    CarrierClock,
+    IdempotencyKey,
+    Pace,
+    Permit,
+    Restored,
+    SendingDay,
+    WebhookSource,
+)
 from libs.common.database.tables.history import Event, Inbox, Outbox, Stream, Trace
 from libs.common.database.tables.imports import ContactImport, ContactImportChange, ContactImportChunk
 from libs.common.database.tables.messages import MESSAGE_IDS, MessageBody, MessageStatus, OutgoingMessage
@@ -71,6 +79,7 @@ __all__ = [
     "Permit",
     "Reply",
     "Restored",
+    "SendingDay",
     "SendingNumber",
     "Session",
     "Settling",

@@ -3,25 +3,44 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Identity, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Identity, Index, Integer, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.database.enums import literals
 from libs.common.database.folding import folded
 from libs.common.database.tables.base import E164, NOW, Base, check
 from libs.common.domain.keywords import WISHES, Wish
+from libs.common.domain.sending_numbers import CarrierName
 from libs.common.domain.states import ClearedBecause, ConsentSource
+
+#: From when to when, by clocks on the wall.
+HOURS = "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class SendingNumber(Base):
-    """Numbers that messages are sent from; events name them by id."""
+    """Numbers that messages are sent from, and how each sends; events name them by id."""
 
     __tablename__ = "sending_numbers"
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     phone_number: Mapped[str]
+    #: Null, here and in the next three, for what the settings say: `domain/sending_numbers.py`.
+    carrier: Mapped[CarrierName | None]
+    #: Messages a second.
+    rate: Mapped[float | None]
+    #: Messages in any minute, and attempts on a day.
+    minute_limit: Mapped[int | None] = mapped_column(Integer)
+    daily_cap: Mapped[int | None] = mapped_column(Integer)
+    #: Local time, `HH:MM-HH:MM`; null for always.
+    hours: Mapped[str | None]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     __table_args__ = (
         UniqueConstraint("phone_number"),
         check(f"phone_number ~ '{E164}'", "sending_numbers_phone_number_check"),
+        check(f"carrier IN {literals(CarrierName)}", "sending_numbers_carrier_check"),
+        check("rate > 0 AND rate <= 1000", "sending_numbers_rate_check"),
+        check("minute_limit > 0", "sending_numbers_minute_limit_check"),
+        check("daily_cap > 0", "sending_numbers_daily_cap_check"),
+        check(f"hours ~ '{HOURS}'", "sending_numbers_hours_check"),
     )
 
 

@@ -12,6 +12,7 @@ from libs.common.database.enums import EnumText
 from libs.common.domain.keywords import Wish
 from libs.common.domain.notices import NoticeChannel, NoticeKind, NoticeOutcome
 from libs.common.domain.roles import Role
+from libs.common.domain.sending_numbers import CarrierName
 from libs.common.domain.states import (
     BroadcastState,
     CarrierWord,
@@ -35,9 +36,9 @@ NEVER = text("'-infinity'")
 NOW = text("now()")
 #: Columns of these types are text that holds one of their values.
 ENUMS = (
-    BroadcastState, CarrierWord, Channel, ClearedBecause, ConsentSource, Late, LeftOut, MessageKind, MessageState,
-    NoticeChannel, NoticeKind, NoticeOutcome, Outcome, ReplyKind, Review, Role, SegmentRole, SinglePurpose, SkipReason,
-    Wish,
+    BroadcastState, CarrierName, CarrierWord, Channel, ClearedBecause, ConsentSource, Late, LeftOut, MessageKind,
+    MessageState, NoticeChannel, NoticeKind, NoticeOutcome, Outcome, ReplyKind, Review, Role, SegmentRole,
+    SinglePurpose, SkipReason, Wish,
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """What keeps services in step: pace, permits, keys of requests, clocks, webhooks, a restore."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Integer, PrimaryKeyConstraint, text
+from sqlalchemy import ForeignKey, Integer, PrimaryKeyConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +24,20 @@ class Pace(Base):
     failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     #: When the first of them was; null while there are none.
     failing_since: Mapped[datetime | None]
+
+
+class SendingDay(Base):
+    """How many messages a number with a daily cap has started on a day."""
+
+    __tablename__ = "sending_days"
+    sending_number_id: Mapped[int] = mapped_column(ForeignKey("sending_numbers.id"))
+    #: Of the organisation's zone.
+    day: Mapped[date]
+    started: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    __table_args__ = (
+        PrimaryKeyConstraint("sending_number_id", "day"),
+        check("started >= 0", "sending_days_started_check"),
+    )
 
 
 class Permit(Base):

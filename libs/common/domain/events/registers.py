@@ -245,11 +245,20 @@ class OwnNumberChanged:
     user_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberChanged:
+    """How a number of ours sends was changed."""
+
+    sending_number_id: int
+    #: Which fields: `carrier`, `rate`, `minute_limit`, `daily_cap`, `hours`, `enabled`.
+    fields: tuple[str, ...]
+
+
 RegisterEvent = (
     ContactsImported | ImportUndone | ContactChanged | ContactErased | SegmentCreated | SegmentChanged | SegmentDeleted
     | UserInvited | UserChanged | PasswordChosen | SessionsEnded | NoticesChosen | KeyCreated | KeyRevoked
     | DeadLettersSentBack | DeadLettersDropped | RestoreMarked | RestoreSettled | ReplyAssigned | ReplyDone
     | KeywordCreated | KeywordChanged | KeywordDeleted | SignedUp
-    | ConsentExported | ReplyReopened | SingleMessageAsked | SingleMessageEnded | OwnNumberChanged
+    | ConsentExported | ReplyReopened | SingleMessageAsked | SingleMessageEnded | OwnNumberChanged | NumberChanged
 )  # fmt: skip
 REGISTER_EVENTS: tuple[type[RegisterEvent], ...] = RegisterEvent.__args__

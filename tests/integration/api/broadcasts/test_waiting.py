@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from libs.common import database
-from libs.common.broadcasts import restore_hold
+from libs.common.broadcasts import restore_hold, sending_numbers
 from libs.common.rate_limits import rate
 from services.api.broadcasts.wait_reasons import WaitReason
 from tests.integration.api.support import Api
@@ -18,7 +18,8 @@ async def broadcast(api: Api) -> int:
     made = await api.made(3)
     number = await api.value("SELECT sending_number_id FROM broadcasts WHERE id = %s", made)
     async with database.transaction(api.engine) as connection:
-        await rate.prepare(connection, [limit.key for limit in rate.limits(api.settings, number)])
+        ours = await sending_numbers.one(connection, number)
+        await rate.prepare(connection, [limit.key for limit in rate.limits(api.settings, ours)])
     return made
 
 

@@ -10,7 +10,7 @@ from services.api.desk import own_numbers
 from tests.integration.api.desk.browser import Browser, signed_in
 from tests.integration.api.support import Api, incoming, running, settings
 
-ADMIN_PAGES = ("/desk/settings/users", "/desk/settings/keys")
+ADMIN_PAGES = ("/desk/settings/users", "/desk/settings/numbers", "/desk/settings/keys")
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def admin(api: Api) -> AsyncIterator[Browser]:
 
 async def test_the_settings_are_said_in_words(editor: Browser) -> None:
     page = (await editor.get("/desk/settings")).text
-    assert "1 from each number" in page
+    assert "1 from each number that has no pace of its own" in page
     assert "10 minutes after the last first message" in page
     assert "is answered by Twilio at once, not by Broadsheet" in page
 

@@ -35,16 +35,26 @@ def settings(carrier: Literal["missive", "twilio"], url: str = NOWHERE) -> Carri
 async def test_the_carrier_is_the_one_that_the_settings_name(
     name: Literal["missive", "twilio"], cls: type[Missive | Twilio]
 ) -> None:
-    carrier = carriers.create(settings(name))
-    await carrier.aclose()
-    assert isinstance(carrier, cls)
+    created = carriers.create(settings(name))
+    for each in created:
+        await each.aclose()
+    assert [type(each) for each in created if each.name == name] == [cls]
 
 
 @pytest.mark.parametrize("name", ["missive", "twilio"])
 async def test_a_carrier_knows_its_name(name: Literal["missive", "twilio"]) -> None:
-    carrier: carriers.Carrier = carriers.create(settings(name))
-    await carrier.aclose()
-    assert carrier.name == name
+    created = {each.name: each for each in carriers.create(settings(name))}
+    for each in created.values():
+        await each.aclose()
+    assert name in created
+
+
+@pytest.mark.parametrize(("token", "names"), [("secret", {"twilio", "missive"}), ("", {"twilio"})])
+async def test_messages_may_go_through_missive_beside_twilio_where_it_has_its_keys(token: str, names: set[str]) -> None:
+    created = carriers.create(settings("twilio").model_copy(update={"missive_token": SecretStr(token)}))
+    for each in created:
+        await each.aclose()
+    assert {each.name for each in created} == names
 
 
 async def test_an_api_key_is_shown_in_place_of_the_auth_token() -> None:
@@ -62,5 +72,5 @@ async def test_an_api_key_is_shown_in_place_of_the_auth_token() -> None:
 
 async def test_twilio_reports_to_the_address_that_it_can_reach() -> None:
     async with Loopback(answer(201, {"sid": "SM1"})) as server:
-        await send(carriers.create(settings("twilio", server.url)))
+        await send(carriers.create_twilio(settings("twilio", server.url)))
     assert b"https%3A%2F%2Fus.example%2Fwebhooks%2Ftwilio%2Fstatus" in server.received[0].body

@@ -112,14 +112,14 @@ async def test_a_limit_without_its_row_gives_no_slot_and_moves_no_other(engine: 
     await prepared(engine, one, provider)
     async with database.transaction(engine) as connection:
         assert await rate.reserve(connection, (one, provider, window)) is None
-        assert await rate.waits(connection, one.key) == (0.0, 0.0)
+        assert await rate.waits(connection, [one.key]) == (0.0, 0.0)
     await prepared(engine, window)
     async with database.transaction(engine) as connection:
         assert await rate.reserve(connection, (one, provider, window)) is not None
-        assert (await rate.waits(connection, window.key))[1] > 1800
+        assert (await rate.waits(connection, [window.key]))[1] > 1800
         await rate.back_off(connection, provider.key, 60)
-        assert (await rate.waits(connection, one.key))[0] == 0.0
-        held, slot = await rate.waits(connection, one.key, provider.key, window.key)
+        assert (await rate.waits(connection, [one.key]))[0] == 0.0
+        held, slot = await rate.waits(connection, [one.key], provider.key, window.key)
         assert 59 < held <= 60
         assert 0 < slot <= 60  # its own: the window's is half an hour away
 

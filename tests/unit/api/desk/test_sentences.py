@@ -114,6 +114,41 @@ def test_the_pace_is_said_with_what_is_allowed_and_by_which_limit() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "known", "words"),
+    [
+        (WaitReason.NUMBER_OFF, {}, "Held: the number that it is sent from is switched off; 780 still to go."),
+        (
+            WaitReason.NUMBER_HOURS,
+            {"until": NOW + timedelta(hours=2)},
+            "Held until today 16:00: the number that it is sent from has its hours; 780 still to go.",
+        ),
+        (
+            WaitReason.DAILY_CAP,
+            {"until": NOW + timedelta(hours=10), "left_today": 0},
+            "Held until tomorrow: our number has sent all that it may send today; 780 still to go.",
+        ),
+    ],
+)
+def test_what_holds_the_number_is_said(reason: WaitReason, known: dict[str, Any], words: str) -> None:
+    waiting = going(reason, remaining=780, **known)
+    assert said(BroadcastState.SENDING_FIRST, first=HALF, going=waiting).startswith(words)
+    assert tag(BroadcastState.SENDING_FIRST, going=waiting) == "Held"
+    assert waits.pace(waiting) == ""
+
+
+def test_how_many_the_day_has_no_room_for_is_said_while_it_sends() -> None:
+    short = going(left_today=300, remaining=780)
+    words = "Our number may send 300 more today; 480 wait for another day."
+    assert said(BroadcastState.SENDING_FIRST, first=HALF, going=short).endswith(words)
+    assert waits.day(going(left_today=780, remaining=780)) == ""
+
+
+def test_a_limit_a_minute_is_called_so() -> None:
+    ours = waits.pace(going(limit=PaceLimit(carrier=None, messages=75, seconds=60)))
+    assert ours.endswith("of 75 a minute that are allowed: our number's limit of 75 a minute.")
+
+
 def test_a_pause_says_why() -> None:
     sentence = said(BroadcastState.PAUSED, first=HALF, pause_reason="30034")
     assert sentence == "Paused: Blocked by the phone companies: our number is not registered. 780 texts still to go."

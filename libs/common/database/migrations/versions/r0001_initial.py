@@ -15,11 +15,23 @@ AUDIENCE = """
 CREATE TABLE sending_numbers (
     id bigint GENERATED ALWAYS AS IDENTITY,
     phone_number text NOT NULL,
+    carrier text,
+    rate double precision,
+    minute_limit integer,
+    daily_cap integer,
+    hours text,
+    enabled boolean DEFAULT true NOT NULL,
     CONSTRAINT sending_numbers_pkey PRIMARY KEY (id),
     CONSTRAINT sending_numbers_phone_number_key UNIQUE (phone_number),
-    CONSTRAINT sending_numbers_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$')
+    CONSTRAINT sending_numbers_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
+    CONSTRAINT sending_numbers_carrier_check CHECK (carrier IN ('missive', 'twilio')),
+    CONSTRAINT sending_numbers_rate_check CHECK (rate > 0 AND rate <= 1000),
+    CONSTRAINT sending_numbers_minute_limit_check CHECK (minute_limit > 0),
+    CONSTRAINT sending_numbers_daily_cap_check CHECK (daily_cap > 0),
+    CONSTRAINT sending_numbers_hours_check CHECK (hours ~
+        '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$')
 );
-COMMENT ON TABLE sending_numbers IS 'Numbers that messages are sent from; events name them by id';
+COMMENT ON TABLE sending_numbers IS 'Numbers that messages are sent from, and how each sends; events name them by id';
 
 CREATE TABLE contacts (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -834,6 +846,16 @@ CREATE TABLE pace (
 );
 COMMENT ON TABLE pace IS 'When the next slot of a sending number, or of a provider''s window, begins';
 
+CREATE TABLE sending_days (
+    sending_number_id bigint NOT NULL,
+    day date NOT NULL,
+    started integer DEFAULT 0 NOT NULL,
+    CONSTRAINT sending_days_pkey PRIMARY KEY (sending_number_id, day),
+    CONSTRAINT sending_days_started_check CHECK (started >= 0),
+    CONSTRAINT sending_days_sending_number_id_fkey FOREIGN KEY(sending_number_id) REFERENCES sending_numbers (id)
+);
+COMMENT ON TABLE sending_days IS 'How many messages a number with a daily cap has started on a day';
+
 CREATE TABLE permits (
     key text NOT NULL,
     n integer NOT NULL,
@@ -901,13 +923,13 @@ CREATE TRIGGER outbox_wakes_relay AFTER INSERT ON outbox FOR EACH STATEMENT EXEC
 
 #: Whatever refers to another table comes before it.
 TABLES = (
-    "restored webhook_sources carrier_clocks idempotency_keys permits pace notices_read notices notice_targets traces "
-    "inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages replies users "
-    "message_bodies broadcast_sent_message_status outgoing_messages settlings syncs batches broadcasts_parts "
-    "broadcasts_left_out broadcasts_segments broadcasts "
-    "audience_segments contact_import_bodies contact_import_members contact_import_changes contact_import_chunks "
-    "contact_imports missive_labels missive_label_passes missive_conversations "
-    "sign_ups sign_up_keywords unreachable_numbers consent_records opt_outs contacts sending_numbers"
+    "restored webhook_sources carrier_clocks idempotency_keys permits sending_days pace notices_read notices "
+    "notice_targets traces inbox outbox events streams sign_in_attempts api_keys invitations sessions single_messages "
+    "replies users message_bodies broadcast_sent_message_status outgoing_messages settlings syncs batches "
+    "broadcasts_parts broadcasts_left_out broadcasts_segments broadcasts audience_segments contact_import_bodies "
+    "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_labels "
+    "missive_label_passes missive_conversations sign_ups sign_up_keywords unreachable_numbers consent_records "
+    "opt_outs contacts sending_numbers"
 )
 
 
