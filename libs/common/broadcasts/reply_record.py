@@ -84,11 +84,11 @@ WITH answered AS ({ANSWERED}), reachable AS ({unreachable.REPLIED}), {_REACHABLE
                     (SELECT id FROM contacts WHERE phone_number = :phone_number)) AS contact_id
 ), recorded AS (
     INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at, channel, kind,
-                         ends_follow_up, provider, sender, missive_id, words_cut, words_due_at, wish,
+                         ends_follow_up, provider, written_to, sender, missive_id, words_cut, words_due_at, wish,
                          carrier_word, review, review_reason, missive_conversation_id)
     SELECT :provider_id, :phone_number, contact_id, broadcast_id, :body, :received_at, :channel,
-           :kind, CAST(:ends_follow_up AS boolean), :provider, :sender, :missive_id, :words_cut,
-           CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason, :missive_conversation_id
+           :kind, CAST(:ends_follow_up AS boolean), :provider, CAST(:to AS text), :sender, :missive_id,
+           :words_cut, CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason, :missive_conversation_id
     FROM who WHERE NOT ({_SIGNS_UP})
     ON CONFLICT (provider_id) DO NOTHING
     RETURNING id, broadcast_id, contact_id

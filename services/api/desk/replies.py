@@ -275,6 +275,7 @@ async def _conversation(
         reply = await queries.one(connection, reply_id)
         story = await stories.of_number(connection, reply.phone_number) if reply.phone_number else Story()
         everybody = await users.everybody(connection)
+        may_answer = await answering.may_answer(connection, api, reply)
     return rendering.page(
         request,
         api,
@@ -285,7 +286,7 @@ async def _conversation(
         chosen=Chosen.of(request.query_params),
         story=story,
         colleagues=[each for each in everybody if each.disabled_at is None and each.may(Permission.WRITE)],
-        may_answer=answering.may_answer(api, reply),
+        may_answer=may_answer,
         body=body,
         wrong=wrong or {},
         request_id=uuid4(),

@@ -46,8 +46,8 @@ def _answered(column: str, phase: str) -> str:
 
 #: What is shown of replies, as `r`. The first message of the broadcast says by which segment its writer was chosen.
 _SELECT = f"""
-SELECT r.id, r.received_at, r.channel, r.kind, r.ends_follow_up, r.phone_number, r.sender, r.contact_id, c.name,
-       r.broadcast_id,
+SELECT r.id, r.received_at, r.channel, r.kind, r.ends_follow_up, r.phone_number, r.written_to, r.sender, r.contact_id,
+       c.name, r.broadcast_id,
        CASE WHEN r.broadcast_id IS NOT NULL THEN {ANSWERS_SECOND} END AS is_second, f.segment_id, a.name AS segment,
        {_answered("first_message", "NOT m.is_second")} AS first_message,
        {_answered("second_message", "m.is_second")} AS second_message, r.body, r.words_cut, r.wish,
@@ -115,6 +115,7 @@ class ReplyRow:
     kind: ReplyKind
     ends_follow_up: bool
     phone_number: str | None
+    written_to: str | None
     sender: str | None
     contact_id: int | None
     name: str | None

@@ -21,6 +21,8 @@ class Reply(Struct, kw_only=True):
     #: Whether its writer gets no follow-up for it.
     ends_follow_up: bool
     phone_number: PhoneNumber | None
+    #: Which of our numbers they wrote to, where the provider tells it: an answer leaves from it.
+    written_to: PhoneNumber | None
     #: Who wrote, where that is no phone number.
     sender: str | None
     contact_id: int | None

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from services.api.replies import queries
-from tests.integration.api.support import Api, incoming
+from tests.integration.api.support import OTHER_FROM, Api, incoming
 from tests.integration.api.test_replies import BY, decide, listed, wrote
 
 
@@ -159,6 +159,29 @@ async def test_where_missive_carries_the_texts_one_answers_there(api: Api) -> No
     status, problem = await decide(api, reply, "answer", {**BY, "body": "Hello"})
     assert status == 409
     assert "Missive" in problem["detail"]
+
+
+@pytest.mark.parametrize("by", ["missive", "twilio"])
+async def test_an_answer_leaves_from_the_number_that_was_written_to_if_that_sends_by_twilio(api: Api, by: str) -> None:
+    broadcast = await api.made(1)  # from our usual number, through Missive
+    await api.sent(broadcast)
+    api.clock.forward(seconds=30)
+    person = await api.value("SELECT phone_number FROM contacts")
+    if by == "twilio":
+        told = {"From": person, "To": OTHER_FROM, "Body": "Hello", "MessageSid": "SM1"}
+        assert (await api.twilio("/webhooks/twilio/sms", told)).status_code == 200
+    else:
+        payload = incoming(person, "Hello", api.clock.now)
+        payload["message"]["to_fields"] = [{"phone_number": OTHER_FROM}]
+        assert (await api.missive(payload)).status_code == 200
+    [reply] = (await api.get("/replies")).json()["items"]
+    assert (reply["broadcast_id"], reply["written_to"]) == (broadcast, OTHER_FROM)
+    assert (await decide(api, reply["id"], "answer", {**BY, "body": "Hi"}))[0] == 409  # which sends by Missive, too
+    await api.get("/numbers")
+    await api.query("UPDATE sending_numbers SET carrier = 'twilio' WHERE phone_number = %s", OTHER_FROM)
+    assert (await decide(api, reply["id"], "answer", {**BY, "body": "Hi"}))[0] == 202
+    sent_from = "SELECT n.phone_number FROM single_messages s JOIN sending_numbers n ON n.id = s.sending_number_id"
+    assert await api.column(sent_from) == [OTHER_FROM]
 
 
 async def test_a_delivery_report_is_recorded_of_an_answer(by_twilio: Api) -> None:

@@ -30,6 +30,8 @@ class Reply(Base):
     ends_follow_up: Mapped[bool] = mapped_column(server_default=text("true"))
     #: Who reported it first: `missive`, `twilio`, or the carrier's `log` after a restore.
     provider: Mapped[str | None]
+    #: Which of our numbers it was written to, where that is told: an answer leaves from it.
+    written_to: Mapped[str | None]
     #: Who wrote, where that is no phone number: an e-mail address, a name.
     sender: Mapped[str | None]
     #: What Missive calls it, as long as its words are to be fetched there.

@@ -522,6 +522,7 @@ CREATE TABLE replies (
     kind text DEFAULT 'own_words' NOT NULL,
     ends_follow_up boolean DEFAULT true NOT NULL,
     provider text,
+    written_to text,
     sender text,
     missive_id text,
     words_cut boolean DEFAULT false NOT NULL,
