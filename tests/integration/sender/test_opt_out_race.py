@@ -84,14 +84,15 @@ async def race(world: World, carrier: str) -> Race:
 
 async def send_all(world: World, broadcast: int) -> None:
     """Send batch after batch until none has a message."""
-    client = carriers.create(world.settings)
+    clients = carriers.create(world.settings)
     try:
-        sender = Sender(world.worker, world.settings, client)
+        sender = Sender(world.worker, world.settings, *clients)
         while await world.value(REMAINING):
             batch = await world.plan(broadcast)
             await sender.send_batch(SendBatch(broadcast_id=broadcast, batch_id=batch, is_second=False), delivery())
     finally:
-        await client.aclose()
+        for client in clients:
+            await client.aclose()
 
 
 async def pour(world: World, numbers: Sequence[str]) -> dict[str, datetime]:
