@@ -72,7 +72,7 @@ async def numbers(settings: CarrierSettings) -> Found:
 
 async def missive(settings: CarrierSettings) -> Found:
     """Return whether Missive accepts the token: it does where it says which organizations the token is of."""
-    if settings.carrier != "missive":
+    if not settings.uses_missive:
         return "Missive", True, "not used"
     headers = {"Authorization": f"Bearer {settings.missive_token.get_secret_value()}"}
     meter = Meter()
@@ -123,8 +123,7 @@ async def public_url(settings: CarrierSettings) -> Found:
 def is_real(settings: CarrierSettings) -> bool:
     """Whether one of the carriers is the real one."""
     hosts = (urlsplit(settings.twilio_url).hostname or "", urlsplit(settings.missive_url).hostname or "")
-    uses_missive = settings.carrier == "missive"
-    return hosts[0].endswith(REAL_TWILIO) or (uses_missive and hosts[1].endswith(REAL_MISSIVE))
+    return hosts[0].endswith(REAL_TWILIO) or (settings.uses_missive and hosts[1].endswith(REAL_MISSIVE))
 
 
 def unreachable(url: str) -> str:

@@ -16,7 +16,8 @@ from services.sender.batch_sender import Sender
 from services.sender.labelling import Labelling
 from services.sender.single_sender import SingleSender
 
-PREFETCH = settings.BATCHES_IN_FLIGHT  # batches of one process at once
+PREFETCH = settings.BATCHES_IN_FLIGHT  # batches of one number that a process has at once
+MOST_NUMBERS = 8  # of whose batches it takes as many: those of the others wait their turn
 
 
 def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastStream, Worker]:
@@ -25,9 +26,11 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
     counters.begin_at_zero()
     outcomes.begin_at_zero()
     all_carriers = carriers.create(configuration)
+    # Each number has a pace of its own: a batch of one must not keep those of the others waiting.
+    prefetch = PREFETCH * min(len(configuration.own_numbers), MOST_NUMBERS)
     engine = database.create_engine(
         configuration.database_url.get_secret_value(),
-        size=configuration.send_concurrency * len(all_carriers) + 2 * PREFETCH + 2,
+        size=configuration.send_concurrency * len(all_carriers) + 2 * prefetch + 2,
         pooler=configuration.database_pooler,
         actor=actors.service("sender"),
     )
@@ -41,7 +44,7 @@ def create_app(configuration: CarrierSettings | None = None) -> tuple[AsgiFastSt
         context,
         routes,
         tasks=(dead_mans_switch.run, singles.run),
-        prefetch=PREFETCH,
+        prefetch=prefetch,
         # What was started gets its answer before the process ends.
         graceful_timeout=configuration.request_timeout + 10,
     )

@@ -137,6 +137,7 @@ def pages(room: Newsroom) -> list[Page]:
         "Settings": "/desk/settings",
         "Settings, me": "/desk/settings/me",
         "Settings, users": "/desk/settings/users",
+        "Settings, numbers": "/desk/settings/numbers",
         "Settings, keys": "/desk/settings/keys",
         "Settings, notices": "/desk/settings/notices",
         "Settings, keywords": "/desk/settings/keywords",

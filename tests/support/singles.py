@@ -48,7 +48,7 @@ async def row(world: World, single_id: int) -> dict[str, Any]:
     """Return a message's row."""
     [found] = await world.query(
         "SELECT id, state, skip_reason, phone_number, body, twilio_id, twilio_sent_status, twilio_error_code, look_at,"
-        " not_before"
+        " nullif(not_before, '-infinity') AS not_before"
         " FROM single_messages WHERE id = %s",
         single_id,
     )

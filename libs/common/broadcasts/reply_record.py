@@ -88,7 +88,8 @@ WITH answered AS ({ANSWERED}), reachable AS ({unreachable.REPLIED}), {_REACHABLE
                          carrier_word, review, review_reason, missive_conversation_id)
     SELECT :provider_id, :phone_number, contact_id, broadcast_id, :body, :received_at, :channel,
            :kind, CAST(:ends_follow_up AS boolean), :provider, CAST(:to AS text), :sender, :missive_id,
-           :words_cut, CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason, :missive_conversation_id
+           :words_cut, CAST(:words_due_at AS timestamptz), :wish, :carrier_word, :review, :review_reason,
+           :missive_conversation_id
     FROM who WHERE NOT ({_SIGNS_UP})
     ON CONFLICT (provider_id) DO NOTHING
     RETURNING id, broadcast_id, contact_id

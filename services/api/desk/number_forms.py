@@ -11,6 +11,7 @@ from libs.common import database
 from libs.common.catalogue import gettext as _
 from libs.common.database import Connection
 from libs.common.domain.cause import Cause
+from libs.common.texts import gettext_noop as n_
 from services.api.context import Context
 from services.api.desk import faults, rendering
 from services.api.desk.requests import AnyRequest, Form
@@ -63,7 +64,7 @@ def _changes(data: Form) -> NumberChanges:
         try:
             wish[name] = (float(given) if name == "rate" else int(given)) if given else None
         except ValueError:
-            wrong.append((name, "must be a figure"))
+            wrong.append((name, n_("must be a figure")))
     for name, value in wish.items():
         try:
             msgspec.convert({name: value}, NumberChanges)
@@ -82,6 +83,7 @@ async def _numbers(
     given: dict[str, str] | None = None,
     of: int | None = None,
 ) -> Template:
+    given = given or {}
     async with database.transaction(api.engine) as connection:
         found = await register.everything(connection, api.settings, api.clock())
     return rendering.page(
@@ -90,7 +92,7 @@ async def _numbers(
         "numbers.html",
         status=422 if wrong else 200,
         section="settings",
-        numbers=[(each, (given or {}) if each.id == of else _given(each)) for each in found],
+        numbers=[(each, {**_given(each), "enabled": "", **given} if each.id == of else _given(each)) for each in found],
         carriers=CARRIERS,
         settings=api.settings,
         wrong=wrong or {},

@@ -129,6 +129,7 @@ times = st.none() | st.integers(-90, 90).map(lambda hours: NOW + timedelta(hours
 @given(
     st.builds(
         PhaseFacts,
+        batch_size=st.just(50),
         claimable=st.integers(0, 100),
         first_not_before=times,
         in_flight=st.booleans(),

@@ -30,9 +30,9 @@ PATTERNS = (times.CLOCK, times.CLOCK_TO_THE_SECOND, times.DAY, times.DAY_OF_A_YE
 
 #: What people have named or written, and what is called so in every language: removed wherever it stands.
 NAMES = re.compile(
-    r"Ana Diaz|\bMissive\b|\bBroadsheet$|segment \d|next(?=:| ιν| ισ| –|$)|(?<=ν )(=cmd|Handy|Who)$"
+    r"Ana Diaz|\bMissive\b|^Twilio$|\bBroadsheet$|segment \d|next(?=:| ιν| ισ| –|$)|(?<=ν )(=cmd|Handy|Who)$"
     r"|(?<=\")Opted out(?=\")|people\.csv|\w+@example\.org"
-    r"|America/Detroit|settings(?=”| \()"
+    r"|America/(?:Detroit|New_York)|United States(?=, τοο)|settings(?=”| \()"
     r"|It's \"free\" \\ \$\$ %s {} —(\.\.\.| ¿vienes\? 🎉\nJoin us)|GSM-7|UCS-2"
     # A variable, as it is written.
     r"|\{\{ first_name \| default: \"neighbor\" \}\}"
