@@ -123,8 +123,13 @@ def parts_of(text: str) -> int:
     return 1 if sum(sizes) <= alone else _packed(sizes, each)[0]
 
 
-def replaced(text: str) -> str:
-    """Return a text with what says the same in GSM-7 in place of each character that has such a replacement."""
+def replaced(text: str, only: str | None = None) -> str:
+    """Return a text with what says the same in GSM-7 in place of each character that has such a replacement.
+
+    With `only`, in place of that character alone.
+    """
+    if only is not None:
+        return text.replace(only, REPLACEMENTS.get(only, only))
     return "".join(REPLACEMENTS.get(character, character) for character in text)
 
 

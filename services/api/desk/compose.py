@@ -262,6 +262,8 @@ async def _again(
     """Show the form again: with what is wrong, with plain characters, or only with what it comes to."""
     if data.get("do") == "replace":
         given = compose_form.with_replacements(given)
+    elif only := data.get("replace"):
+        given = compose_form.with_replacements(given, only)
     async with database.transaction(api.engine) as connection:
         return await _page(
             request, api, connection, given, wrong=wrong, broadcast=broadcast, token=data.get("token"),

@@ -196,12 +196,15 @@ def _ticked(data: Mapping[str, str], prefix: str) -> list[int]:
     return [int(each[:19]) for each in numbers if each.isascii() and each.isdigit() and 0 < int(each[:19]) <= BIGGEST]
 
 
-def with_replacements(given: Given) -> Given:
-    """Return the form with plain characters in place of those that make a message dear, where one says the same."""
+def with_replacements(given: Given, only: str | None = None) -> Given:
+    """Return the form with plain characters in place of those that make a message dear, where one says the same.
+
+    With `only`, in place of that character alone.
+    """
     return replace(
         given,
-        first_message=message_parts.replaced(given.first_message),
-        second_message=message_parts.replaced(given.second_message),
+        first_message=message_parts.replaced(given.first_message, only),
+        second_message=message_parts.replaced(given.second_message, only),
     )
 
 

@@ -273,6 +273,15 @@ async def test_plain_characters_take_the_place_of_dear_ones_where_somebody_wants
     assert await api.value("SELECT count(*) FROM broadcasts") == 0
 
 
+async def test_one_dear_character_is_replaced_alone_where_somebody_wants_that(api: Api, editor: Browser) -> None:
+    words = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message="“Sí” – más…"))
+    assert 'name="replace" value="…" aria-label="Replace horizontal ellipsis"' in words.text
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(do="", replace="…", first_message="“Sí” – más…"))
+    assert ">“Sí” – más...</textarea>" in answer.text
+    nothing = await editor.submit(COMPOSE, COMPOSE, **form(do="", replace="é", first_message="“Sí” – é"))
+    assert ">“Sí” – é</textarea>" in nothing.text
+
+
 async def test_a_line_break_of_a_browser_is_one_character(api: Api, editor: Browser) -> None:
     north = await people(api, "Bo")
     answer = await editor.submit(COMPOSE, COMPOSE, **form(north, first_message="One\r\nTwo"))
