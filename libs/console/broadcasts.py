@@ -73,6 +73,9 @@ def create(
     second: Annotated[str | None, typer.Option(help="The follow-up, or @file; without it there is none.")] = None,
     second_delay: Annotated[int | None, typer.Option(help="Seconds from the last first message on.")] = None,
     from_number: Annotated[str | None, typer.Option(help="The number to send from.")] = None,
+    also_from: Annotated[
+        list[str] | None, typer.Option(help="A further number that it is sent from; may be repeated.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do not schedule it again for the next working day.")] = False,
     at: Annotated[
         list[str] | None,
@@ -140,6 +143,8 @@ def create(
         body["second_delay"] = second_delay
     if from_number is not None:
         body["from_number"] = from_number
+    if also_from:
+        body["pool"] = also_from
     found = client.call("POST", "/broadcasts", json=body, headers=key_header(key))
     with after(f"Draft {found['id']} is saved." if draft else f"Broadcast {found['id']} is scheduled."):
         show(found, as_json=as_json)

@@ -38,6 +38,9 @@ def change_number(
     minute_limit: Annotated[str | None, typer.Option(help="Messages in any minute; `none` for no such limit.")] = None,
     daily_cap: Annotated[str | None, typer.Option(help="Attempts on one day; `none` for no such limit.")] = None,
     hours: Annotated[str | None, typer.Option(help="When it sends, HH:MM-HH:MM; `none` for always.")] = None,
+    messaging_service: Annotated[
+        str | None, typer.Option(help="Twilio's SID of the service that sends in its place; `none` for none.")
+    ] = None,
     enabled: Annotated[bool | None, typer.Option("--on/--off", help="Whether anything leaves from it.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -48,13 +51,12 @@ def change_number(
         "minute_limit": _figure("--minute-limit", minute_limit, int),
         "daily_cap": _figure("--daily-cap", daily_cap, int),
         "hours": hours,
+        "messaging_service_sid": messaging_service,
         "enabled": enabled,
     }
     changes = {field: None if value == NONE else value for field, value in given.items() if value is not None}
     if not changes:
-        raise typer.BadParameter(
-            "say what is to change: --carrier, --rate, --minute-limit, --daily-cap, --hours, --off"
-        )
+        raise typer.BadParameter("say what is to change, such as --rate or --off; --help lists all")
     found = connect().call("PATCH", f"/numbers/{number_id}", json=changes)
     with after(f"Number {number_id} is changed."):
         show(found, as_json=as_json)

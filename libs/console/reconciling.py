@@ -98,7 +98,9 @@ async def _settle(
             mark = await _held(engine, since, now)
             if mark.reconciled_at is None:
                 await _let_the_log_catch_up(mark, settings.settle_after, now, as_json=as_json)
-            schedule = making.Schedule(zone=settings.zone, calendar=calendar, cap=settings.cap)
+            schedule = making.Schedule(
+                zone=settings.zone, calendar=calendar, cap=settings.cap, send_rate=settings.send_rate
+            )
             with bar("Settling what the log shows", as_json=as_json) as tell:
                 return await reconcile.reconcile(
                     engine,

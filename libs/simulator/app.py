@@ -18,6 +18,7 @@ Configuration (all optional; `plan`, `limits` and `clocks` merge key by key, `nu
      "twilio_api_key": "", "twilio_api_key_secret": "",      let in as well; they sign nothing
      "twilio_sms_webhook_url": "", "twilio_status_callback_url": "",
      "from_numbers": [],                    numbers of the account; empty: any
+     "messaging_services": {},              Twilio's, by SID, each with its numbers: {"MG…": ["+1…"]}
      "equal_by_design": [],                 bodies that one number may get twice
      "webhook_attempts": 5, "webhook_backoff": 0.5, "webhook_timeout": 15.0,
      "limits": {"concurrent": 5, "windows": [[300, 60.0], [900, 900.0]], "twilio_concurrent": 0},      0 or []: none
@@ -80,17 +81,18 @@ several faults, the first that fires is the one. Kinds:
     skip_entries         a page after the first leaves `entries` out: some at the head went away
     repeat, drop         on webhooks: delivered twice, or never
 
-Choices: a number that is `invalid` is 400 at Missive and 21211 at Twilio; a `landline` is taken by Missive and
-undelivered with 30006, and 21614 at Twilio; `unreachable` ends undelivered with 30003, 30005 or 30006. A message that
-Missive takes for somebody who said STOP is never handed over: Twilio refuses it with 21610, which only the ledger here
-tells (`after_stop`, `error_code`); its message has no `external_id` and the log no entry. Missive's rule tells of a
-reply with its preview alone; the message has the whole body. "Stop." with a full stop is said by some handsets and is
-no keyword to Twilio. A handset answers the first delivered message of a conversation, counted from its delivery. A
-carrier's clock that is off shows in the `Date` of every answer of that carrier (the control API's is right), in all
-times in Twilio's log, and in Missive's `created_at`, `delivered_at` and `updated_at`; what it said of a moment before
-it was set stays. The ledger and the requests have true times. Status callbacks come at `sent` and at the last status.
-Limits slide, and a request that they turn away does not count. A new seed holds for numbers at once, for faults from
-the next reset on.
+Choices: a Messaging Service sends to each recipient from one number of its own, always the same (sticky sender), and
+the log's entry names both; who said STOP to one of its numbers has said it to the service. A number that is `invalid`
+is 400 at Missive and 21211 at Twilio; a `landline` is taken by Missive and undelivered with 30006, and 21614 at
+Twilio; `unreachable` ends undelivered with 30003, 30005 or 30006. A message that Missive takes for somebody who said
+STOP is never handed over: Twilio refuses it with 21610, which only the ledger here tells (`after_stop`, `error_code`);
+its message has no `external_id` and the log no entry. Missive's rule tells of a reply with its preview alone; the
+message has the whole body. "Stop." with a full stop is said by some handsets and is no keyword to Twilio. A handset
+answers the first delivered message of a conversation, counted from its delivery. A carrier's clock that is off shows
+in the `Date` of every answer of that carrier (the control API's is right), in all times in Twilio's log, and in
+Missive's `created_at`, `delivered_at` and `updated_at`; what it said of a moment before it was set stays. The ledger
+and the requests have true times. Status callbacks come at `sent` and at the last status. Limits slide, and a request
+that they turn away does not count. A new seed holds for numbers at once, for faults from the next reset on.
 """
 
 from collections.abc import AsyncIterator

@@ -77,6 +77,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     twilio_sms_webhook_url: str = ""
     twilio_status_callback_url: str = ""
     from_numbers: tuple[str, ...] = ()
+    messaging_services: dict[str, tuple[str, ...]] = {}  # the numbers of each, by its SID
     equal_by_design: tuple[str, ...] = ()
     webhook_attempts: int = 5
     webhook_backoff: float = 0.5  # seconds, doubled after each attempt
@@ -88,6 +89,10 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     def owns(self, number: str) -> bool:
         """Return whether a number is the account's, so that messages may go out from it."""
         return is_phone_number(number) and (not self.from_numbers or number in self.from_numbers)
+
+    def service_of(self, number: str) -> str | None:
+        """Return the Messaging Service that a number is of; None if it is of none."""
+        return next((sid for sid, numbers in self.messaging_services.items() if number in numbers), None)
 
     def __post_init__(self) -> None:
         shares = self.plan.reply + self.plan.stop + self.plan.unreachable + self.plan.invalid + self.plan.landline

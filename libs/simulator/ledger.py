@@ -47,6 +47,8 @@ class Message:
     status_callback: str = ""
     #: How many seconds Twilio may keep it before it sends it; None for as long as it does by itself.
     validity: int | None = None
+    #: The Messaging Service that sent it.
+    service: str | None = None
     #: Accepted although the recipient had said STOP to the sender.
     after_stop: bool = False
     #: When the first webhook about it was taken (2xx).
@@ -179,6 +181,7 @@ def outbound(message: Message) -> dict[str, Any]:
         "carrier": message.carrier,
         "to": message.to,
         "from": message.from_number,
+        "service": message.service,
         "body": message.body,
         "missive_id": message.missive_id,
         "conversation": message.conversation,

@@ -88,6 +88,7 @@ class Network:
         account_sid: str | None = None,
         status_callback: str = "",
         validity: int | None = None,
+        service: str | None = None,
         is_lost: bool = False,
     ) -> Message:
         """Take a message. Missive's goes to Twilio later, or never if it is lost; Twilio's own has its sid at once."""
@@ -102,7 +103,8 @@ class Network:
             account_sid=account_sid or self.config.twilio_account_sid,
             status_callback=status_callback,
             validity=validity,
-            after_stop=carrier != "staff" and (from_number, to) in self.opted_out,
+            service=service,
+            after_stop=carrier != "staff" and self.has_opted_out(from_number, to),
         )
         if carrier != "twilio":
             message.missive_id = str(self.identity("missive", message.n))
@@ -118,6 +120,17 @@ class Network:
             delay = handsets.draw_between(plan.hand_over_delay, plan.seed, "hand over", message.n)
             self.clock.later(delay, functools.partial(self._hand_over, message))
         return message
+
+    def has_opted_out(self, our_number: str, handset: str) -> bool:
+        """Whether a handset has said STOP to a number, or to another one of the same service."""
+        service = self.config.service_of(our_number)
+        numbers = (our_number,) if service is None else self.config.messaging_services[service]
+        return any((number, handset) in self.opted_out for number in numbers)
+
+    def sender(self, service: str, handset: str) -> str:
+        """Return the number of a service that a handset gets its messages from: always the same (sticky sender)."""
+        numbers = self.config.messaging_services[service]
+        return numbers[self.identity("sender", service, handset).int % len(numbers)]
 
     def receive(self, *, from_number: str, to: str, body: str) -> Message:
         """Take a message that a handset writes, heed its keyword, and tell the application."""
@@ -144,7 +157,9 @@ class Network:
             case "stop":
                 self.opted_out.add((to, from_number))
             case "start":
-                self.opted_out.discard((to, from_number))
+                service = self.config.service_of(to)
+                numbers = (to,) if service is None else self.config.messaging_services[service]
+                self.opted_out -= {(number, from_number) for number in numbers}
         self._tell_of_reply(message)
         return message
 
@@ -153,7 +168,7 @@ class Network:
 
     def _hand_over(self, message: Message) -> None:
         now = self.clock.now()
-        if (message.from_number, message.to) in self.opted_out:
+        if self.has_opted_out(message.from_number, message.to):
             message.move("never_handed_over", now, error_code=OPTED_OUT)
             return
         message.sid, message.handed_over_at = self._sid(message.n), now
@@ -248,6 +263,8 @@ class Network:
                 "NumSegments": str(handsets.segments(message.body)),
                 **{f"{end}{what}": value for end in ("From", "To") for what, value in PLACE.items()},
             }
+            if (service := self.config.service_of(message.to)) is not None:
+                form["MessagingServiceSid"] = service
             url = self.config.twilio_sms_webhook_url
             self.webhooks.post_twilio(self.config, self.faults, kind="sms", url=url, form=form, taken=taken)
 

@@ -40,6 +40,8 @@ ERRORS = {
     21614: (400, "'To' number is not a valid mobile number"),
     21624: (400, "Invalid validity period value"),
     21617: (400, "The concatenated message body exceeds the 1600 character limit"),
+    21701: (404, "The Messaging Service does not exist"),
+    21703: (400, "The Messaging Service does not have a phone number available to send a message"),
     21660: (400, "Mismatch between the 'From' number and the account"),
 }
 
@@ -112,6 +114,13 @@ def _numbers(network: Network, asked: str) -> Answer:
 
 def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
     to, from_number, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+    service = form.get("MessagingServiceSid", "")
+    if service:
+        if not network.config.messaging_services.get(service):
+            problem = 21703 if service in network.config.messaging_services else 21701
+            network.ledger.refused[str(problem)] += 1
+            return refusal(problem)
+        from_number = network.sender(service, to)
     validity = form.get("ValidityPeriod", str(LONGEST_VALIDITY))
     code = _refusal_code(network, to, from_number, body) or (None if _is_validity(validity) else 21624)
     if code is not None:
@@ -125,6 +134,7 @@ def _send(network: Network, account: str, form: dict[str, str]) -> Answer:
         account_sid=account,
         status_callback=form.get("StatusCallback", ""),
         validity=int(validity),
+        service=service or None,
     )
     return Answer(status=201, content=twilio_log.resource(message, _view(network), is_new=True))
 
@@ -147,7 +157,7 @@ def _refusal_code(network: Network, to: str, from_number: str, body: str) -> int
         return 21211
     if to == from_number:
         return 21266
-    if (from_number, to) in network.opted_out:
+    if network.has_opted_out(from_number, to):
         return OPTED_OUT
     return 21614 if behaviour == "landline" else None
 

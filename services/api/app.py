@@ -160,6 +160,7 @@ def create_context(configuration: ApiSettings, *, now: Clock = clock.utc_now) ->
             hold=configuration.hold,
             hold_at_its_time=configuration.hold_at_its_time,
             cap=configuration.cap,
+            send_rate=configuration.send_rate,
         ),
         missive_clock=Reader(webhooks_pool, "missive", now),
         provider=_provider(configuration),

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 MessageBody = Annotated[str, Meta(min_length=1, max_length=message_bodies.LONGEST)]
 Delay = Annotated[int, Meta(ge=0, le=86_400, description="seconds from the last first message to the follow-ups")]
+MOST_NUMBERS = 50  # in a pool
 Recipients = Annotated[int, Meta(ge=1, le=5_000_000)]
 LabelName = Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
 GivenNumber = Annotated[str, Meta(min_length=1, max_length=40, examples=["+13135550100"])]
@@ -111,6 +112,8 @@ class NewBroadcast(Body):
     second_message: MessageBody | None = None
     second_delay: Delay | UnsetType = UNSET
     from_number: GivenNumber | UnsetType = UNSET
+    #: Further numbers of ours that it is sent from: each recipient gets it from the one that they last had, if any.
+    pool: Annotated[list[GivenNumber], Meta(max_length=MOST_NUMBERS)] = []
     #: Left out: yes, unless it goes to a file.
     recurring: bool | UnsetType = UNSET
     #: Left out, or null: a broadcast that repeats goes out at the time of `run_at` on each working day.
@@ -142,6 +145,7 @@ class BroadcastChanges(Body):
     max_recipients: Recipients | UnsetType = UNSET
     second_delay: Delay | UnsetType = UNSET
     from_number: GivenNumber | UnsetType = UNSET
+    pool: Annotated[list[GivenNumber], Meta(max_length=MOST_NUMBERS)] | UnsetType = UNSET
     recurring: bool | UnsetType = UNSET
     week: Week | UnsetType | None = UNSET
     draft: bool | UnsetType = UNSET
@@ -218,6 +222,8 @@ class Broadcast(Struct):
     segments: list[BroadcastSegment]
     max_recipients: int
     from_number: PhoneNumber
+    #: Further numbers that it is sent from.
+    pool: list[PhoneNumber]
     recurring: bool
     #: None where it goes out once, or at the same time on each working day.
     week: Week | None

@@ -21,7 +21,7 @@ from libs.common.messaging import outbox
 from libs.common.observability import telemetry
 from libs.common.settings.planner import PlannerSettings
 from services.planner import queries
-from services.planner.phase import FinishPhase, PlanBatches, SkipForQuietHours, SkipHeldBack, Wait, next_step
+from services.planner.phase import FinishPhase, PlanBatches, SkipForQuietHours, SkipHeldBack, Step, Wait, next_step
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -69,6 +69,7 @@ async def _make_or_miss(
         needs_approval=settings.approval_required,
         hold_at_its_time=settings.hold_at_its_time,
         cap=settings.cap,
+        send_rate=settings.send_rate,
     )
     reason = "day_over"
     if wall_clock.same_day(broadcast.run_at, now, settings.zone):
@@ -95,15 +96,26 @@ async def _send(
 ) -> Broadcast | None:
     """Plan the next batches of a phase, or finish it; return the broadcast as it is then, None where it has to wait."""
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
-    facts = await queries.phase(connection, broadcast, now, settings)
-    step = next_step(facts, now)
+    steps: list[Step] = []
+    for index in range(len(broadcast.numbers)):
+        facts = await queries.phase(connection, broadcast, index, now, settings)
+        steps.append(step := next_step(facts, now))
+        match step:
+            case PlanBatches():
+                for _ in range(step.missing(facts.batches_due)):
+                    await scheduling.plan_batch(
+                        connection, broadcast.id, step.due, now, is_second=is_second, pool_index=index
+                    )
+            case SkipForQuietHours():
+                await messages.skip_pending_to(
+                    connection, broadcast.id, step.places, step.reason, now, is_second=is_second, pool_index=index
+                )
+    # Where one number has messages to send or to skip, the phase goes on; without any, all see the same.
+    step = next(
+        (each for kind in (SkipForQuietHours, PlanBatches) for each in steps if isinstance(each, kind)), steps[0]
+    )
     match step:
-        case PlanBatches():
-            for _ in range(step.missing(facts.batches_due)):
-                await scheduling.plan_batch(connection, broadcast.id, step.due, now, is_second=is_second)
-            return None
         case SkipForQuietHours():
-            await messages.skip_pending_to(connection, broadcast.id, step.places, step.reason, now, is_second=is_second)
             return broadcast
         case SkipHeldBack():
             await unwanted_messages.skip_held(connection, broadcast.id, now, is_second=is_second)
@@ -119,7 +131,7 @@ async def _send(
             if moved_on.state == BroadcastState.SYNCING:
                 await scheduling.plan_sync(connection, broadcast.id, now, now)
             return moved_on
-        case Wait():
+        case PlanBatches() | Wait():
             return None
 
 

@@ -16,7 +16,10 @@ SOON = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseFacts:
-    """What there is to know of a phase. Counts are exact only as far as they matter."""
+    """What there is to know of a phase for one of its broadcast's numbers. Counts are exact only as far as they matter.
+
+    What is claimable, waits or is too late is of that number; what is in flight, held back or uncertain is of all.
+    """
 
     #: How many messages a batch takes.
     batch_size: int
@@ -31,10 +34,11 @@ class PhaseFacts:
     uncertain: int
     #: When the newest of the uncertain attempts began.
     newest_uncertain: datetime | None
-    #: Batches planned or under way.
-    #: When the batches are due, or were, that are planned or under way.
+    #: When the batches of this number are due, or were, that are planned or under way.
     batches_due: Sequence[datetime]
-    #: When the first place opens where messages wait for the morning; None where none does.
+    #: Whether batches of any number are planned or under way.
+    has_batches: bool
+    #: When the first place opens where messages of this number wait for the morning; None where none does.
     opens_at: datetime | None
     #: Where what is pending would come too late in the day, and is skipped then.
     too_late: Sequence[str]
@@ -48,7 +52,7 @@ class PhaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanBatches:
-    """Have so many batches under way, the next of them due then."""
+    """Have so many batches of a number under way, the next of them due then."""
 
     batches: int
     due: datetime
@@ -98,7 +102,7 @@ def next_step(facts: PhaseFacts, now: datetime) -> Step:
         if facts.held_until is not None:
             due = max(due, facts.held_until)
         return PlanBatches(batches=min(BATCHES_IN_FLIGHT, math.ceil(facts.claimable / facts.batch_size) or 1), due=due)
-    if facts.in_flight or facts.batches_due:
+    if facts.in_flight or facts.has_batches:
         return Wait()
     if facts.newest_uncertain is not None and now < facts.newest_uncertain + PATIENCE:
         return Wait()

@@ -37,7 +37,7 @@ SELECT
     EXISTS (SELECT FROM replies r JOIN outgoing_messages m ON m.recipient_phone_number = r.phone_number
             WHERE r.review = '{Review.WAITING}' AND m.broadcast_id = :broadcast_id AND m.is_second = :is_second
               AND m.state = '{MessageState.PENDING}') AS held_back,
-    ARRAY({scheduling.OPEN}) AS batches_due,
+    ARRAY({scheduling.OPEN} AND pool_index = :pool_index) AS batches_due, EXISTS ({scheduling.OPEN}) AS has_batches,
     u.messages AS uncertain, u.newest AS newest_uncertain
 FROM (SELECT count(*) AS messages, max(attempt_started_at) AS newest FROM outgoing_messages
       WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.UNCERTAIN}') AS u
@@ -48,8 +48,8 @@ FROM (SELECT count(*) AS messages, max(attempt_started_at) AS newest FROM outgoi
 FIRST_NOT_BEFORE = text(f"""
 SELECT min(w.at) FROM unnest(CAST(:open AS text[])) AS o (place) CROSS JOIN LATERAL (
     SELECT min(greatest(m.not_before, :now)) AS at FROM outgoing_messages m
-    WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.place = o.place
-      AND m.state = '{MessageState.PENDING}' AND NOT {held("m.recipient_phone_number")}) AS w
+    WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.pool_index = :pool_index
+      AND m.place = o.place AND m.state = '{MessageState.PENDING}' AND NOT {held("m.recipient_phone_number")}) AS w
 """)
 
 #: When the last first message was sent.
@@ -92,6 +92,7 @@ class Remaining:
     in_flight: bool
     held_back: bool
     batches_due: list[datetime]
+    has_batches: bool
     uncertain: int
     newest_uncertain: datetime | None
 
@@ -101,22 +102,27 @@ async def passes(connection: Connection, broadcast_id: int) -> LogPasses:
     return one_row(await connection.execute(PASSES, {"broadcast_id": broadcast_id}), LogPasses)
 
 
-async def phase(connection: Connection, broadcast: Broadcast, now: datetime, settings: WorkerSettings) -> PhaseFacts:
-    """Gather what decides the next step of the phase that a broadcast is in."""
+async def phase(
+    connection: Connection, broadcast: Broadcast, pool_index: int, now: datetime, settings: WorkerSettings
+) -> PhaseFacts:
+    """Gather what decides the next step of the phase that a broadcast is in, for one of its numbers."""
     assert broadcast.made_at is not None  # it sends
     is_second = broadcast.state == BroadcastState.SENDING_SECOND
     found = await places.outlooks(
         connection, broadcast.id, settings.rules, now,
-        is_second=is_second, made_at=broadcast.made_at, late=broadcast.late,
+        is_second=is_second, made_at=broadcast.made_at, late=broadcast.late, pool_index=pool_index,
     )  # fmt: skip
-    which = {"broadcast_id": broadcast.id, "is_second": is_second, "open": found.open, "now": now}
-    number = await sending_numbers.one(connection, broadcast.sending_number_id)
+    of_number = {"broadcast_id": broadcast.id, "is_second": is_second, "pool_index": pool_index}
+    which = {**of_number, "open": found.open, "now": now}
+    number = await sending_numbers.one(connection, broadcast.numbers[pool_index])
     batch_size = settings.batch_messages_at(number.pace_or(settings.send_rate))
     enough = BATCHES_IN_FLIGHT * batch_size
     remaining = one_row(await connection.execute(PHASE, {**which, "enough": enough}), Remaining)
     waiting = None
     if not remaining.claimable:
-        waiting = await first_not_before(connection, broadcast.id, found.open, now, is_second=is_second)
+        waiting = await first_not_before(
+            connection, broadcast.id, found.open, now, is_second=is_second, pool_index=pool_index
+        )
     held_until = max(await _number_waits(connection, number, now, settings), broadcast.hold_until or now)
     return PhaseFacts(
         batch_size=batch_size,
@@ -127,6 +133,7 @@ async def phase(connection: Connection, broadcast: Broadcast, now: datetime, set
         uncertain=remaining.uncertain,
         newest_uncertain=remaining.newest_uncertain,
         batches_due=remaining.batches_due,
+        has_batches=remaining.has_batches,
         opens_at=found.opens_at,
         too_late=found.of(Standing.TOO_LATE),
         given_up=found.of(Standing.GIVEN_UP),
@@ -150,10 +157,12 @@ async def _number_waits(
 
 
 async def first_not_before(
-    connection: Connection, broadcast_id: int, open_: Sequence[str], now: datetime, *, is_second: bool
-) -> datetime | None:
-    """Return when the first of a phase's messages that have to wait may go to open places; None if none waits."""
-    which = {"broadcast_id": broadcast_id, "is_second": is_second, "open": list(open_), "now": now}
+    connection: Connection, broadcast_id: int, open_: Sequence[str], now: datetime, *, is_second: bool,
+    pool_index: int,
+) -> datetime | None:  # fmt: skip
+    """Return when the first of a number's messages that have to wait may go to open places; None if none waits."""
+    phase = {"broadcast_id": broadcast_id, "is_second": is_second, "pool_index": pool_index}
+    which = {**phase, "open": list(open_), "now": now}
     at: datetime | None = (await connection.execute(FIRST_NOT_BEFORE, which)).scalar_one()
     return at
 

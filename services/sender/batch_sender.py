@@ -286,7 +286,7 @@ class Sender:
             valid_for = window.valid_for(self._worker.clock())
             outcome = await run.carrier.send(
                 to=started.attempt.to,
-                from_number=run.batch.from_number,
+                from_number=run.number.sender(run.carrier.name),
                 body=started.body,
                 may_still_send=lambda: (
                     time.monotonic() < until and not turn.missed() and window.holds(self._worker.clock(), valid_for)

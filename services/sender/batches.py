@@ -29,13 +29,13 @@ from libs.common.eventstore import store
 from libs.common.messaging import outbox
 
 #: Takes a batch: planned, given back by a worker that did not finish, or left by one that went quiet.
-TAKE = text("""
+TAKE = text(f"""
 UPDATE batches b SET fence = b.fence + 1, lease_until = :lease_until
-FROM broadcasts c JOIN sending_numbers n ON n.id = c.sending_number_id
+FROM broadcasts c
 WHERE b.id = :batch_id AND c.id = b.broadcast_id AND b.closed_at IS NULL
   AND (b.lease_until IS NULL OR b.lease_until < :now OR :redelivered)
-RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.made_at, c.late, c.sending_number_id,
-          n.phone_number AS from_number,
+RETURNING b.id, b.fence, b.broadcast_id, b.is_second, c.made_at, c.late, b.pool_index,
+          {messages.number_of("b", "c")} AS sending_number_id,
           CASE WHEN b.is_second THEN c.second_message ELSE c.first_message END AS body, c.label
 """).columns(late=EnumText(Late))
 
@@ -132,8 +132,9 @@ class Batch:
     made_at: datetime
     #: What becomes of messages that would come too late in the day.
     late: Late
+    #: Which of the broadcast's numbers its messages are of, and that number.
+    pool_index: int
     sending_number_id: int
-    from_number: str
     #: Those of the broadcast, which may have variables.
     body: str
     #: What its conversations are labelled in Missive; empty where they are not.
@@ -203,8 +204,9 @@ async def claim(connection: Connection, batch: Batch, *, size: int, rules: Rules
     They go to places that may be texted now, first to those where that ends first.
     """
     found = await places.outlooks(
-        connection, batch.broadcast_id, rules, now, is_second=batch.is_second, made_at=batch.made_at, late=batch.late
-    )
+        connection, batch.broadcast_id, rules, now,
+        is_second=batch.is_second, made_at=batch.made_at, late=batch.late, pool_index=batch.pool_index,
+    )  # fmt: skip
     cursor = await connection.execute(CLAIM, {**_names(batch), "size": size, "open": found.open, "now": now})
     claimed = tuple(sorted(cursor.scalars()))
     if claimed:
@@ -318,5 +320,6 @@ def _names(batch: Batch) -> dict[str, object]:
         "fence": batch.fence,
         "broadcast_id": batch.broadcast_id,
         "is_second": batch.is_second,
+        "pool_index": batch.pool_index,
         "state": batch.state,
     }

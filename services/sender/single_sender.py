@@ -136,7 +136,7 @@ class SingleSender:
         valid_for = window.valid_for(worker.clock())
         outcome = await carrier.send(
             to=started.to_number,
-            from_number=started.from_number,
+            from_number=number.sender(carrier.name),
             body=started.body,
             may_still_send=lambda: (
                 time.monotonic() < until and not turn.missed() and window.holds(worker.clock(), valid_for)

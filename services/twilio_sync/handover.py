@@ -83,18 +83,18 @@ class Asker:
             is_without = message.missive_id in found and message.message_id not in sids
             if is_without and message.outcome is Outcome.ACCEPTED and message.attempt_started_at <= overdue:
                 try:
-                    missing[message.message_id] = await self._log(broadcast.phone_number, message, offset)
+                    missing[message.message_id] = await self._log(message, offset)
                 except CarrierUnreadable as error:
                     log.warning("log_unreadable", broadcast_id=broadcast.id, code=error.code)
                     break
         return MissiveReport(sids=sids, missing=missing)
 
-    async def _log(self, from_number: str, message: MessageWithoutSid, offset: Offset) -> list[LogEntry]:
+    async def _log(self, message: MessageWithoutSid, offset: Offset) -> list[LogEntry]:
         """Read what was sent for the number of a message since its attempt began. Raise CarrierUnreadable."""
         if message.number is None:
             return []  # erased since: there is no follow-up, and Missive's word has to do
         since = offset.log_time_from(message.attempt_started_at)
-        entries = await message_log.read_between(self.twilio, since, from_number=from_number, to=message.number)
+        entries = await message_log.read_between(self.twilio, since, from_number=message.from_number, to=message.number)
         return [entry for entry in entries if not entry.direction.startswith("inbound")]
 
     async def _external_ids(self, broadcast_id: int, missive_ids: Sequence[str]) -> dict[str, str | None]:

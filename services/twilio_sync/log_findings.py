@@ -5,14 +5,14 @@ from datetime import datetime
 
 from libs.common.carriers.twilio import LogEntry
 from libs.common.domain import events as e
-from services.twilio_sync.queries import OpenMessage, SyncedBroadcast, UncertainMessage
+from services.twilio_sync.queries import OpenMessage, UncertainMessage
 
 NO_ANSWER = "no_answer"
 
 
-def to_number(entries: Sequence[LogEntry], broadcast: SyncedBroadcast, message: UncertainMessage) -> list[LogEntry]:
-    """Return the entries that may be messages of a broadcast to one number."""
-    return [entry for entry in entries if entry.to == message.number and entry.from_number == broadcast.phone_number]
+def to_number(entries: Sequence[LogEntry], message: UncertainMessage) -> list[LogEntry]:
+    """Return the entries that may be a message: those to its number, from the one of ours that it leaves from."""
+    return [entry for entry in entries if entry.to == message.number and entry.from_number == message.from_number]
 
 
 def verdict(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.messages import number_of
 from libs.common.broadcasts.personal_words import words_of
 from libs.common.carriers.log_matching import Candidate
 from libs.common.database import Connection, EnumText, all_rows, literals, one_row
@@ -13,10 +14,11 @@ from libs.common.domain.states import UNANSWERED, MessageState, Outcome
 
 #: What a pass needs to know of its broadcast.
 BROADCAST = text("""
-SELECT b.id, b.made_at, b.sync_started_at, b.completed_at, b.twilio_paging, n.phone_number, s.number AS sync_number,
-       s.due_at AS sync_due_at
+SELECT b.id, b.made_at, b.sync_started_at, b.completed_at, b.twilio_paging,
+       ARRAY(SELECT n.phone_number FROM unnest(b.sending_number_id || b.pool) WITH ORDINALITY AS p (id, place)
+             JOIN sending_numbers n ON n.id = p.id ORDER BY p.place) AS phone_numbers,
+       s.number AS sync_number, s.due_at AS sync_due_at
 FROM broadcasts b
-JOIN sending_numbers n ON n.id = b.sending_number_id
 LEFT JOIN syncs s ON s.broadcast_id = b.id
 WHERE b.id = :broadcast_id
 """)
@@ -32,22 +34,26 @@ FROM broadcast_sent_message_status WHERE twilio_id = ANY(:sids) ORDER BY outgoin
 #: is not known: an entry may be theirs, too.
 CANDIDATES = text(f"""
 SELECT m.id AS message_id, m.broadcast_id, m.recipient_phone_number AS number, m.attempt_started_at, m.state,
-       m.attempts, m.failures, m.is_second, {words_of("m", "b")} AS body
+       m.attempts, m.failures, m.is_second, n.phone_number AS from_number, {words_of("m", "b")} AS body
 FROM outgoing_messages m
 JOIN broadcasts b ON b.id = m.broadcast_id
-JOIN sending_numbers n ON n.id = b.sending_number_id
+JOIN sending_numbers n ON n.id = {number_of("m", "b")}
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
-WHERE m.recipient_phone_number = ANY(:numbers) AND n.phone_number = :from_number
+WHERE m.recipient_phone_number = ANY(:numbers) AND n.phone_number = ANY(:from_numbers)
   AND ((m.state = '{MessageState.ACCEPTED}' AND s.twilio_id IS NULL) OR m.state IN {literals(UNANSWERED)})
 ORDER BY m.id FOR NO KEY UPDATE OF m
 """).columns(state=EnumText(MessageState))
 
 #: Uncertain messages old enough to be looked up, the oldest first.
 UNCERTAIN = text(f"""
-SELECT id AS message_id, recipient_phone_number AS number, attempts, attempt_started_at FROM outgoing_messages
-WHERE broadcast_id = :broadcast_id AND state = '{MessageState.UNCERTAIN}' AND attempt_started_at <= :before
-  AND recipient_phone_number IS NOT NULL
-ORDER BY attempt_started_at, id LIMIT :limit
+SELECT m.id AS message_id, m.recipient_phone_number AS number, n.phone_number AS from_number, m.attempts,
+       m.attempt_started_at
+FROM outgoing_messages m
+JOIN broadcasts b ON b.id = m.broadcast_id
+JOIN sending_numbers n ON n.id = {number_of("m", "b")}
+WHERE m.broadcast_id = :broadcast_id AND m.state = '{MessageState.UNCERTAIN}' AND m.attempt_started_at <= :before
+  AND m.recipient_phone_number IS NOT NULL
+ORDER BY m.attempt_started_at, m.id LIMIT :limit
 """)
 
 #: Whether the carrier has taken a message of a broadcast whose attempt began after a time.
@@ -63,18 +69,23 @@ SELECT min(attempt_started_at) FILTER (WHERE attempt_started_at > :before) AS yo
 FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND state = '{MessageState.UNCERTAIN}'
 """)
 
+_OF_STATUS = f"""broadcast_sent_message_status s
+ JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+ JOIN broadcasts b ON b.id = m.broadcast_id
+ JOIN sending_numbers n ON n.id = {number_of("m", "b")}"""
+
 #: Messages whose entry was not found by number, body and time, for which the provider is asked. One that counts as not
 #: handed over may turn up after all, and is asked for where there is room.
 WITHOUT_SID = text(f"""
 (SELECT s.outgoing_message_id AS message_id, s.missive_id, s.outcome, m.recipient_phone_number AS number,
-        m.attempt_started_at
- FROM broadcast_sent_message_status s JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+        n.phone_number AS from_number, m.attempt_started_at
+ FROM {_OF_STATUS}
  WHERE s.broadcast_id = :broadcast_id AND s.outcome = '{Outcome.ACCEPTED}' AND NOT s.settled AND s.twilio_id IS NULL
    AND s.missive_id IS NOT NULL AND m.attempt_started_at <= :before
  ORDER BY s.outgoing_message_id LIMIT :limit)
 UNION ALL
-(SELECT s.outgoing_message_id, s.missive_id, s.outcome, m.recipient_phone_number, m.attempt_started_at
- FROM broadcast_sent_message_status s JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+(SELECT s.outgoing_message_id, s.missive_id, s.outcome, m.recipient_phone_number, n.phone_number, m.attempt_started_at
+ FROM {_OF_STATUS}
  WHERE s.broadcast_id = :broadcast_id AND s.outcome = '{Outcome.NOT_HANDED_OVER}' AND s.twilio_id IS NULL
    AND s.missive_id IS NOT NULL AND :again
  ORDER BY s.outgoing_message_id LIMIT :limit)
@@ -113,8 +124,8 @@ class SyncedBroadcast:
     completed_at: datetime | None
     #: The next page of the log; None at its beginning.
     twilio_paging: str | None
-    #: The number that it sends from.
-    phone_number: str
+    #: The numbers that it sends from, its own first.
+    phone_numbers: list[str]
     #: The pass that is planned or under way; None where none was planned yet.
     sync_number: int | None
     sync_due_at: datetime | None
@@ -142,6 +153,7 @@ class OpenMessage:
     attempts: int
     failures: int
     is_second: bool
+    from_number: str
     body: str = field(repr=False)
 
     @property
@@ -158,6 +170,8 @@ class UncertainMessage:
 
     message_id: int
     number: str = field(repr=False)
+    #: Ours.
+    from_number: str
     attempts: int
     attempt_started_at: datetime
 
@@ -181,6 +195,8 @@ class MessageWithoutSid:
     outcome: Outcome
     #: None once the recipient was erased.
     number: str | None = field(repr=False)
+    #: Ours.
+    from_number: str
     attempt_started_at: datetime
 
 
@@ -204,9 +220,14 @@ async def lock_known(connection: Connection, sids: Sequence[str]) -> dict[str, K
     return {message.twilio_id: message for message in all_rows(cursor, KnownMessage)}
 
 
-async def lock_open(connection: Connection, from_number: str, numbers: Sequence[str]) -> dict[int, OpenMessage]:
-    """Lock the messages to some numbers that entries of the log may be, until the transaction ends; by their ids."""
-    cursor = await connection.execute(CANDIDATES, {"numbers": list(numbers), "from_number": from_number})
+async def lock_open(
+    connection: Connection, from_numbers: Sequence[str], numbers: Sequence[str]
+) -> dict[int, OpenMessage]:
+    """Lock the messages to some numbers that entries of the log may be, until the transaction ends; by their ids.
+
+    They are those from some numbers of ours.
+    """
+    cursor = await connection.execute(CANDIDATES, {"numbers": list(numbers), "from_numbers": list(from_numbers)})
     return {message.message_id: message for message in all_rows(cursor, OpenMessage)}
 
 

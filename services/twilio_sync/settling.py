@@ -18,7 +18,15 @@ from datetime import datetime, timedelta
 import structlog
 
 from libs.common import database
-from libs.common.broadcasts import delivery_status, messages, repository, restore_hold, scheduling, single_log
+from libs.common.broadcasts import (
+    delivery_status,
+    messages,
+    repository,
+    restore_hold,
+    scheduling,
+    sending_numbers,
+    single_log,
+)
 from libs.common.carriers import message_log
 from libs.common.carriers.clocks import SAME, Offset
 from libs.common.carriers.errors import CarrierUnreadable
@@ -93,6 +101,7 @@ class Settle:
                 log.info("settling_left_alone", broadcast_id=message.broadcast_id)
                 return
             broadcast = await queries.broadcast(connection, message.broadcast_id)
+            self._twilio.services = await sending_numbers.services(connection)
             before = now - timedelta(seconds=self._settings.settle_after)
             uncertain = await queries.uncertain(connection, broadcast.id, before=before, limit=KNOWN_AT_ONCE)
         look = _Look(number=number, broadcast=broadcast, cause=delivery.cause, before=before)
@@ -109,7 +118,7 @@ class Settle:
         page = await self._newest(uncertain[0].attempt_started_at)
         unresolved = []
         for message in uncertain:
-            shown = to_number(page.entries, look.broadcast, message)
+            shown = to_number(page.entries, message)
             if not (shown and await self._settle(look, message, shown, page.offset, proven=False)):
                 unresolved.append(message)
         proven = [
@@ -126,7 +135,7 @@ class Settle:
             if not await self._keep(look):
                 return
             try:
-                entries = await self._log(look.broadcast, message, page.offset)
+                entries = await self._log(message, page.offset)
             except CarrierUnreadable as error:
                 if error.code not in OF_ONE_NUMBER:
                     raise
@@ -141,21 +150,19 @@ class Settle:
         # Asked before and after: a log that falls behind in between is not believed either.
         again = await self._newest(uncertain[0].attempt_started_at)
         for message, entries in missing:
-            known = {entry.sid: entry for entry in (*entries, *to_number(again.entries, look.broadcast, message))}
+            known = {entry.sid: entry for entry in (*entries, *to_number(again.entries, message))}
             proves = again.proves(message.attempt_started_at, self._within, self._worker.clock())
             await self._settle(look, message, list(known.values()), again.offset, proven=proves)
 
     async def _newest(self, since: datetime) -> Newest:
         return await newest.read(self._worker, self._twilio, since)
 
-    async def _log(
-        self, broadcast: SyncedBroadcast, message: UncertainMessage, offset: Offset | None
-    ) -> list[LogEntry]:
+    async def _log(self, message: UncertainMessage, offset: Offset | None) -> list[LogEntry]:
         """Read all that the log has on messages to one number since its attempt began. Raise CarrierUnreadable."""
         await may_ask(self._worker.engine)
         since = (offset or SAME).log_time_from(message.attempt_started_at)
         entries = await message_log.read_between(
-            self._twilio, since, from_number=broadcast.phone_number, to=message.number
+            self._twilio, since, from_number=message.from_number, to=message.number
         )
         if any(not entry.body and not entry.direction.startswith("inbound") for entry in entries):
             # One without words might be this message: "not found" cannot be concluded.
@@ -200,13 +207,13 @@ class Settle:
         sids = [entry.sid for entry in entries]
         taken = {*await queries.lock_known(connection, sids), *await single_log.known_sids(connection, sids)}
         free = [entry for entry in entries if entry.sid not in taken and not entry.direction.startswith("inbound")]
-        unmatched = await queries.lock_open(connection, about.phone_number, [message.number])
+        unmatched = await queries.lock_open(connection, [message.from_number], [message.number])
         found = unmatched.get(message.message_id)
         # What was read is about the attempt that it was read for, not of a newer one.
         if found is None or found.state is not MessageState.UNCERTAIN or found.attempts != message.attempts:
             return None
         # An entry may be that of a message of no broadcast, with the same words to the same number.
-        rivals = await single_log.candidates(connection, about.phone_number, [message.number])
+        rivals = await single_log.candidates(connection, message.from_number, [message.number])
         open_ones = [*(each.candidate for each in unmatched.values()), *rivals]
         entry = match(free, open_ones, offset).get(message.message_id)
         if entry is None and (not proven or any(may_be(item, found.candidate, self._within, offset) for item in free)):

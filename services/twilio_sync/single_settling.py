@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from libs.common import database
-from libs.common.broadcasts import restore_hold, single_log
+from libs.common.broadcasts import restore_hold, sending_numbers, single_log
 from libs.common.broadcasts.single_log import Tracked
 from libs.common.carriers import message_log
 from libs.common.carriers.clocks import SAME, Offset
@@ -58,6 +58,7 @@ class SettleSingles:
                 return  # what was sent after the point of a restore is not known yet
             tracked = await single_log.to_look_for(connection, now, AT_ONCE)
             await single_log.look_later(connection, tracked, now)
+            self._twilio.services = await sending_numbers.services(connection)
         if not tracked:
             return
         since = min(message.attempt_started_at for message in tracked)
@@ -134,7 +135,7 @@ async def _entry(
     if message.phone_number is None:
         return None
     # All that an entry to that number may be is compared: the other messages like it, and those of broadcasts.
-    open_ones = await queries.lock_open(connection, message.from_number, [message.phone_number])
+    open_ones = await queries.lock_open(connection, [message.from_number], [message.phone_number])
     singles = await single_log.candidates(connection, message.from_number, [message.phone_number])
     found = match(
         await _free(connection, message, entries), [*(each.candidate for each in open_ones.values()), *singles], offset

@@ -10,12 +10,13 @@ failures early (`delivery_status.py`), and its work does not grow with the broad
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from libs.common import database
-from libs.common.broadcasts import delivery_status, handover, repository, restore_hold, single_log
+from libs.common.broadcasts import delivery_status, handover, repository, restore_hold, sending_numbers, single_log
 from libs.common.carriers import clock_records, statuses
 from libs.common.carriers.clocks import SAME, Offset
 from libs.common.carriers.errors import CarrierUnreadable, UntrustedPage
@@ -57,13 +58,14 @@ class Sync:
             broadcast = await queries.broadcast(connection, message.broadcast_id)
             held = await restore_hold.held(connection)
             offset = await self._offset(connection, broadcast)
+            self._twilio.services = await sending_numbers.services(connection)
         # What was sent after the point of a restore is not known yet: its entries would be taken for others'.
         if held or not _is_wanted(broadcast, message):
             return
         newest_only = message.number is not None and broadcast.sync_started_at is None
         try:
             await may_ask(self._worker.engine)
-            page = await self._newest(broadcast, offset) if newest_only else await self._read(broadcast, offset)
+            page = await self._page(broadcast, offset, message.number or 0, newest_only=newest_only)
         except CarrierUnreadable as error:
             await self._again(message, error, delivery.cause)
             return
@@ -78,7 +80,7 @@ class Sync:
                 await clock_records.share(connection, "missive", self._missive.meter, now)
             offset = await self._offset(connection, broadcast)
             entries = [*page.entries, *reported.entries]
-            changes = await changed(connection, message.broadcast_id, broadcast.phone_number, entries, offset)
+            changes = await changed(connection, message.broadcast_id, broadcast.phone_numbers, entries, offset)
             changes += await _named(connection, reported.sids, changes)
             event = e.StatusesSynced(
                 broadcast_id=message.broadcast_id,
@@ -104,6 +106,24 @@ class Sync:
         now = self._worker.clock()
         return await clock_records.since(connection, "twilio", broadcast.made_at or now, now) or SAME
 
+    async def _page(self, broadcast: SyncedBroadcast, offset: Offset, number: int, *, newest_only: bool) -> LogPage:
+        """Read a page for a pass: the newest one, of another of its numbers each time, or that which comes next.
+
+        The log is read number by number; behind the last page of one comes the first of the next.
+        """
+        numbers = broadcast.phone_numbers
+        if newest_only:
+            return await self._newest(numbers[number % len(numbers)], broadcast, offset)
+        page = await self._read(broadcast, offset)
+        asked = self._twilio.number_of(broadcast.twilio_paging) if broadcast.twilio_paging else numbers[0]
+        # A number that a service sends for is read with all others.
+        is_whole = asked is None or self._twilio.is_served(asked)
+        following = numbers[numbers.index(asked) + 1 :] if asked in numbers and not is_whole else []
+        if page.next_page_uri is not None or not following:
+            return page
+        first = self._twilio.first_page_uri(following[0], _since(broadcast, offset), self._settings.sync_page_size)
+        return replace(page, next_page_uri=first)
+
     async def _read(self, broadcast: SyncedBroadcast, offset: Offset) -> LogPage:
         """Read the page that the broadcast is at; from the beginning, where that page is not to be had or trusted."""
         if broadcast.twilio_paging:
@@ -114,12 +134,12 @@ class Sync:
                 if not is_gone and not isinstance(error, UntrustedPage):
                     raise
                 log.warning("page_gone", broadcast_id=broadcast.id, code=error.code)
-        return await self._newest(broadcast, offset)
+        return await self._newest(broadcast.phone_numbers[0], broadcast, offset)
 
-    async def _newest(self, broadcast: SyncedBroadcast, offset: Offset) -> LogPage:
-        """Read the first page of the log, which has the messages that were sent last."""
+    async def _newest(self, from_number: str, broadcast: SyncedBroadcast, offset: Offset) -> LogPage:
+        """Read the first page of the log of a number, which has the messages that were sent last."""
         return await self._twilio.messages(
-            from_number=broadcast.phone_number,
+            from_number=from_number,
             since=_since(broadcast, offset),
             page_size=self._settings.sync_page_size,
         )
@@ -176,7 +196,7 @@ def _is_wanted(broadcast: SyncedBroadcast, message: SyncStatuses) -> bool:
 
 
 async def changed(
-    connection: Connection, broadcast_id: int, from_number: str, entries: Sequence[LogEntry], offset: Offset
+    connection: Connection, broadcast_id: int, from_numbers: Sequence[str], entries: Sequence[LogEntry], offset: Offset
 ) -> list[e.MessageStatus]:
     """Return what the entries say that is news of the broadcast's accepted messages.
 
@@ -184,12 +204,21 @@ async def changed(
     """
     known = await queries.lock_known(connection, [entry.sid for entry in entries])
     taken = {*known, *await single_log.known_sids(connection, [entry.sid for entry in entries])}
-    unknown = [entry for entry in entries if entry.sid not in taken and not entry.direction.startswith("inbound")]
+    unknown = [
+        entry
+        for entry in entries
+        # Of a number that a Messaging Service sends for, the log is read with what others have sent.
+        if entry.from_number in from_numbers and entry.sid not in taken and not entry.direction.startswith("inbound")
+    ]
     numbers = sorted({entry.to for entry in unknown})
-    unmatched = await queries.lock_open(connection, from_number, numbers)
-    # An entry may be that of a message of no broadcast, with the same words to the same number.
-    rivals = await single_log.candidates(connection, from_number, numbers)
-    matched = match(unknown, [*(each.candidate for each in unmatched.values()), *rivals], offset)
+    unmatched = await queries.lock_open(connection, from_numbers, numbers)
+    matched: dict[int, LogEntry] = {}
+    for from_number in from_numbers:
+        # An entry may be that of a message of no broadcast, with the same words to the same number.
+        rivals = await single_log.candidates(connection, from_number, numbers)
+        ours = [each.candidate for each in unmatched.values() if each.from_number == from_number]
+        sent = [entry for entry in unknown if entry.from_number == from_number]
+        matched |= match(sent, [*ours, *rivals], offset)
     news = [
         status(message.message_id, entry)
         for entry in entries

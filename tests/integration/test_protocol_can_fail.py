@@ -191,7 +191,7 @@ def a_reply_to_the_older_of_two_broadcasts(protocol: Protocol) -> None:
 
 def without_the_number_that_was_written_to(patch: pytest.MonkeyPatch) -> None:
     """Fault 28: replies were credited to the wrong broadcast."""
-    number = "(n.phone_number = :to) IS TRUE DESC,"
+    number = f"{reply_record._WRITTEN_TO} DESC,"
     patch.setattr(reply_record, "RECORD", replaced(reply_record.RECORD, (number, "CAST(:to AS text) IS NULL,")))
 
 

@@ -111,7 +111,12 @@ class World:
 
     @property
     def schedule(self) -> making.Schedule:
-        return making.Schedule(zone=self.settings.zone, calendar=self.settings.calendar, cap=self.settings.cap)
+        return making.Schedule(
+            zone=self.settings.zone,
+            calendar=self.settings.calendar,
+            cap=self.settings.cap,
+            send_rate=self.settings.send_rate,
+        )
 
     async def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         return await witness.query(self.settings.database_url.get_secret_value(), statement, *parameters)

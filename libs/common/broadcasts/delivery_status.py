@@ -31,8 +31,8 @@ LATELY = timedelta(minutes=10)
 
 #: Who did not get some messages, from which number of ours, and whether they have asked for messages again since.
 ABOUT = text(f"""
-SELECT m.id, m.recipient_phone_number AS phone_number, m.attempt_started_at, b.sending_number_id, m.contact_id,
-       m.is_second, EXISTS (
+SELECT m.id, m.recipient_phone_number AS phone_number, m.attempt_started_at,
+       {messages.number_of("m", "b")} AS sending_number_id, m.contact_id, m.is_second, EXISTS (
     SELECT FROM events v WHERE v.stream = 'contact-' || m.contact_id AND v.type = '{e.OptedIn.__name__}'
     AND v.occurred_at >= m.attempt_started_at) AS opted_in_since
 FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id WHERE m.id = ANY(:message_ids) ORDER BY m.id

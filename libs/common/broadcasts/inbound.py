@@ -26,6 +26,8 @@ class Inbound:
     received_at: datetime
     #: Which of our numbers it was sent to, E.164; None where the provider does not say.
     to: str | None = None
+    #: The Messaging Service of Twilio's that the number is of, where that is told.
+    service: str | None = None
     channel: Channel = Channel.SMS
     #: Who reported it: `missive`, `twilio`, or the carrier's `log`.
     provider: Literal["missive", "twilio", "log"] | None = None

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from libs.common.broadcasts import opt_outs, single_messages
 from libs.common.broadcasts.inbound import Inbound, Verdict
+from libs.common.broadcasts.messages import number_of
 from libs.common.broadcasts.reply_record import Recorded
 from libs.common.broadcasts.single_messages import Draft
 from libs.common.database import Connection
@@ -27,13 +28,18 @@ from libs.common.errors import Conflict
 
 A_DAY = timedelta(hours=24)  # within which nobody gets the same answer twice
 
-#: Where an answer leaves from: the number that was written to, if it is ours, else the broadcast's, else the usual one.
+#: Where an answer leaves from: the number that was written to, if it is ours, or that whose Messaging Service was; else
+#: the one that they had the broadcast from, else the usual one.
 ADD_NUMBER = text("INSERT INTO sending_numbers (phone_number) VALUES (:number) ON CONFLICT DO NOTHING")
-FROM_NUMBER = text("""
+FROM_NUMBER = text(f"""
 SELECT n.id FROM sending_numbers n
-LEFT JOIN broadcasts b ON b.id = :broadcast_id AND b.sending_number_id = n.id
-WHERE n.phone_number = :number OR b.id IS NOT NULL
-ORDER BY (n.phone_number = :number AND CAST(:is_written_to AS boolean)) DESC, b.id IS NOT NULL DESC LIMIT 1
+LEFT JOIN messaging_services s ON s.sid = CAST(:service AS text) AND s.sending_number_id = n.id
+LEFT JOIN (SELECT {number_of("m", "b")} AS id FROM outgoing_messages m JOIN broadcasts b ON b.id = m.broadcast_id
+           WHERE m.broadcast_id = :broadcast_id AND m.recipient_phone_number = :phone_number AND NOT m.is_second) AS had
+  ON had.id = n.id
+WHERE n.phone_number = :number OR s.sid IS NOT NULL OR had.id IS NOT NULL
+ORDER BY (n.phone_number = :number AND CAST(:is_written_to AS boolean)) DESC, s.sid IS NOT NULL DESC,
+         had.id IS NOT NULL DESC LIMIT 1
 """)
 
 
@@ -102,5 +108,11 @@ async def _from_number(connection: Connection, inbound: Inbound, reply: Recorded
     is_written_to = inbound.to in own_numbers
     number = inbound.to if is_written_to else own_numbers[0]
     await connection.execute(ADD_NUMBER, {"number": number})
-    wanted = {"number": number, "broadcast_id": reply.broadcast_id, "is_written_to": is_written_to}
+    wanted = {
+        "number": number,
+        "broadcast_id": reply.broadcast_id,
+        "is_written_to": is_written_to,
+        "service": inbound.service,
+        "phone_number": inbound.phone_number,
+    }
     return int((await connection.execute(FROM_NUMBER, wanted)).scalar_one())

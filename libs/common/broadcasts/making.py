@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from libs.common import database
-from libs.common.broadcasts import drawing, personal_words, repository, restore_hold, selection, traces
+from libs.common.broadcasts import drawing, number_pool, personal_words, repository, restore_hold, selection, traces
 from libs.common.database import Connection
 from libs.common.domain import events as e
 from libs.common.domain.broadcast import Broadcast, may_make, needs_successor, successor
@@ -73,6 +73,8 @@ class Schedule:
     hold_at_its_time: timedelta = timedelta()
     #: How many texts one person gets at most, of all broadcasts.
     cap: Cap | None = None
+    #: Messages a second that a number starts of which nothing else is said.
+    send_rate: float = 1.0
 
 
 async def make_nearest(connection: Connection, schedule: Schedule, now: datetime) -> Made:
@@ -146,6 +148,7 @@ async def _make(
         if recipients == 0:
             raise EmptyDraw
         span.set(count=recipients)
+        await number_pool.assign(connection, broadcast, seed, now, zone=schedule.zone, send_rate=schedule.send_rate)
         parts = await personal_words.render(connection, broadcast, recipients, schedule.zone, is_strict=is_strict)
         if recipients >= LARGE:
             await connection.execute(COUNT_MESSAGES)

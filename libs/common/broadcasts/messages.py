@@ -56,7 +56,7 @@ FROM outgoing_messages WHERE broadcast_id = :broadcast_id AND NOT is_second
 
 
 def claimable(limit: str, also: str = "", lock: str = "") -> str:
-    """Return what gives the ids of messages that may be claimed, as `m`: to the places of `:open`, in their order.
+    """Return what gives the ids of messages of one number that may be claimed, as `m`: to `:open`'s places, in order.
 
     Each place is looked into as long as messages are missing. Within one the order is that of the index of what is
     pending, whose columns are a range here. Were they equal to something, the primary key would give that order as
@@ -65,28 +65,38 @@ def claimable(limit: str, also: str = "", lock: str = "") -> str:
     return f"""
 unnest(CAST(:open AS text[])) AS o (place) CROSS JOIN LATERAL (
     SELECT m.id FROM outgoing_messages m
-    WHERE (m.broadcast_id, m.is_second, m.place) >= (:broadcast_id, :is_second, o.place)
-      AND (m.broadcast_id, m.is_second, m.place) <= (:broadcast_id, :is_second, o.place)
+    WHERE (m.broadcast_id, m.is_second, m.pool_index, m.place) >= (:broadcast_id, :is_second, :pool_index, o.place)
+      AND (m.broadcast_id, m.is_second, m.pool_index, m.place) <= (:broadcast_id, :is_second, :pool_index, o.place)
       AND m.state = '{MessageState.PENDING}' AND m.not_before <= :now AND NOT {held("m.recipient_phone_number")} {also}
-    ORDER BY m.broadcast_id, m.is_second, m.place, m.id LIMIT {limit} {lock}) AS m
+    ORDER BY m.broadcast_id, m.is_second, m.pool_index, m.place, m.id LIMIT {limit} {lock}) AS m
 """
+
+
+def number_of(message: str, broadcast: str) -> str:
+    """Return the expression for the number that a message leaves from: a row of `sending_numbers`.
+
+    `message` may also be a batch, whose messages are all of one number.
+    """
+    return f"""CASE WHEN {message}.pool_index = 0 THEN {broadcast}.sending_number_id
+     ELSE {broadcast}.pool[{message}.pool_index] END"""
 
 
 #: Locks the messages of a broadcast that nobody has claimed, a bounded number at a time, in the order of the index of
 #: what is pending. Those that were skipped just now are still in that index: each call begins behind the last one.
 PENDING_OF = text(f"""
-SELECT id, is_second, place FROM outgoing_messages
+SELECT id, is_second, pool_index, place FROM outgoing_messages
 WHERE broadcast_id = :broadcast_id AND state = '{MessageState.PENDING}'
-  AND (is_second, place, id) > (:is_second, :place, :after)
-ORDER BY is_second, place, id LIMIT :limit FOR NO KEY UPDATE
+  AND (is_second, pool_index, place, id) > (:is_second, :pool_index, :place, :after)
+ORDER BY is_second, pool_index, place, id LIMIT :limit FOR NO KEY UPDATE
 """)
 
-#: Locks those of a phase that go to one place, in the same way.
+#: Locks those of one number in a phase that go to one place, in the same way.
 PENDING_TO = text(f"""
 SELECT id FROM outgoing_messages
-WHERE (broadcast_id, is_second, place, id) > (:broadcast_id, :is_second, :place, :after)
-  AND (broadcast_id, is_second, place) <= (:broadcast_id, :is_second, :place) AND state = '{MessageState.PENDING}'
-ORDER BY broadcast_id, is_second, place, id LIMIT :limit FOR NO KEY UPDATE
+WHERE (broadcast_id, is_second, pool_index, place, id) > (:broadcast_id, :is_second, :pool_index, :place, :after)
+  AND (broadcast_id, is_second, pool_index, place) <= (:broadcast_id, :is_second, :pool_index, :place)
+  AND state = '{MessageState.PENDING}'
+ORDER BY broadcast_id, is_second, pool_index, place, id LIMIT :limit FOR NO KEY UPDATE
 """)
 
 #: Whether the fate of an accepted message, as `s`, is still awaited.
@@ -231,27 +241,29 @@ async def skip_unsent(connection: Connection, broadcast_id: int, reason: SkipRea
     claimed: list[int] = list(cursor.scalars())
     await skip(connection, broadcast_id, claimed, reason, now)
     total = len(claimed)
-    after, is_second, place = 0, False, ""
+    last: dict[str, object] = {"is_second": False, "pool_index": 0, "place": "", "after": 0}
     while True:
-        which = {"broadcast_id": broadcast_id, "is_second": is_second, "place": place, "after": after, "limit": CHUNK}
+        which = {"broadcast_id": broadcast_id, **last, "limit": CHUNK}
         pending = (await connection.execute(PENDING_OF, which)).all()
         await skip(connection, broadcast_id, [message_id for message_id, *_ in pending], reason, now)
         total += len(pending)
         if len(pending) < CHUNK:
             return total
-        after, is_second, place = pending[-1]
+        after, is_second, pool_index, place = pending[-1]
+        last = {"is_second": is_second, "pool_index": pool_index, "place": place, "after": after}
 
 
 async def skip_pending_to(
     connection: Connection, broadcast_id: int, places: Sequence[str], reason: SkipReason, now: datetime, *,
-    is_second: bool,
+    is_second: bool, pool_index: int,
 ) -> None:  # fmt: skip
-    """Skip what nobody has claimed of a phase, of a broadcast that the caller has locked, and goes to some places."""
+    """Skip what nobody has claimed of a phase and of one number, and goes to some places; the broadcast is locked."""
+    phase = {"broadcast_id": broadcast_id, "is_second": is_second, "pool_index": pool_index, "limit": CHUNK}
     for place in places:
         after = 0
         while True:
-            which = {"broadcast_id": broadcast_id, "is_second": is_second, "place": place, "after": after}
-            pending = list((await connection.execute(PENDING_TO, {**which, "limit": CHUNK})).scalars())
+            which = {**phase, "place": place, "after": after}
+            pending = list((await connection.execute(PENDING_TO, which)).scalars())
             await skip(connection, broadcast_id, pending, reason, now)
             if len(pending) < CHUNK:
                 break

@@ -25,21 +25,28 @@ _OF_NUMBER = f"""coalesce({
 OF_CONTACT = f"""CASE WHEN c.time_zone IS NULL THEN {_OF_NUMBER}
     ELSE rtrim(c.time_zone || ' ' || split_part({_OF_NUMBER}, ' ', 2)) END"""
 
-#: To which places messages of a phase are pending: each is found behind the one before it, however many there are.
+#: The highest `pool_index` that a message can have.
+HIGHEST = 2**15 - 1
+
+#: To which places messages of a phase are pending, of the numbers from `:lowest` to `:highest`: each is found behind
+#: the one before it, however many there are.
 PENDING = text(f"""
 WITH RECURSIVE found AS (
-    (SELECT m.place FROM outgoing_messages m
-     WHERE (m.broadcast_id, m.is_second) >= (:broadcast_id, :is_second)
-       AND (m.broadcast_id, m.is_second) <= (:broadcast_id, :is_second) AND m.state = '{MessageState.PENDING}'
-     ORDER BY m.broadcast_id, m.is_second, m.place LIMIT 1)
+    (SELECT m.pool_index, m.place FROM outgoing_messages m
+     WHERE (m.broadcast_id, m.is_second, m.pool_index) >= (:broadcast_id, :is_second, :lowest)
+       AND (m.broadcast_id, m.is_second, m.pool_index) <= (:broadcast_id, :is_second, :highest)
+       AND m.state = '{MessageState.PENDING}'
+     ORDER BY m.broadcast_id, m.is_second, m.pool_index, m.place LIMIT 1)
     UNION ALL
-    SELECT (SELECT m.place FROM outgoing_messages m
-            WHERE (m.broadcast_id, m.is_second, m.place) > (:broadcast_id, :is_second, found.place)
-              AND (m.broadcast_id, m.is_second) <= (:broadcast_id, :is_second) AND m.state = '{MessageState.PENDING}'
-            ORDER BY m.broadcast_id, m.is_second, m.place LIMIT 1)
-    FROM found WHERE found.place IS NOT NULL
+    SELECT after.pool_index, after.place FROM found CROSS JOIN LATERAL (
+        SELECT m.pool_index, m.place FROM outgoing_messages m
+        WHERE (m.broadcast_id, m.is_second, m.pool_index, m.place)
+              > (:broadcast_id, :is_second, found.pool_index, found.place)
+          AND (m.broadcast_id, m.is_second, m.pool_index) <= (:broadcast_id, :is_second, :highest)
+          AND m.state = '{MessageState.PENDING}'
+        ORDER BY m.broadcast_id, m.is_second, m.pool_index, m.place LIMIT 1) AS after
 )
-SELECT place FROM found WHERE place IS NOT NULL
+SELECT DISTINCT place FROM found ORDER BY place
 """)
 
 #: To which places a batch holds messages.
@@ -92,15 +99,20 @@ async def outlooks(
     is_second: bool,
     made_at: datetime,
     late: Late,
+    pool_index: int | None = None,
 ) -> Outlooks:
-    """Return how the messages of a phase stand that are pending."""
-    found = await pending(connection, broadcast_id, is_second=is_second)
+    """Return how the messages of a phase stand that are pending: those of one of the broadcast's numbers, or of all."""
+    found = await pending(connection, broadcast_id, is_second=is_second, pool_index=pool_index)
     return of_places(found, rules, now, made_at=made_at, late=late)
 
 
-async def pending(connection: Connection, broadcast_id: int, *, is_second: bool) -> list[str]:
-    """Return to which places messages of a phase are pending."""
-    return list((await connection.execute(PENDING, {"broadcast_id": broadcast_id, "is_second": is_second})).scalars())
+async def pending(
+    connection: Connection, broadcast_id: int, *, is_second: bool, pool_index: int | None = None
+) -> list[str]:
+    """Return to which places messages of a phase are pending: those of one of the broadcast's numbers, or of all."""
+    lowest, highest = (0, HIGHEST) if pool_index is None else (pool_index, pool_index)
+    which = {"broadcast_id": broadcast_id, "is_second": is_second, "lowest": lowest, "highest": highest}
+    return list((await connection.execute(PENDING, which)).scalars())
 
 
 def of_places(places: Sequence[str], rules: Rules, now: datetime, *, made_at: datetime, late: Late) -> Outlooks:

@@ -66,7 +66,7 @@ review = CASE WHEN review IN {literals(REVIEWED)} THEN review END
 
 #: Replies to nothing that was known when they came.
 UNATTRIBUTED = text(f"""
-SELECT id, phone_number, received_at, kind, ends_follow_up FROM replies
+SELECT id, phone_number, written_to, received_at, kind, ends_follow_up FROM replies
 WHERE received_at >= :since AND broadcast_id IS NULL AND phone_number IS NOT NULL AND channel = '{Channel.SMS}'
 ORDER BY received_at, id FOR NO KEY UPDATE
 """).columns(kind=EnumText(ReplyKind))
@@ -311,8 +311,8 @@ async def attribute(connection: Connection, since: datetime, now: datetime) -> i
     """
     cursor = await connection.execute(UNATTRIBUTED, {"since": since})
     found = 0
-    for reply_id, phone_number, received_at, kind, ends_follow_up in cursor.tuples().all():
-        who = {"phone_number": phone_number, "received_at": received_at, "to": None}
+    for reply_id, phone_number, written_to, received_at, kind, ends_follow_up in cursor.tuples().all():
+        who = {"phone_number": phone_number, "received_at": received_at, "to": written_to, "service": None}
         answered = (await connection.execute(reply_record.ANSWERED, who)).one_or_none()
         if answered is None:
             continue

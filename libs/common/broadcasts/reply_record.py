@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from libs.common.broadcasts import unreachable
 from libs.common.broadcasts.inbound import Inbound, Verdict
+from libs.common.broadcasts.messages import number_of
 from libs.common.database import literals
 from libs.common.domain import events as e
 from libs.common.domain import keyword_phrases
@@ -24,6 +25,10 @@ from libs.common.domain.states import (
 )
 from libs.common.eventstore import projections, store
 
+#: Whether they wrote to the number of a broadcast, as `n`, or to one of the service that sends for it.
+_SERVED = "(SELECT s.sending_number_id FROM messaging_services s WHERE s.sid = CAST(:service AS text))"
+_WRITTEN_TO = f"(n.phone_number = :to OR n.id = {_SERVED}) IS TRUE"
+
 #: The broadcast that somebody answers: the last one whose first message to them has begun to leave by then, of those
 #: from the number that they wrote to, if there are any. Providers' clocks are not ours: one that was sent up to 5
 #: seconds after the reply is better than none.
@@ -31,11 +36,11 @@ ANSWERED = text(f"""
 SELECT m.broadcast_id, m.contact_id
 FROM outgoing_messages m
 JOIN broadcasts b ON b.id = m.broadcast_id
-JOIN sending_numbers n ON n.id = b.sending_number_id
+JOIN sending_numbers n ON n.id = {number_of("m", "b")}
 WHERE m.recipient_phone_number = :phone_number AND NOT m.is_second
   AND m.attempt_started_at <= CAST(:received_at AS timestamptz) + interval '5 seconds'
   AND m.state IN {literals((*UNANSWERED, MessageState.ACCEPTED))}
-ORDER BY (n.phone_number = :to) IS TRUE DESC, m.attempt_started_at <= :received_at DESC,
+ORDER BY {_WRITTEN_TO} DESC, m.attempt_started_at <= :received_at DESC,
          m.attempt_started_at DESC, m.id DESC
 LIMIT 1
 """)
@@ -154,6 +159,7 @@ def parameters(
         "phone_number": inbound.phone_number,
         "received_at": inbound.received_at,
         "to": inbound.to,
+        "service": inbound.service,
         "body": inbound.body,
         "channel": inbound.channel,
         "kind": verdict.kind,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from libs.common.broadcasts import repository
+from libs.common.broadcasts import messages, repository
 from libs.common.database import Connection
 from libs.common.domain.commands import SendBatch, SettleUncertain, SyncStatuses
 from libs.common.domain.states import SENDING, BroadcastState
@@ -27,8 +27,8 @@ SYNCABLE = (
 
 #: Plans a batch.
 PLAN_BATCH = text("""
-INSERT INTO batches (id, broadcast_id, is_second, due_at, traceparent)
-VALUES (:id, :broadcast_id, :is_second, :due, :traceparent)
+INSERT INTO batches (id, broadcast_id, is_second, pool_index, due_at, traceparent)
+VALUES (:id, :broadcast_id, :is_second, :pool_index, :due, :traceparent)
 """)
 
 #: Makes the batches of a phase that nobody has begun due now.
@@ -36,6 +36,14 @@ HURRY = text("""
 UPDATE batches SET due_at = :now
 WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND closed_at IS NULL AND lease_until IS NULL
 RETURNING id
+""")
+
+#: Makes the batches of a number that nobody has begun due now, of all broadcasts.
+HURRY_NUMBER = text(f"""
+UPDATE batches b SET due_at = :now FROM broadcasts c
+WHERE c.id = b.broadcast_id AND b.closed_at IS NULL AND b.lease_until IS NULL AND b.due_at > :now
+  AND {messages.number_of("b", "c")} = :number
+RETURNING b.id, b.broadcast_id, b.is_second
 """)
 
 #: Closes the batches of a broadcast that nobody has begun. Those under way find nothing to send, and close themselves:
@@ -97,11 +105,17 @@ WHERE broadcast_id = :broadcast_id AND number = :number RETURNING number
 
 
 async def plan_batch(
-    connection: Connection, broadcast_id: int, due: datetime, now: datetime, *, is_second: bool
+    connection: Connection,
+    broadcast_id: int,
+    due: datetime,
+    now: datetime,
+    *,
+    is_second: bool,
+    pool_index: int = 0,
 ) -> UUID:
-    """Plan a batch of a phase for `due`."""
+    """Plan a batch of a phase for `due`, of messages from one of the broadcast's numbers."""
     batch_id = uuid4()
-    names = {"id": batch_id, "broadcast_id": broadcast_id, "is_second": is_second}
+    names = {"id": batch_id, "broadcast_id": broadcast_id, "is_second": is_second, "pool_index": pool_index}
     await connection.execute(PLAN_BATCH, {**names, "due": due, "traceparent": tracing.current()})
     command = SendBatch(broadcast_id=broadcast_id, batch_id=batch_id, is_second=is_second)
     await outbox.write(connection, [command], now=now, deliver_at=due)
@@ -195,7 +209,18 @@ async def ask_for_batch(connection: Connection, broadcast_id: int, now: datetime
     ]
     await outbox.write(connection, commands, now=now)
     if not commands and await open_batches(connection, broadcast_id, is_second=is_second) == 0:
-        await plan_batch(connection, broadcast_id, now, now, is_second=is_second)
+        for index in range(len(broadcast.numbers)):
+            await plan_batch(connection, broadcast_id, now, now, is_second=is_second, pool_index=index)
+
+
+async def look_at_number_again(connection: Connection, sending_number_id: int, now: datetime) -> None:
+    """Have what waits for a number looked at now: how the number sends was changed, and it may go on earlier."""
+    cursor = await connection.execute(HURRY_NUMBER, {"number": sending_number_id, "now": now})
+    commands = [
+        SendBatch(broadcast_id=broadcast_id, batch_id=batch_id, is_second=is_second)
+        for batch_id, broadcast_id, is_second in cursor.tuples()
+    ]
+    await outbox.write(connection, commands, now=now)
 
 
 async def ask_for_sync(connection: Connection, broadcast_id: int, now: datetime) -> None:

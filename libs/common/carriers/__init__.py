@@ -46,6 +46,8 @@ class Carrier(Protocol):
     ) -> Outcome:
         """Ask the carrier for one message, once, and give what came of it; raises nothing that the carrier can cause.
 
+        `from_number` is one of ours; at Twilio it may be the SID of a Messaging Service in its place.
+
         `may_still_send` is the caller's guard, asked when all that remains is to write the request, and again between
         its headers and its body, which alone says whom to text. A worker may be stopped at any step (a debugger, a
         machine that swaps or is moved) for longer than its lease: by then another one holds its batch, and the message

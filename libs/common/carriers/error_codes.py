@@ -107,6 +107,8 @@ CODES: dict[str, CarrierError] = {
     "21614": CarrierError(ErrorAction.GIVE_UP, n_("The recipient's number cannot take messages"), is_unreachable=True),
     "21617": CarrierError(ErrorAction.STOP_BROADCAST, n_("The message is longer than 1,600 characters")),
     "21635": CarrierError(ErrorAction.GIVE_UP, n_("The recipient's number is a landline"), is_unreachable=True),
+    "21701": CarrierError(ErrorAction.STOP_BROADCAST, n_("There is no such Messaging Service")),
+    "21703": CarrierError(ErrorAction.STOP_BROADCAST, n_("The Messaging Service has no number")),
     "21659": CarrierError(ErrorAction.STOP_BROADCAST, n_("The sending number is not Twilio's")),
     "21660": CarrierError(ErrorAction.STOP_BROADCAST, n_("The sending number is not the account's")),
     "21661": CarrierError(ErrorAction.STOP_BROADCAST, n_("The sending number cannot send messages")),

@@ -52,7 +52,9 @@ async def read_between(
             if page.unreadable:
                 # What cannot be read might be any message: that another did not leave cannot be concluded.
                 raise CarrierUnreadable("an entry of the log cannot be read", code="unreadable_entry")
-            known |= {entry.sid: entry for entry in page.entries}
+            known |= {
+                entry.sid: entry for entry in page.entries if from_number is None or entry.from_number == from_number
+            }
             if page.next_page_uri is None:
                 break
             page = await twilio.page(page.next_page_uri, since=since)

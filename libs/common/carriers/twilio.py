@@ -8,12 +8,12 @@ cannot be read must not hide the others, since a message that is not found count
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 
@@ -39,6 +39,7 @@ class LogEntry:
 
     sid: str
     to: str = field(repr=False)
+    #: Ours, which a Messaging Service may have sent for; of a reply, whoever wrote.
     from_number: str = field(repr=False)
     #: Empty where the account has bodies redacted.
     body: str = field(repr=False)
@@ -49,6 +50,8 @@ class LogEntry:
     created_at: datetime | None
     sent_at: datetime | None
     direction: str
+    #: The SID of the Messaging Service that sent it; empty without one.
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class Twilio:
         # An API key and its secret stand for the account's own credentials; the address is the account's all the same.
         self._auth = httpx.BasicAuth(*(api_key or (account_sid, auth_token)))
         self._status_callback = status_callback
+        #: The numbers of ours that Messaging Services send for, by their SIDs; whoever reads the log keeps it fresh.
+        self.services: Mapping[str, str] = {}
         self._timeout = timeout
         self._owns_client = client is None
         self._client = client or http.create_client(timeout=timeout, max_connections=max_connections)
@@ -105,7 +110,8 @@ class Twilio:
         valid_for: int | None = None,
     ) -> Outcome:
         """Ask for one message, once. See `Carrier.send`."""
-        form = {"To": to, "From": from_number, "Body": body}
+        sender = "MessagingServiceSid" if is_service(from_number) else "From"
+        form = {"To": to, sender: from_number, "Body": body}
         if self._status_callback:
             form["StatusCallback"] = self._status_callback
         if valid_for is not None:
@@ -123,17 +129,32 @@ class Twilio:
         return answer if isinstance(answer, Deferred | Unknown) else _outcome(answer)
 
     async def messages(self, *, from_number: str, since: datetime, page_size: int) -> LogPage:
-        """Read the first page of the messages from a number from `since` on.
+        """Read the first page of the messages from a number from `since` on; with others' where a service sends for it.
 
         Twilio filters by the UTC day on which a message was sent, so it is asked for a day more, and what was created
         before `since` (to the second, as the log has it) is dropped here. Raise CarrierUnreadable.
         """
-        params = {
-            "From": from_number,
+        params = self._messages(from_number, since, page_size)
+        return _since(since, self._page(await self._get(self._path, params), uri=None))
+
+    def first_page_uri(self, from_number: str, since: datetime, page_size: int) -> str:
+        """Return what `page` takes for the first page of the messages from a number from `since` on."""
+        return f"{self._path}?{urlencode(self._messages(from_number, since, page_size))}"
+
+    def number_of(self, uri: str) -> str | None:
+        """Return the number from which the messages of a page are that another page named as its next; None for all."""
+        return dict(parse_qsl(uri.partition("?")[2])).get("From")
+
+    def is_served(self, number: str) -> bool:
+        """Whether a Messaging Service sends for a number, or has: its pages have what all numbers have sent."""
+        return number in self.services.values()
+
+    def _messages(self, from_number: str, since: datetime, page_size: int) -> dict[str, str]:
+        return {
+            **self._from(from_number),
             "PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE)),
             "DateSent>": (since.astimezone(UTC) - MARGIN).date().isoformat(),
         }
-        return _since(since, _page(await self._get(self._path, params), uri=None))
 
     async def everything(
         self, *, from_number: str | None = None, to: str | None = None, since: datetime, page_size: int
@@ -145,8 +166,9 @@ class Twilio:
         `since`; `page` reads the next ones. Raise CarrierUnreadable.
         """
         params = {"PageSize": str(min(max(page_size, 1), MAX_PAGE_SIZE))}
-        params |= {name: number for name, number in (("From", from_number), ("To", to)) if number is not None}
-        return _since(since, _page(await self._get(self._path, params), uri=None))
+        params |= {} if from_number is None else self._from(from_number)
+        params |= {} if to is None else {"To": to}
+        return _since(since, self._page(await self._get(self._path, params), uri=None))
 
     async def has_number(self, number: str) -> bool:
         """Whether a number is the account's (https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource).
@@ -166,13 +188,30 @@ class Twilio:
         address that we know, else UntrustedPage is raised. Raise CarrierUnreadable.
         """
         query = self._trusted_query(uri)
-        page = _page(await self._get(f"{self._path}?{query}", None), uri=uri)
+        page = self._page(await self._get(f"{self._path}?{query}", None), uri=uri)
         return page if since is None else _since(since, page)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are the caller's."""
         if self._owns_client:
             await self._client.aclose()
+
+    def _from(self, number: str) -> dict[str, str]:
+        """Return the filter by a number; none where a service sends for it, from whichever number of its own.
+
+        The list knows no filter by service: what is somebody else's is for the caller to pass over.
+        """
+        return {} if self.is_served(number) else {"From": number}
+
+    def _page(self, content: dict[str, Any], *, uri: str | None) -> LogPage:
+        page = _page(content, uri=uri)
+        entries = tuple(
+            replace(entry, from_number=self.services[entry.service])
+            if entry.service in self.services and not entry.direction.startswith("inbound")
+            else entry
+            for entry in page.entries
+        )
+        return replace(page, entries=entries)
 
     async def _get(self, path: str, params: dict[str, str] | None) -> dict[str, Any]:
         return await http.get(
@@ -194,6 +233,11 @@ class Twilio:
         if not query or not _QUERY.fullmatch(query) or "#" in query:
             raise UntrustedPage
         return query
+
+
+def is_service(sender: str) -> bool:
+    """Whether a sender is a Messaging Service, and not a number."""
+    return sender.startswith("MG")
 
 
 def _origin(url: str) -> str:
@@ -257,6 +301,7 @@ def _entry(item: Any) -> LogEntry | None:
         created_at=_time(item.get("date_created")),
         sent_at=_time(item.get("date_sent")),
         direction=answers.text_in(item, "direction") or "",
+        service=answers.text_in(item, "messaging_service_sid") or "",
     )
 
 

@@ -64,6 +64,8 @@ class Broadcast:
     label: str = ""
     #: What becomes of a message that would come too late in the day for its recipient.
     late: Late = Late.WAIT
+    #: Further numbers that it is sent from.
+    pool: tuple[int, ...] = ()
     previous_id: int | None = None
     next_broadcast_id: int | None = None
     seed: int | None = None
@@ -86,6 +88,11 @@ class Broadcast:
         if self.cap_texts is None or self.cap_days is None:
             return None
         return Cap(texts=self.cap_texts, days=self.cap_days)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers that it is sent from, its own first: a message's `pool_index` counts them."""
+        return (self.sending_number_id, *self.pool)
 
     @property
     def has_follow_up(self) -> bool:
@@ -123,6 +130,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 cap_texts=event.cap_texts,
                 cap_days=event.cap_days,
                 late=event.late,
+                pool=event.pool,
             )
         case _ if state is None:
             return None
@@ -147,6 +155,7 @@ def evolve(state: Broadcast | None, event: e.Event, at: datetime) -> Broadcast |
                 cap_texts=event.cap_texts,
                 cap_days=event.cap_days,
                 late=event.late,
+                pool=event.pool,
             )
         case e.RepeatingStopped():
             return replace(state, recurring=False, week=())
@@ -235,7 +244,7 @@ def edit(broadcast: Broadcast, edited: e.BroadcastEdited) -> list[e.Event]:
 EDITABLE = (
     "run_at", "first_message", "second_message", "second_delay", "segments", "max_recipients", "sending_number_id",
     "recurring", "week", "draft", "label", "excluded", "fallback", "cap_texts", "cap_days",
-    "late",
+    "late", "pool",
 )  # fmt: skip
 
 
@@ -306,6 +315,7 @@ def successor(broadcast: Broadcast, *, broadcast_id: int, run_at: datetime) -> e
         segments=broadcast.segments,
         max_recipients=broadcast.max_recipients,
         sending_number_id=broadcast.sending_number_id,
+        pool=broadcast.pool,
         recurring=True,
         week=broadcast.week,
         previous_id=broadcast.id,

@@ -93,6 +93,12 @@ _SQL: dict[type[e.Event], tuple[str, ...]] = {
         WHERE t.id IS NOT NULL -- without a follow-up there are no second ones
         """,
     ),
+    e.NumbersAssigned: (
+        """
+        UPDATE outgoing_messages SET pool_index = :pool_index
+        WHERE broadcast_id = :broadcast_id AND id = ANY(CAST(:message_ids AS bigint[]))
+        """,
+    ),
     e.BroadcastMade: (
         """
         UPDATE broadcasts_segments SET quota = (d.value ->> 'quota')::int, drawn = (d.value ->> 'drawn')::int,

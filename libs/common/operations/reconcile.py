@@ -19,9 +19,11 @@ from libs.common.broadcasts import (
     delivery_status,
     file_words,
     making,
+    number_pool,
     personal_words,
     repository,
     restore_hold,
+    sending_numbers,
     single_attempts,
 )
 from libs.common.broadcasts.restore_hold import Mark
@@ -105,6 +107,7 @@ async def reconcile(
     async with database.transaction(engine) as connection:
         mark = await restore_hold.read(connection)
         assert mark is not None, "the mark is set first"
+        twilio.services = await sending_numbers.services(connection)
         sent_from: list[str] = list((await connection.execute(queries.NUMBERS)).scalars())
         begin: datetime = (
             await connection.execute(queries.READ_FROM, {"since": mark.since - HANDED_OVER})
@@ -209,6 +212,8 @@ async def _make_one(
                 async with connection.begin_nested():
                     made = await making.remake_for_restore(connection, broadcast, schedule, as_of, numbers=numbers)
                     await _keep_what_was_sent(connection, broadcast, strangers)
+                    sent = {entry.to: entry.from_number for entry in own}
+                    await number_pool.keep(connection, broadcast, sent, as_of)
                     await personal_words.skip_wordless(connection, made.broadcast, as_of)
             except (NoSegments, EmptyDraw) as error:
                 # There is nobody to send to, so nobody can get it twice.
@@ -253,7 +258,7 @@ def _is_of(
 
     `words` are what numbers would get of it now, where each gets their own.
     """
-    if entry.from_number != broadcast.from_number:
+    if entry.from_number not in broadcast.from_numbers:
         return False
     is_same = normalise(entry.body) == normalise(words.get(entry.to, broadcast.body))
     if not is_same and not (words and templates.parse(broadcast.body).may_be(entry.body)):

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from libs.common.broadcasts import restore_hold
+from libs.common.broadcasts.messages import number_of
 from libs.common.broadcasts.personal_words import words_of
 from libs.common.database import EnumText, literals
 from libs.common.domain import events as e
@@ -47,7 +48,7 @@ SELECT m.id AS message_id, m.broadcast_id AS broadcast, m.is_second, m.state, n.
             ELSE m.attempt_started_at END AS not_before
 FROM outgoing_messages m
 JOIN broadcasts b ON b.id = m.broadcast_id
-JOIN sending_numbers n ON n.id = b.sending_number_id
+JOIN sending_numbers n ON n.id = {number_of("m", "b")}
 LEFT JOIN broadcast_sent_message_status s ON s.outgoing_message_id = m.id
 LEFT JOIN outgoing_messages f ON m.is_second AND f.broadcast_id = m.broadcast_id AND f.contact_id = m.contact_id
                              AND NOT f.is_second
@@ -76,10 +77,12 @@ SENT = text(
 #: Broadcasts that may have been made since the point of the restore, the latest first: an entry is the latest's that
 #: was due when it was sent. `alone` is one of whose message no other broadcast was made.
 UNMADE = text(f"""
-SELECT b.id, b.run_at, b.first_message AS body, n.phone_number AS from_number, NOT EXISTS (
+SELECT b.id, b.run_at, b.first_message AS body,
+       ARRAY(SELECT n.phone_number FROM sending_numbers n
+             WHERE n.id = b.sending_number_id OR n.id = ANY(b.pool) ORDER BY n.id) AS from_numbers, NOT EXISTS (
     SELECT FROM broadcasts o WHERE o.made_at IS NOT NULL AND o.sending_number_id = b.sending_number_id
     AND o.first_message = b.first_message) AS alone
-FROM broadcasts b JOIN sending_numbers n ON n.id = b.sending_number_id
+FROM broadcasts b
 WHERE b.state IN {literals((BroadcastState.SCHEDULED, BroadcastState.MISSED))}
 ORDER BY b.run_at DESC, b.id DESC
 """)
@@ -92,6 +95,7 @@ class Unmade:
     id: int
     run_at: datetime
     body: str
-    from_number: str
+    #: Those that it may have been sent from.
+    from_numbers: list[str]
     #: Whether no other broadcast of the same body was made.
     alone: bool

@@ -59,7 +59,10 @@ SELECT b.id, b.state, b.run_at, b.run_at AS run_at_local, b.first_message, b.sec
                                                'quota', s.quota, 'drawn', s.drawn, 'filter', s.filter)
                             ORDER BY s.position)
            {_OF_ROLE}'{SegmentRole.SHARE}'), CAST('[]' AS jsonb)) AS segments,
-       b.max_recipients, n.phone_number AS from_number, b.recurring, {_WEEK} AS week, b.draft, b.late, b.author,
+       b.max_recipients, n.phone_number AS from_number,
+       ARRAY(SELECT o.phone_number FROM unnest(b.pool) WITH ORDINALITY AS p (id, place)
+             JOIN sending_numbers o ON o.id = p.id ORDER BY p.place) AS pool,
+       b.recurring, {_WEEK} AS week, b.draft, b.late, b.author,
        b.approved_by, b.recipients, b.made_at, b.hold_until, b.second_due_at,
        b.next_broadcast_id, b.previous_id, b.paused_from, b.pause_reason, b.missed_reason,
        b.completed_at, coalesce((

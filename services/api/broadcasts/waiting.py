@@ -5,7 +5,7 @@ read it. `settings` of the API are those of the sender: number, rate, carrier an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,20 +37,28 @@ LONGEST = timedelta(days=30)  # nobody is told an end that is further off
 
 #: What decides whether a phase goes on: which broadcasts share its pace, and what of its messages may be claimed.
 FACTS = text(f"""
-SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id,
+SELECT b.state = '{BroadcastState.SENDING_SECOND}' AS is_second, b.sending_number_id || b.pool AS numbers,
     b.made_at, b.late, b.hold_until, {restore_hold.HOLDS} AS is_restored,
     greatest(b.made_at, b.hold_until, (SELECT reconciled_at FROM restored),
              (SELECT occurred_at FROM events WHERE stream = :stream ORDER BY version DESC LIMIT 1)) AS since,
     (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}) AS going,
-    (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}
-     AND o.sending_number_id = b.sending_number_id) AS going_from_number
+    ARRAY(SELECT (SELECT count(*) FROM broadcasts o WHERE o.completed_at IS NULL AND o.state IN {literals(GOING)}
+                  AND p.id = ANY(o.sending_number_id || o.pool))
+          FROM unnest(b.sending_number_id || b.pool) WITH ORDINALITY AS p (id, place) ORDER BY p.place)
+        AS going_from_numbers
 FROM broadcasts b WHERE b.id = :broadcast_id AND b.state IN {literals(GOING)}
 """).columns(late=EnumText(Late))
 
-#: How many messages of a phase nobody has claimed, by the place that they go to.
-BY_PLACE = text(f"""
-SELECT place, count(*) FROM outgoing_messages
-WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.PENDING}' GROUP BY place
+#: How many messages of a phase have not left, by which of the broadcast's numbers they leave from, and by the place
+#: that they go to; without a place those that a batch has.
+REMAIN = text(f"""
+SELECT pool_index, place, count(*) FROM outgoing_messages
+WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.PENDING}'
+GROUP BY pool_index, place
+UNION ALL
+SELECT pool_index, NULL, count(*) FROM outgoing_messages
+WHERE broadcast_id = :broadcast_id AND is_second = :is_second AND state = '{MessageState.CLAIMED}'
+GROUP BY pool_index
 """)
 
 #: What might have been claimed long ago, as `m`.
@@ -63,8 +71,8 @@ WITH now AS (SELECT EXISTS (SELECT FROM {messages.claimable("1")}) AS claimable)
 SELECT now.claimable,
     CASE WHEN NOT now.claimable THEN
         (SELECT min(m.not_before) FROM outgoing_messages m
-         WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.state = '{MessageState.PENDING}'
-           AND m.place = ANY(CAST(:open AS text[]))
+         WHERE m.broadcast_id = :broadcast_id AND m.is_second = :is_second AND m.pool_index = :pool_index
+           AND m.state = '{MessageState.PENDING}' AND m.place = ANY(CAST(:open AS text[]))
            AND m.not_before > :now AND NOT {held("m.recipient_phone_number")}) END AS first_not_before,
     CASE WHEN NOT now.claimable THEN
         (SELECT count(*) FROM outgoing_messages m
@@ -122,7 +130,7 @@ class Going(Struct, frozen=True, kw_only=True):
     #: From when on something is not sent any more: quiet hours begin then for which nobody waits. Null where all is
     #: likely to have left before.
     cut_off_at: Moment | None = None
-    #: How many more messages the number may start today; null where it has no such limit.
+    #: How many of those that remain the numbers may still start today; null where they have no such limit.
     left_today: int | None = None
     #: How many messages the reason is about, where it is not about all that remain.
     about: int = 0
@@ -151,7 +159,8 @@ class _Facts:
     """A broadcast that sends, and who shares its pace."""
 
     is_second: bool
-    sending_number_id: int
+    #: The numbers that it is sent from, its own first.
+    numbers: list[int]
     made_at: datetime
     late: Late
     hold_until: datetime | None
@@ -159,7 +168,27 @@ class _Facts:
     #: Since when it is as it is: nobody has resumed it since, for one.
     since: datetime
     going: int
-    going_from_number: int
+    going_from_numbers: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfNumber:
+    """What remains of a phase for one of the broadcast's numbers."""
+
+    pool_index: int
+    number: SendingNumber
+    #: To how many people messages have still to leave, by place.
+    people: dict[str, int]
+    #: How those stand that are pending.
+    found: Outlooks
+    #: How many it may still start today; None where it has no daily cap.
+    left_today: int | None
+    #: Broadcasts that send from it now.
+    shared_by: int
+
+    @property
+    def remaining(self) -> int:
+        return sum(self.people.values())
 
 
 async def read(
@@ -170,42 +199,36 @@ async def read(
     facts = first_row(await connection.execute(FACTS, known), _Facts)
     if facts is None:
         return None
-    which = {"broadcast_id": broadcast_id, "is_second": facts.is_second}
-    number = await sending_numbers.one(connection, facts.sending_number_id)
-    limits = rate.limits(settings, number)
-    own = {limit.key for limit in rate.number_limits(settings, number)}
-    sharing = {limit.key: facts.going_from_number if limit.key in own else facts.going for limit in limits}
-    patience = PATIENCE * facts.going
     phase = _phase([each for each in counted if each.is_second is facts.is_second])
-    found = await places.outlooks(
-        connection, broadcast_id, settings.rules, now,
-        is_second=facts.is_second, made_at=facts.made_at, late=facts.late,
-    )  # fmt: skip
-    long = [place for place in found.open if found.by_place[place].window.opens <= now - patience]
-    values = {**which, "now": now, "long_ago": now - patience, "open": found.open, "long": long}
+    which = {"broadcast_id": broadcast_id, "is_second": facts.is_second}
+    sent_from = await _numbers(connection, facts, which, phase, settings, now)
+    one = _deciding_number(sent_from, settings, now)
+    number = one.number
+    limits, sharing = _limits(one, facts, settings)
+    patience = PATIENCE * facts.going
+    long = [place for place in one.found.open if one.found.by_place[place].window.opens <= now - patience]
+    values = {**which, "pool_index": one.pool_index, "now": now, "long_ago": now - patience}
+    values |= {"open": one.found.open, "long": long}
     claimable = first_row(await connection.execute(CLAIMABLE, values), Claimable)
     assert claimable is not None  # it counts
     keys = [limit.key for limit in limits]
     slots = all_rows(await connection.execute(SLOTS, {"keys": keys, "number": rate.number_key(number.id)}), Slot)
-    day = daily.today(number, now, settings.zone)
-    left_today = None if day is None else max(0, day.cap - await daily.started(connection, number.id, day.day))
-    closed = _closed(number, left_today, now, settings)
-    was_quiet = bool(found.by_place) and not long
+    closed = _closed(one, now, settings)
+    rooms = [each.remaining if each.left_today is None else min(each.remaining, each.left_today) for each in sent_from]
+    left_today = sum(rooms) if any(each.left_today is not None for each in sent_from) else None
+    was_quiet = bool(one.found.by_place) and not long
     was_closed = was_quiet or number.closed_until(now - patience, settings.zone) is not None
     stuck_since = None if was_closed else wait_reasons.stuck(phase, claimable, slots, facts.since, now, patience)
     wait = wait_reasons.why(
-        phase, claimable, slots, found.all_quiet_until, now,
+        phase, claimable, slots, one.found.all_quiet_until, now,
         hold=facts.hold_until, is_restored=facts.is_restored, number=closed, stuck_since=stuck_since,
     )  # fmt: skip
     decides = _deciding(limits, sharing, wait)
-    people = await _people(connection, which, found, phase)
     # What a day has no room for leaves on another one, and nobody knows who else sends by then.
-    course = (
-        None
-        if left_today is not None and left_today < phase.remaining
-        else _course(people, decides.interval * sharing[decides.key], wait, settings, now, facts)
-    )
-    asleep = found.of(Standing.WAITS)
+    course = None
+    if left_today is None or left_today >= phase.remaining:
+        course = _slowest([_course(each, wait, settings, now, facts) for each in sent_from if each.remaining])
+    asleep = [each.people[place] for each in sent_from for place in each.found.of(Standing.WAITS)]
     return Going(
         remaining=phase.remaining,
         started_lately=phase.started_lately,
@@ -219,8 +242,8 @@ async def read(
         left_today=left_today,
         expected_end=course.ends if course is not None else None,
         cut_off_at=course.cut_off_at if course is not None else None,
-        asleep=sum(people[place] for place in asleep),
-        wakes_at=found.opens_at,
+        asleep=sum(asleep),
+        wakes_at=min((each.found.opens_at for each in sent_from if each.found.opens_at), default=None),
     )
 
 
@@ -252,37 +275,84 @@ def _named(limit: Limit, number: SendingNumber, settings: Settings) -> PaceLimit
     return PaceLimit(carrier=carrier, messages=limit.window.requests, seconds=limit.window.seconds)
 
 
-async def _people(connection: Connection, which: Mapping[str, Any], found: Outlooks, phase: Phase) -> dict[str, int]:
-    """Return to how many people messages of a phase have still to leave, by place."""
-    if len(found.by_place) > 1:
-        people = dict((await connection.execute(BY_PLACE, which)).tuples().all())
+async def _numbers(
+    connection: Connection, facts: _Facts, which: Mapping[str, Any], phase: Phase, settings: Settings, now: datetime
+) -> list[_OfNumber]:
+    """Return what remains of a phase for each of the broadcast's numbers, its own first."""
+    outlooks = [
+        await places.outlooks(
+            connection, which["broadcast_id"], settings.rules, now,
+            is_second=facts.is_second, made_at=facts.made_at, late=facts.late, pool_index=index,
+        )
+        for index in range(len(facts.numbers))
+    ]  # fmt: skip
+    if len(outlooks) == 1 and len(outlooks[0].by_place) <= 1:
+        pending = [(0, place, phase.remaining - phase.claimed) for place in outlooks[0].by_place]
+        remain: Sequence[tuple[int, str | None, int]] = [*pending, (0, None, phase.claimed)]
     else:
-        people = dict.fromkeys(found.by_place, phase.remaining - phase.claimed)
-    # What a batch has is going where it is day.
-    here = next(iter(found.open or found.by_place), "")
-    people[here] = people.get(here, 0) + phase.claimed
-    return {place: people.get(place, 0) for place in {*people, *found.by_place}}
+        remain = (await connection.execute(REMAIN, which)).tuples().all()
+    sent_from = []
+    for index, (number_id, shared_by, found) in enumerate(
+        zip(facts.numbers, facts.going_from_numbers, outlooks, strict=True)
+    ):
+        people = dict.fromkeys(found.by_place, 0)
+        for place, count in [(place, count) for at, place, count in remain if at == index]:
+            # What a batch has is going where it is day.
+            goes_to = place if place is not None else next(iter(found.open or found.by_place), "")
+            people[goes_to] = people.get(goes_to, 0) + count
+        number = await sending_numbers.one(connection, number_id)
+        day = daily.today(number, now, settings.zone)
+        left = None if day is None else max(0, day.cap - await daily.started(connection, number.id, day.day))
+        sent_from.append(
+            _OfNumber(pool_index=index, number=number, people=people, found=found, left_today=left, shared_by=shared_by)
+        )
+    return sent_from
 
 
-def _closed(number: SendingNumber, left_today: int | None, now: datetime, settings: Settings) -> Wait | None:
+def _deciding_number(numbers: Sequence[_OfNumber], settings: Settings, now: datetime) -> _OfNumber:
+    """Return the number that decides how a phase goes on: that with most work left, of those that send if any does."""
+    left = [each for each in numbers if each.remaining] or numbers[:1]
+    not_closed = [each for each in left if _closed(each, now, settings) is None] or left
+    sending = [each for each in not_closed if each.found.all_quiet_until is None] or not_closed
+    return max(sending, key=lambda each: (each.remaining / each.number.pace_or(settings.send_rate), -each.pool_index))
+
+
+def _limits(one: _OfNumber, facts: _Facts, settings: Settings) -> tuple[Sequence[Limit], dict[str, int]]:
+    """Return the limits that hold for a number, and how many broadcasts share each of them."""
+    limits = rate.limits(settings, one.number)
+    own = {limit.key for limit in rate.number_limits(settings, one.number)}
+    return limits, {limit.key: one.shared_by if limit.key in own else facts.going for limit in limits}
+
+
+def _closed(one: _OfNumber, now: datetime, settings: Settings) -> Wait | None:
     """Return why a number starts nothing now, whatever there is to send; None where it does."""
-    if not number.enabled:
+    if not one.number.enabled:
         return Wait(reason=WaitReason.NUMBER_OFF)
-    if left_today == 0:
+    if one.left_today == 0:
         return Wait(reason=WaitReason.DAILY_CAP, until=day_ends(now, settings.zone))
-    closed = number.closed_until(now, settings.zone)
+    closed = one.number.closed_until(now, settings.zone)
     return None if closed is None else Wait(reason=WaitReason.NUMBER_HOURS, until=closed)
 
 
-def _course(
-    people: Mapping[str, int], spacing: float, wait: Wait | None, settings: Settings, now: datetime, facts: _Facts
-) -> Course | None:
-    """Return how the rest of a phase is likely to go out; None where nothing remains, or nobody can tell."""
-    remaining = sum(people.values())
-    if not remaining or (wait is not None and wait.reason in wait_reasons.OPEN_END):
+def _course(one: _OfNumber, wait: Wait | None, settings: Settings, now: datetime, facts: _Facts) -> Course | None:
+    """Return how what remains for a number is likely to go out; None where nobody can tell."""
+    wait = _closed(one, now, settings) or wait
+    if wait is not None and wait.reason in wait_reasons.OPEN_END:
         return None
+    limits, sharing = _limits(one, facts, settings)
+    decides = _deciding(limits, sharing, wait)
+    spacing = decides.interval * sharing[decides.key]
     # Quiet hours that hold now are one of the rests, and may be one that nothing is left for.
     begins = now if wait is None or wait.reason is WaitReason.QUIET_HOURS else wait.until or now
-    apart = min(timedelta(seconds=spacing), LONGEST / remaining)
-    course = pace.course(begins, apart, people, settings.rules, made_at=facts.made_at, late=facts.late)
-    return None if apart * remaining >= LONGEST - timedelta(seconds=1) and not course.is_cut_off else course
+    apart = min(timedelta(seconds=spacing), LONGEST / one.remaining)
+    course = pace.course(begins, apart, one.people, settings.rules, made_at=facts.made_at, late=facts.late)
+    return None if apart * one.remaining >= LONGEST - timedelta(seconds=1) and not course.is_cut_off else course
+
+
+def _slowest(courses: Sequence[Course | None]) -> Course | None:
+    """Return the course of all numbers together; None where there is none, or nobody can tell of one."""
+    known = [course for course in courses if course is not None]
+    if not known or len(known) < len(courses):
+        return None
+    cut_off = min((each.cut_off_at for each in known if each.cut_off_at is not None), default=None)
+    return replace(max(known, key=lambda each: each.ends), cut_off_at=cut_off)

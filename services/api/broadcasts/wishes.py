@@ -74,6 +74,12 @@ async def check(
         faults.append(("week", REPEATS))
     if wish.from_number is not UNSET:
         faults += _from_number(wish.from_number, own_numbers)
+    if wish.pool is not UNSET:
+        faults += [
+            (f"pool[{place}]", why)
+            for place, each in enumerate(wish.pool)
+            for _, why in _from_number(each, own_numbers)
+        ]
     if wish.label is not UNSET and wish.label and not message_bodies.is_visible(wish.label):
         faults.append(("label", n_("must show something")))
     faults += await _audience(connection, wish, before)
@@ -139,6 +145,12 @@ def week(times: Week | None) -> tuple[str, ...]:
 async def number_id(connection: Connection, number: str) -> int:
     """Return the row of a sending number, which is added if it is new."""
     return await queries.add_sending_number(connection, phone_numbers.normalise(number))
+
+
+async def pool(connection: Connection, numbers: Sequence[str], own: int) -> tuple[int, ...]:
+    """Return the rows of a pool's numbers, each once, without the broadcast's own number."""
+    ids = [await number_id(connection, each) for each in numbers]
+    return tuple(each for each in dict.fromkeys(ids) if each != own)
 
 
 def _run_at(run_at: datetime, now: datetime) -> Faults:

@@ -26,6 +26,7 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
         file = await files.checked(connection, wish.file)
         segments, size = wishes.share_of(file), file.people if size is UNSET else size
     assert size is not UNSET, "it was checked"
+    own_number = await wishes.number_id(connection, number)
     event = e.BroadcastScheduled(
         broadcast_id=await making.new_id(connection),
         run_at=wishes.in_utc(wish.run_at),
@@ -34,7 +35,8 @@ async def create(connection: Connection, wish: NewBroadcast, settings: Settings,
         second_delay=settings.second_delay if wish.second_delay is UNSET else wish.second_delay,
         segments=segments,
         max_recipients=size,
-        sending_number_id=await wishes.number_id(connection, number),
+        sending_number_id=own_number,
+        pool=await wishes.pool(connection, wish.pool, own_number),
         recurring=wish.file is None if wish.recurring is UNSET else wish.recurring,
         week=wishes.week(wish.week),
         draft=wish.draft,
@@ -102,6 +104,10 @@ async def change(
         raise InvalidFields(("run_at", "must lie in the future"))
     if changes.from_number is not UNSET:
         edited = replace(edited, sending_number_id=await wishes.number_id(connection, changes.from_number))
+    if changes.pool is not UNSET:
+        edited = replace(edited, pool=await wishes.pool(connection, changes.pool, edited.sending_number_id))
+    elif edited.sending_number_id in edited.pool:
+        edited = replace(edited, pool=tuple(each for each in edited.pool if each != edited.sending_number_id))
     await repository.save(connection, before, broadcast.edit(before, edited), now)
     if edited.run_at != before.run_at:
         await making.plan_making(connection, broadcast_id, edited.run_at, now)

@@ -239,6 +239,7 @@ def _changes(wish: NewBroadcast, given: Given, before: Given) -> BroadcastChange
         max_recipients=wish.max_recipients,
         second_delay=wish.second_delay,
         from_number=UNSET if given.from_number == before.from_number else wish.from_number,
+        pool=UNSET if given.pool == before.pool else wish.pool,
         recurring=given.recurring,
         week=wish.week,
         draft=wish.draft,

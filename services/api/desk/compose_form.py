@@ -24,6 +24,7 @@ LONGEST_LABEL = 100  # characters
 RECIPIENTS = 1000  # unless somebody chooses another number
 NO_WEEK = ("",) * calendar.DAYS_OF_WEEK
 SEGMENT, SHARE, KIND, EXCLUDE, TEST_USER = "segment-", "share-", "kind-", "exclude-", "test-user-"
+POOL = "pool-"
 
 
 class ShareKind(StrEnum):
@@ -47,6 +48,8 @@ class Given:
     clock: str = ""
     recipients: str = ""
     from_number: str = ""
+    #: The further numbers that are ticked.
+    pool: frozenset[str] = frozenset()
     recurring: bool = False
     #: What becomes of a text that would come too late in the day where its recipient is.
     late: Late = Late.WAIT
@@ -104,6 +107,7 @@ def of_broadcast(broadcast: Broadcast, zone: ZoneInfo) -> Given:
         clock=clock,
         recipients=str(broadcast.max_recipients),
         from_number=broadcast.from_number,
+        pool=frozenset(broadcast.pool),
         recurring=broadcast.recurring,
         late=broadcast.late,
         week=tuple(each or "" for each in structs.astuple(broadcast.week)) if broadcast.week else NO_WEEK,
@@ -159,6 +163,7 @@ def of_data(data: Mapping[str, str]) -> Given:
         clock=text("clock"),
         recipients=text("recipients"),
         from_number=text("from_number"),
+        pool=frozenset(name.removeprefix(POOL) for name in data if name.startswith(POOL)) - {text("from_number")},
         recurring="recurring" in data,
         late=Late.SKIP if data.get("late") == Late.SKIP else Late.WAIT,
         week=tuple(text(f"at-{day}") for day in range(calendar.DAYS_OF_WEEK)),
@@ -263,6 +268,7 @@ def meant(given: Given, zone: ZoneInfo, *, is_draft: bool) -> tuple[NewBroadcast
         max_recipients=recipients,
         second_delay=round(delay * 60) if given.has_follow_up else UNSET,
         from_number=given.from_number,
+        pool=sorted(given.pool),
         recurring=given.recurring,
         week=week(given) if given.recurring else None,
         draft=is_draft,

@@ -24,6 +24,7 @@ from services.api.numbers.schemas import ListedNumber, NumberChanges
 
 PAGE = "/desk/settings/numbers"
 #: Fields of the form that hold figures; an empty one means that there is no such limit.
+TEXTS = ("carrier", "hours", "messaging_service_sid")
 FIGURES = ("rate", "minute_limit", "daily_cap")
 
 
@@ -56,6 +57,7 @@ def _changes(data: Form) -> NumberChanges:
     wish: dict[str, Any] = {
         "carrier": data.get("carrier") or None,
         "hours": data.get("hours", "").replace(" ", "").replace("–", "-") or None,
+        "messaging_service_sid": data.get("messaging_service_sid", "").strip() or None,
         "enabled": bool(data.get("enabled")),
     }
     wrong = []
@@ -101,7 +103,7 @@ async def _numbers(
 
 def _given(number: ListedNumber) -> dict[str, str]:
     """Return what the form of a number holds."""
-    known = {name: getattr(number, name) for name in ("carrier", "hours", *FIGURES)}
+    known = {name: getattr(number, name) for name in TEXTS + FIGURES}
     filled = {
         name: "" if value is None else f"{value:g}" if name == "rate" else str(value) for name, value in known.items()
     }

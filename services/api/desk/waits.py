@@ -69,8 +69,8 @@ def day(going: Going) -> str:
     if going.left_today is None or going.waits_for in HOLDS or going.left_today >= going.remaining:
         return ""
     return ngettext(
-        "Our number may send %(left)s more today; %(num)s waits for another day.",
-        "Our number may send %(left)s more today; %(num)s wait for another day.",
+        "%(left)s more may be sent today; %(num)s waits for another day.",
+        "%(left)s more may be sent today; %(num)s wait for another day.",
         going.remaining - going.left_today,
     ) % {"left": count(going.left_today), "num": count(going.remaining - going.left_today)}
 

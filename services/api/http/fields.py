@@ -18,6 +18,7 @@ _NOT_IN_TAGS = r'\x00-\x1f!"#$%()*,;<=>?@\[\\\]^`{|}~\x7f'
 TAG_PATTERN = rf"^[^{_NOT_IN_TAGS} _.:/&'+\-][^{_NOT_IN_TAGS}]*(?![\s\S])"
 WALL_TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])"
 SPAN_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])"
+SERVICE_SID_PATTERN = r"^MG[0-9a-f]{32}(?![\s\S])"
 NO_NUL = r"^[^\x00]*(?![\s\S])"
 CURSOR_PATTERN = r"^[0-9]{1,18}(?![\s\S])"
 #: The form of an address; what more there is to it, `email_addresses` says.
@@ -35,6 +36,7 @@ WORDS = {
     attributes.NAME_PATTERN: attributes.BAD_NAME,
     WALL_TIME_PATTERN: "must be a time of day such as 14:30",
     SPAN_PATTERN: "must be two times of day such as 09:00-20:00",
+    SERVICE_SID_PATTERN: "must be the SID of a Messaging Service: MG and 32 digits of 0 to 9 and a to f",
     NO_NUL: "must not hold the character NUL",
     EMAIL_PATTERN: "must be a whole e-mail address, such as ana@example.org",
     KEY_NAME_PATTERN: "must begin with a letter or a digit, and hold letters, digits, blanks, dots, dashes",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
+from libs.common.broadcasts.messages import number_of
 from libs.common.database import Connection, all_rows, literals
 from libs.common.domain.states import MessageState, Outcome, TooFast
 from libs.common.rate_limits import rate
@@ -26,27 +27,31 @@ CROSS JOIN LATERAL (
 ) AS pace
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(id), '{{}}') AS ids
-    FROM (SELECT id FROM broadcasts WHERE sending_number_id = n.id AND made_at IS NOT NULL
+    FROM (SELECT id FROM broadcasts WHERE n.id = ANY(sending_number_id || pool) AND made_at IS NOT NULL
           ORDER BY made_at DESC LIMIT 10) AS b
 ) AS lately
 CROSS JOIN LATERAL (
-    SELECT max(last.at) AS at FROM unnest(lately.ids) AS b (id)
+    SELECT max(last.at) AS at FROM unnest(lately.ids) AS ids (id)
+    JOIN broadcasts b ON b.id = ids.id
     CROSS JOIN LATERAL (
-        SELECT max(m.attempt_started_at) AS at FROM outgoing_messages m
-        WHERE m.broadcast_id = b.id AND m.state = '{MessageState.ACCEPTED}'
+        SELECT m.attempt_started_at AS at FROM outgoing_messages m
+        WHERE m.broadcast_id = b.id AND m.state = '{MessageState.ACCEPTED}' AND {number_of("m", "b")} = n.id
+        ORDER BY m.attempt_started_at DESC LIMIT 1
     ) AS last
 ) AS newest
 LEFT JOIN LATERAL (
-    SELECT m.attempt_started_at AS at, s.twilio_error_code AS code FROM unnest(lately.ids) AS b (id)
+    SELECT m.attempt_started_at AS at, s.twilio_error_code AS code FROM unnest(lately.ids) AS ids (id)
+    JOIN broadcasts b ON b.id = ids.id
     JOIN broadcast_sent_message_status s ON s.broadcast_id = b.id AND s.outcome = '{Outcome.REFUSED}'
-    JOIN outgoing_messages m ON m.id = s.outgoing_message_id
+    JOIN outgoing_messages m ON m.id = s.outgoing_message_id AND {number_of("m", "b")} = n.id
     ORDER BY m.attempt_started_at DESC NULLS LAST LIMIT 1
 ) AS refused ON true
 CROSS JOIN LATERAL (
-    SELECT count(*) AS messages FROM unnest(lately.ids) AS b (id)
-    JOIN broadcasts made ON made.id = b.id AND made.made_at > CAST(:since AS timestamptz) - interval '1 day'
+    SELECT count(*) AS messages FROM unnest(lately.ids) AS ids (id)
+    JOIN broadcasts b ON b.id = ids.id AND b.made_at > CAST(:since AS timestamptz) - interval '1 day'
     JOIN broadcast_sent_message_status s ON s.broadcast_id = b.id AND s.twilio_error_code IS NOT NULL
     JOIN outgoing_messages m ON m.id = s.outgoing_message_id AND m.attempt_started_at > :since
+         AND {number_of("m", "b")} = n.id
 ) AS failed
 ORDER BY ours.place
 """)
@@ -57,8 +62,9 @@ LAST_REPLY = text("SELECT max(received_at) FROM (SELECT received_at FROM replies
 #: How many texts of a number's broadcasts since a time came too fast for it, or for its campaign.
 TOO_FAST = text(f"""
 SELECT count(*) FROM broadcasts b
-JOIN sending_numbers n ON n.id = b.sending_number_id
+JOIN sending_numbers n ON n.id = ANY(b.sending_number_id || b.pool)
 JOIN broadcast_sent_message_status s ON s.broadcast_id = b.id
+JOIN outgoing_messages m ON m.id = s.outgoing_message_id AND {number_of("m", "b")} = n.id
 WHERE n.phone_number = :number AND b.made_at >= :since AND s.twilio_error_code IN {literals(TooFast)}
 """)
 

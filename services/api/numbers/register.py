@@ -3,6 +3,7 @@
 Which numbers are ours is configuration; no request can add one. What is kept of each says how it sends.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,11 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy import bindparam, text
 
+from libs.common.broadcasts import scheduling
 from libs.common.broadcasts.sending_numbers import COLUMNS, TYPES
 from libs.common.database import Connection, all_rows, first_row
 from libs.common.domain.events.registers import NumberChanged
-from libs.common.domain.sending_numbers import SendingNumber, closed_hours
+from libs.common.domain.sending_numbers import CarrierName, SendingNumber, closed_hours
 from libs.common.errors import NotFound
 from libs.common.eventstore import store
 from libs.common.rate_limits import daily
@@ -54,9 +56,16 @@ BY_NUMBER = text(f"SELECT {COLUMNS} FROM sending_numbers n WHERE n.phone_number 
 
 CHANGE = text("""
 UPDATE sending_numbers SET carrier = :new_carrier, rate = :new_rate, minute_limit = :new_minute_limit,
-    daily_cap = :new_daily_cap, hours = :new_hours, enabled = :new_enabled
+    daily_cap = :new_daily_cap, hours = :new_hours, enabled = :new_enabled,
+    messaging_service_sid = :new_messaging_service_sid
 WHERE id = :id
 """).bindparams(bindparam("new_carrier", type_=TYPES["carrier"]))
+
+#: Notes that a Messaging Service sends for a number, and gives for which; another number's stays that one's.
+KEEP_SERVICE = text("""
+INSERT INTO messaging_services AS s (sid, sending_number_id) VALUES (:sid, :id)
+ON CONFLICT (sid) DO UPDATE SET sid = s.sid RETURNING sending_number_id
+""")
 
 
 async def everything(connection: Connection, settings: Settings, now: datetime) -> list[ListedNumber]:
@@ -107,13 +116,27 @@ async def change(
         closed_hours(given["hours"])
     except ValueError as error:
         raise InvalidFields(("hours", n_("must begin and end at different times"))) from error
+    await _check_service(connection, replace(before, **given), settings)
     fields = tuple(field for field in FIELDS if given[field] != getattr(before, field))
     if fields:
         new = {f"new_{field}": value for field, value in given.items()}
         await connection.execute(CHANGE, {"id": number_id, **new})
         event = NumberChanged(sending_number_id=number_id, fields=fields)
         await store.append(connection, f"number-{number_id}", [event], now=now)
+        await scheduling.look_at_number_again(connection, number_id, now)
     return await one(connection, number_id, settings)
+
+
+async def _check_service(connection: Connection, number: SendingNumber, settings: Settings) -> None:
+    """Note which Messaging Service sends for a number, for good. Raise InvalidFields where it cannot."""
+    sid = number.messaging_service_sid
+    if sid is None:
+        return
+    if number.carrier_or(settings.carrier) is not CarrierName.TWILIO:
+        raise InvalidFields(("messaging_service_sid", n_("is Twilio's: the number has to send through Twilio")))
+    cursor = await connection.execute(KEEP_SERVICE, {"sid": sid, "id": number.id})
+    if cursor.scalar_one() != number.id:
+        raise InvalidFields(("messaging_service_sid", n_("sends for another of our numbers, or has sent for it")))
 
 
 async def _one(connection: Connection, number_id: int, settings: Settings, *, lock: bool = False) -> SendingNumber:
@@ -137,6 +160,7 @@ def _shown(number: SendingNumber, settings: Settings) -> Number:
         daily_cap=number.daily_cap,
         hours=number.hours,
         enabled=number.enabled,
+        messaging_service_sid=number.messaging_service_sid,
     )
 
 

@@ -5,13 +5,16 @@ from typing import Annotated, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from libs.common.domain.sending_numbers import CarrierName
-from services.api.http.fields import SPAN_PATTERN, Moment, PhoneNumber
+from services.api.http.fields import SERVICE_SID_PATTERN, SPAN_PATTERN, Moment, PhoneNumber
 from services.api.schemas import Body
 
 Rate: TypeAlias = Annotated[float, Meta(gt=0, le=1000)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)]
 #: From when to when, by the organisation's clocks.
 Hours: TypeAlias = Annotated[str, Meta(pattern=SPAN_PATTERN, examples=["09:00-20:00"])]
+ServiceSid: TypeAlias = Annotated[
+    str, Meta(pattern=SERVICE_SID_PATTERN, examples=["MG0123456789abcdef0123456789abcdef"])
+]
 
 
 class NumberChanges(Body):
@@ -26,6 +29,8 @@ class NumberChanges(Body):
     daily_cap: Count | UnsetType | None = UNSET
     hours: Hours | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
+    #: Of Twilio's; the number then has to send through Twilio.
+    messaging_service_sid: ServiceSid | UnsetType | None = UNSET
 
 
 class Number(Struct, kw_only=True):
@@ -48,6 +53,8 @@ class Number(Struct, kw_only=True):
     hours: str | None
     #: Nothing leaves from a number that is not.
     enabled: bool
+    #: The Messaging Service that sends in its place, from whichever number of its own; null without.
+    messaging_service_sid: str | None
 
 
 class NumberHealth(Struct, kw_only=True):

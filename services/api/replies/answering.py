@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from libs.common.broadcasts import reviews, single_messages
+from libs.common.broadcasts.messages import number_of
 from libs.common.broadcasts.single_messages import Draft
 from libs.common.database import Connection
 from libs.common.domain import message_bodies
@@ -22,9 +23,12 @@ from services.api.numbers import register
 from services.api.replies import queries
 from services.api.replies.schemas import Reply
 
-#: The number of ours that a broadcast was sent from.
-SENT_FROM = text("""
-SELECT n.phone_number FROM broadcasts b JOIN sending_numbers n ON n.id = b.sending_number_id WHERE b.id = :broadcast_id
+#: The number of ours from which somebody had a broadcast.
+SENT_FROM = text(f"""
+SELECT n.phone_number FROM outgoing_messages m
+JOIN broadcasts b ON b.id = m.broadcast_id
+JOIN sending_numbers n ON n.id = {number_of("m", "b")}
+WHERE m.broadcast_id = :broadcast_id AND m.contact_id = :contact_id AND NOT m.is_second
 """)
 
 
@@ -37,11 +41,12 @@ async def may_answer(connection: Connection, api: Context, reply: Reply) -> bool
 async def _answers_from(connection: Connection, api: Context, reply: Reply) -> str:
     """Return the number that an answer leaves from: whoever wrote knows us by the one that was written to.
 
-    Where that is not told, or is ours no more, it is the one that the broadcast was sent from.
+    Where that is not told, or is ours no more, it is the one that they had the broadcast from.
     """
     if reply.written_to in api.settings.own_numbers:
         return str(reply.written_to)
-    sent_from: str | None = (await connection.execute(SENT_FROM, {"broadcast_id": reply.broadcast_id})).scalar()
+    which = {"broadcast_id": reply.broadcast_id, "contact_id": reply.contact_id}
+    sent_from: str | None = (await connection.execute(SENT_FROM, which)).scalar()
     return sent_from or api.settings.from_number
 
 

@@ -113,6 +113,7 @@ def twilio(form: Sequence[tuple[str, str]], account_sid: str, now: datetime) -> 
         body=strip_nul(fields["Body"]),
         received_at=now,
         to=addresses.parse(fields["To"]).phone_number,
+        service=fields.get("MessagingServiceSid") or None,
         channel=who.channel,
         provider="twilio",
         sender=None if who.sender is None else strip_nul(who.sender),

@@ -38,7 +38,7 @@ async def look_up(settle: Settle, look: Any, uncertain: Sequence[UncertainMessag
             return
         at = message.attempt_started_at
         lagged = await lags(settle, look.broadcast, at, offset)
-        entries = await settle._log(look.broadcast, message, offset)
+        entries = await settle._log(message, offset)
         believed = bool(entries) or not (lagged or await lags(settle, look.broadcast, at, offset))
         await settle._settle(look, message, entries, offset, proven=believed)
 
@@ -52,6 +52,8 @@ async def lags(settle: Settle, broadcast: SyncedBroadcast, at: datetime, offset:
     witnesses = [row for row in taken if row["at"] >= at] or taken[:1]
     for row in witnesses:
         since = offset.log_time_from(row["at"])
-        if await message_log.read_between(settle._twilio, since, from_number=broadcast.phone_number, to=row["number"]):
+        if await message_log.read_between(
+            settle._twilio, since, from_number=broadcast.phone_numbers[0], to=row["number"]
+        ):
             return False
     return bool(witnesses)

@@ -71,7 +71,7 @@ ASKED: dict[str, tuple[Executable, dict[str, Any]]] = {
     "what batches have claimed": (messages.CLAIMED_OF, {"broadcast_id": 1}),
     "what is pending": (
         messages.PENDING_OF,
-        {"broadcast_id": 1, "is_second": True, "place": "", "after": MESSAGES + 19_000, "limit": 10},
+        {"broadcast_id": 1, "is_second": True, "pool_index": 0, "place": "", "after": MESSAGES + 19_000, "limit": 10},
     ),
     "numbers of the erased": (erasure.FORGET_SETTLED, {}),
     "messages to somebody": (erasure.FORGET_MESSAGES, {"id": 17, "phone_number": "+13135000017"}),
@@ -129,7 +129,7 @@ async def test_what_looks_for_pending_messages_does_not_pass_all_that_has_left(w
         "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "open": [HERE], "now": NOW}),
         "count": (
             planner_queries.PHASE,
-            {"broadcast_id": broadcast, "is_second": False, "enough": 100, "open": [HERE], "now": NOW},
+            {"broadcast_id": broadcast, "is_second": False, "pool_index": 0, "enough": 100, "open": [HERE], "now": NOW},
         ),
     }
     with psycopg.connect(world.settings.database_url.get_secret_value(), autocommit=True) as connection:
@@ -151,11 +151,14 @@ async def test_nothing_is_read_of_those_who_sleep(world: World, statement: str) 
     )
     await world.query("VACUUM ANALYZE outgoing_messages")
     batch = await world.claimed(broadcast)
-    phase = {"broadcast_id": broadcast, "is_second": False}
+    phase = {"broadcast_id": broadcast, "is_second": False, "pool_index": 0}
     asked: dict[str, tuple[Executable, dict[str, Any]]] = {
         "claim": (batches.CLAIM, {**batches._names(batch), "size": 52, "open": [HERE], "now": NOW}),
         "count": (planner_queries.PHASE, {**phase, "enough": 100, "open": [HERE], "now": NOW}),
-        "places": (places.PENDING, phase),
+        "places": (
+            places.PENDING,
+            {"broadcast_id": broadcast, "is_second": False, "lowest": 0, "highest": places.HIGHEST},
+        ),
         "first that waits": (planner_queries.FIRST_NOT_BEFORE, {**phase, "open": [HERE], "now": NOW}),
     }
     most = {"first that waits": 10 * ENOUGH}  # it looks at each of the others, 200 here

@@ -26,6 +26,7 @@ from tests.support import servers, witness
 from tests.support.plans import pages
 from tests.support.world import FROM, NOW
 
+OTHER = "+13135550199"
 PEOPLE = 100_000  # each has two messages
 BATCH = UUID(int=1)
 HELD = 50  # messages that the batch has claimed; 10 of them are started
@@ -37,18 +38,18 @@ SECONDS = [PEOPLE + n for n in range(1, HELD + 1)]
 FIRSTS = list(range(1, HELD + 1))
 
 FILL = f"""
-INSERT INTO sending_numbers (phone_number) VALUES ('{FROM}');
+INSERT INTO sending_numbers (phone_number) VALUES ('{FROM}'), ('{OTHER}');
 INSERT INTO broadcasts (id, state, run_at, first_message, second_message, second_delay, max_recipients,
-                        sending_number_id, recurring, recipients, made_at)
-VALUES (1, 'sending_second', now(), 'a', 'b', 600, 100000, 1, false, 100000, now());
+                        sending_number_id, pool, recurring, recipients, made_at)
+VALUES (1, 'sending_second', now(), 'a', 'b', 600, 100000, 1, '{{2}}', false, 100000, now());
 INSERT INTO audience_segments (name, filter) VALUES ('all', '{{}}');
 INSERT INTO contacts (phone_number) SELECT '+1313' || (5000000 + n) FROM generate_series(1, {PEOPLE}) AS n;
 INSERT INTO opt_outs (phone_number, contact_id, source, opted_out_at, actor)
 SELECT phone_number, id, 'sms', now(), 'carrier:twilio' FROM contacts WHERE id > {PEOPLE} - 5000;
 INSERT INTO replies (provider_id, phone_number, contact_id, broadcast_id, body, received_at)
 SELECT 'SM' || n, '+1313' || (5000000 + n), n, 1, 'yes', now() FROM generate_series({PEOPLE} - 9000, {PEOPLE}) AS n;
-INSERT INTO batches (id, broadcast_id, is_second, due_at, fence, lease_until)
-VALUES ('{BATCH}', 1, true, now(), 1, now() + interval '1 year');
+INSERT INTO batches (id, broadcast_id, is_second, pool_index, due_at, fence, lease_until)
+VALUES ('{BATCH}', 1, true, 1, now(), 1, now() + interval '1 year');
 INSERT INTO batches (id, broadcast_id, is_second, due_at, fence, closed_at)
 SELECT gen_random_uuid(), 1, n % 2 = 0, now(), 1, now() FROM generate_series(1, {ENDED}) AS n;
 INSERT INTO syncs (broadcast_id, number, due_at) VALUES (1, 1, now());
@@ -60,9 +61,10 @@ INSERT INTO broadcast_sent_message_status (outgoing_message_id, broadcast_id, is
 SELECT n, 1, false, 'accepted', 'M' || n, CASE WHEN n > 1000 THEN 'SM' || n END,
        CASE WHEN n > 1000 THEN 'delivered' END FROM generate_series(1, {PEOPLE}) AS n;
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number, state,
-                               claimed_by, attempts, attempt_started_at)
+                               pool_index, claimed_by, attempts, attempt_started_at)
 SELECT {PEOPLE} + n, 1, n, 1, true, '+1313' || (5000000 + n),
        CASE WHEN n <= 10 THEN 'started' WHEN n <= {HELD} THEN 'claimed' ELSE 'pending' END,
+       CASE WHEN n <= {HELD} OR n > {PEOPLE} / 2 THEN 1 ELSE 0 END,
        CASE WHEN n <= {HELD} THEN CAST('{BATCH}' AS uuid) END, CASE WHEN n <= 10 THEN 1 ELSE 0 END,
        CASE WHEN n <= 10 THEN now() END FROM generate_series(1, {PEOPLE}) AS n;
 INSERT INTO outbox (message_id, kind, type, schema_version, broadcast_id, data, occurred_at, deliver_at, correlation_id,
@@ -77,6 +79,8 @@ OF_BATCH = {
     "fence": 1,
     "broadcast_id": 1,
     "is_second": True,
+    # Half of what is pending is of the other number, and older.
+    "pool_index": 1,
     "state": "sending_second",
     "now": LATER,
 }
@@ -115,8 +119,12 @@ HOT: dict[str, tuple[Executable, dict[str, Any], int]] = {
     "skip for a number": (messages.OPEN_TO, {"phone_number": "+13135000017"}, 30),
     "skip for a person": (messages.OPEN_SECOND, {"broadcast_id": 1, "contact_id": 17}, 30),
     "count of claimable": (
-        planner.PHASE, {"broadcast_id": 1, "is_second": True, "enough": 200, "open": [""], "now": LATER}, 150),
-    "places of what is pending": (places.PENDING, {"broadcast_id": 1, "is_second": True}, 60),
+        planner.PHASE,
+        {"broadcast_id": 1, "is_second": True, "pool_index": 1, "enough": 200, "open": [""], "now": LATER}, 200),
+    "places of what is pending": (
+        places.PENDING, {"broadcast_id": 1, "is_second": True, "lowest": 1, "highest": 1}, 60),
+    "places of what is pending from any number": (
+        places.PENDING, {"broadcast_id": 1, "is_second": True, "lowest": 0, "highest": places.HIGHEST}, 60),
     "places of what a batch holds": (places.OF_BATCH, {"batch_id": BATCH}, 150),
     "take from the outbox": (outbox.TAKE, {"until": LATER.replace(year=2040), "now": NOW.replace(year=2040),
                                            "lease_until": LATER, "limit": 100}, 1000),
@@ -128,7 +136,7 @@ HOT: dict[str, tuple[Executable, dict[str, Any], int]] = {
     "passes that are overdue": (watchdog_queries.OVERDUE_PASSES, {"before": LATER}, 30),
     "steps to publish": (watchdog_queries.STEPS_TO_PUBLISH, {"now": LATER.replace(year=2040)}, 60),
     "match": (
-        queries.CANDIDATES, {"numbers": [f"+1313{5000000 + n}" for n in FIRSTS], "from_number": FROM}, 550),
+        queries.CANDIDATES, {"numbers": [f"+1313{5000000 + n}" for n in FIRSTS], "from_numbers": [FROM]}, 550),
     "match by what is known": (queries.KNOWN_SIDS, {"sids": [f"SM{n}" for n in range(2001, 2051)]}, 150),
     "status": (SYNCED, {"data": {"statuses": ENTRIES}}, 1200),
     "page of statuses": (PAGE, {"next_page": None, "number": 1, "broadcast_id": 1}, 30),

@@ -246,7 +246,7 @@ async def test_a_message_given_back_between_two_looks_may_go_now(world: World) -
     """The batch that gives back does not wait for the planner, which counts first and then asks for the earliest."""
     broadcast = await world.made(1)
     async with database.transaction(world.engine) as connection:
-        assert await queries.first_not_before(connection, broadcast, [HERE], NOW, is_second=False) == NOW
+        assert await queries.first_not_before(connection, broadcast, [HERE], NOW, is_second=False, pool_index=0) == NOW
 
 
 async def test_a_phase_does_not_end_while_a_message_is_under_way(world: World) -> None:

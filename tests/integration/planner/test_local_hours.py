@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -31,15 +32,16 @@ def detroit(text: str) -> datetime:
 
 
 async def made(
-    world: World, *numbers: str, now: str = "2026-03-04T10:00", late: Late = Late.WAIT, **fields: str
-) -> int:
+    world: World, *numbers: str, now: str = "2026-03-04T10:00", late: Late = Late.WAIT, pool: tuple[int, ...] = (),
+    **fields: str,
+) -> int:  # fmt: skip
     """Make a broadcast to some numbers, at a time in Detroit."""
     world.clock.now = detroit(now)
     for number in numbers:
         await world.query("INSERT INTO contacts (phone_number, tags) VALUES (%s, '{all}')", number)
     for number, zone in fields.items():
         await world.query("UPDATE contacts SET time_zone = %s WHERE phone_number = %s", zone, f"+{number[1:]}")
-    broadcast = await world.scheduled(await world.segment("all"), late=late)
+    broadcast = await world.scheduled(await world.segment("all"), late=late, pool=pool)
     await world.make(broadcast)
     return broadcast
 
@@ -149,6 +151,45 @@ async def test_what_comes_too_late_is_skipped_if_the_broadcast_says_so(quiet: Wo
     [completed] = await quiet.happened("BroadcastCompleted")
     ledger = completed["ledger"]
     assert (ledger["planned"], ledger["accepted"], ledger["skipped"]) == (8, 6, {"too_late": 2})
+
+
+async def from_two(world: World, *by_other: str, **how: Any) -> int:
+    """Make a broadcast to all from two numbers, to some of them from the other one."""
+    other = await world.sending_number("+13135550199")
+    broadcast = await made(world, *PEOPLE, pool=(other,), **how)
+    await world.query(
+        "UPDATE outgoing_messages SET pool_index = (recipient_phone_number = ANY(%s))::int", list(by_other)
+    )
+    return broadcast
+
+
+async def test_whichever_number_it_leaves_from_a_message_keeps_the_hours_of_its_place(quiet: World) -> None:
+    broadcast = await from_two(quiet, DENVER, HONOLULU)
+    assert await send(quiet, broadcast) == [LONDON, NEW_YORK, DENVER]
+    # Only the other number has something left, and its batch is due in the morning there.
+    assert await quiet.column(
+        "SELECT pool_index FROM batches WHERE broadcast_id = %s AND closed_at IS NULL", broadcast
+    ) == [1]
+    assert await due(quiet, broadcast) == detroit("2026-03-04T13:00")
+    assert await quiet.state(broadcast) == "sending_first"
+    quiet.clock.now = detroit("2026-03-04T13:00")
+    assert await send(quiet, broadcast) == [HONOLULU]
+    assert await quiet.state(broadcast) == "waiting"
+
+
+@pytest.mark.parametrize("by_other", [(LONDON,), (NEW_YORK, DENVER), PEOPLE])
+async def test_what_comes_too_late_is_skipped_of_each_number(quiet: World, by_other: tuple[str, ...]) -> None:
+    broadcast = await from_two(quiet, *by_other, now="2026-03-04T17:00", late=Late.SKIP)
+    assert sorted(await send(quiet, broadcast)) == sorted([NEW_YORK, DENVER, HONOLULU])
+    assert await reasons(quiet, broadcast) == {**dict.fromkeys(PEOPLE), LONDON: "too_late"}
+    assert await quiet.state(broadcast) == "waiting"
+
+
+async def test_a_cancellation_skips_what_waits_of_each_number_and_place(quiet: World) -> None:
+    broadcast = await from_two(quiet, LONDON, DENVER)
+    await quiet.cancel(broadcast)
+    assert set((await reasons(quiet, broadcast)).values()) == {"cancelled"}
+    assert set((await reasons(quiet, broadcast, is_second=True)).values()) == {"cancelled"}
 
 
 async def test_who_has_the_day_ahead_is_waited_for_also_where_late_ones_are_skipped(quiet: World) -> None:

@@ -27,7 +27,7 @@ class Recorder:
         (["--carrier", "none", "--daily-cap", "none", "--hours", "none"],
          {"carrier": None, "daily_cap": None, "hours": None}),
         (["--off"], {"enabled": False}),
-        (["--on"], {"enabled": True}),
+        (["--on", "--messaging-service", "MG1"], {"enabled": True, "messaging_service_sid": "MG1"}),
     ],
 )  # fmt: skip
 def test_what_is_said_is_changed_and_nothing_else(

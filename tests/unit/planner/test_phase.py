@@ -32,6 +32,7 @@ NOTHING = PhaseFacts(
     uncertain=0,
     newest_uncertain=None,
     batches_due=(),
+    has_batches=False,
     opens_at=None,
     too_late=(),
     given_up=(),
@@ -98,7 +99,7 @@ def test_a_phase_ends_when_nothing_is_left() -> None:
     assert step(NOTHING) == FinishPhase(uncertain=0)
 
 
-@pytest.mark.parametrize("under_way", [{"in_flight": True}, {"batches_due": (NOW,)}])
+@pytest.mark.parametrize("under_way", [{"in_flight": True}, {"has_batches": True}])
 def test_a_phase_does_not_end_while_a_batch_is_under_way(under_way: dict[str, object]) -> None:
     """Fault 16: the phase "finished" without the rows that a crash left claimed."""
     assert step(replace(NOTHING, **under_way)) == Wait()  # type: ignore[arg-type]
@@ -116,7 +117,7 @@ def test_what_waits_for_a_person_is_skipped_before_the_phase_ends_and_not_while_
     held = replace(NOTHING, held_back=True)
     assert step(held) == SkipHeldBack()
     assert step(replace(held, claimable=1)) == PlanBatches(batches=1, due=NOW)
-    assert step(replace(held, batches_due=(NOW,))) == Wait()
+    assert step(replace(held, has_batches=True)) == Wait()
 
 
 def test_uncertain_messages_do_not_hold_up_the_others() -> None:
@@ -137,6 +138,7 @@ times = st.none() | st.integers(-90, 90).map(lambda hours: NOW + timedelta(hours
         uncertain=st.just(0),
         newest_uncertain=times,
         batches_due=st.lists(times.filter(lambda at: at is not None), max_size=3),
+        has_batches=st.booleans(),
         opens_at=times,
         too_late=st.just(()),
         given_up=st.just(()),

@@ -13,6 +13,8 @@ from libs.common.domain.keywords import WISHES, Wish
 from libs.common.domain.sending_numbers import CarrierName
 from libs.common.domain.states import ClearedBecause, ConsentSource
 
+#: What a Messaging Service of Twilio's is called.
+SERVICE_SID = "^MG[0-9a-f]{32}$"
 #: From when to when, by clocks on the wall.
 HOURS = "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 
@@ -33,6 +35,8 @@ class SendingNumber(Base):
     #: Local time, `HH:MM-HH:MM`; null for always.
     hours: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    #: Twilio's Messaging Service that sends in its place; null without.
+    messaging_service_sid: Mapped[str | None]
     __table_args__ = (
         UniqueConstraint("phone_number"),
         check(f"phone_number ~ '{E164}'", "sending_numbers_phone_number_check"),
@@ -41,7 +45,18 @@ class SendingNumber(Base):
         check("minute_limit > 0", "sending_numbers_minute_limit_check"),
         check("daily_cap > 0", "sending_numbers_daily_cap_check"),
         check(f"hours ~ '{HOURS}'", "sending_numbers_hours_check"),
+        check(f"messaging_service_sid ~ '{SERVICE_SID}'", "sending_numbers_messaging_service_sid_check"),
     )
+
+
+class MessagingService(Base):
+    """Twilio's Messaging Services, and the number that each sends for, or has sent for."""
+
+    __tablename__ = "messaging_services"
+    sid: Mapped[str] = mapped_column(primary_key=True)
+    #: For good: what it has sent is looked for in the carrier's log as that number's.
+    sending_number_id: Mapped[int] = mapped_column(ForeignKey("sending_numbers.id"))
+    __table_args__ = (check(f"sid ~ '{SERVICE_SID}'", "messaging_services_sid_check"),)
 
 
 class Contact(Base):

@@ -70,6 +70,7 @@ class Base(DeclarativeBase):
         bytes: LargeBinary,
         datetime: DateTime(timezone=True),
         list[str]: ARRAY(Text),
+        list[int]: ARRAY(BigInteger),
         dict[str, Any]: JSONB,
         **{kind: EnumText(kind) for kind in ENUMS},
     }

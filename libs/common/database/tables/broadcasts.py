@@ -38,6 +38,8 @@ class Broadcast(Base):
     cap_texts: Mapped[int | None] = mapped_column(Integer)
     cap_days: Mapped[int | None] = mapped_column(Integer)
     sending_number_id: Mapped[int] = mapped_column(ForeignKey("sending_numbers.id"))
+    #: Further numbers that it is sent from: ids of `sending_numbers`. Whom it is made for keeps a number of these.
+    pool: Mapped[list[int]] = mapped_column(server_default=text("'{}'"))
     recurring: Mapped[bool]
     #: `HH:MM` of each weekday from Monday on, empty where it leaves one out; no items where it goes on working days.
     week: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
@@ -178,6 +180,8 @@ class Batch(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id", deferrable=True))
     is_second: Mapped[bool]
+    #: Of which of the broadcast's numbers its messages are.
+    pool_index: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     #: When the step is due; a step overdue and not opened is emitted again.
     due_at: Mapped[datetime]
     #: Rises with every delivery; a worker whose fence is older has lost the batch.

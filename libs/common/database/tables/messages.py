@@ -36,6 +36,8 @@ class OutgoingMessage(Base):
     recipient_phone_number: Mapped[str | None]
     #: Where the recipient's clocks are, and whose rules hold (`domain/quiet_hours.py`); empty where nobody knows.
     place: Mapped[str] = mapped_column(server_default="")
+    #: Which of its broadcast's numbers it leaves from: 0 for the broadcast's own, else its place in the pool, from 1.
+    pool_index: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     state: Mapped[MessageState] = mapped_column(server_default=MessageState.PENDING)
     processed: Mapped[bool] = mapped_column(Computed(f"state <> '{MessageState.PENDING}'", persisted=True))
     claimed_by: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
@@ -68,11 +70,14 @@ class OutgoingMessage(Base):
             f"recipient_phone_number IS NOT NULL OR state IN {literals(FORGETTABLE)}",
             "outgoing_messages_what_may_be_sent_has_a_number",
         ),
-        # Only what remains to be sent is in the index that claims scan, by place: where it is night nothing is read.
+        check("pool_index >= 0", "outgoing_messages_pool_index_check"),
+        # Only what remains to be sent is in the index that claims scan, each those of one number, by place: where it is
+        # night nothing is read.
         Index(
             "outgoing_messages_pending",
             "broadcast_id",
             "is_second",
+            "pool_index",
             "place",
             "id",
             postgresql_where=text(f"state = '{MessageState.PENDING}'"),

@@ -18,6 +18,7 @@ from libs.common.domain.events.broadcasts import (
     Draw,
     Excluded,
     Ledger,
+    NumbersAssigned,
     NumbersForgotten,
     Parts,
     PhaseFinished,
@@ -113,6 +114,7 @@ __all__ = [
     "NoticesChosen",
     "NumberReachable",
     "NumberUnreachable",
+    "NumbersAssigned",
     "NumbersForgotten",
     "OptOutReviewed",
     "OptOutSuspected",
@@ -146,7 +148,7 @@ Event = (
     | MessageAccepted | MessageRefused | MessageReturned | MessagesUncertain | MessageSentAgain | UncertainSettled
     | MessagesSkipped | MessagesNotHandedOver | BatchSent | PhaseFinished | SecondPhaseStarted | ReplyReceived
     | OptedOut | OptedIn | OptOutSuspected | OptOutReviewed | StatusesSynced | BroadcastCompleted | NumbersForgotten
-    | NumberUnreachable | NumberReachable | RepeatingStopped | RegisterEvent
+    | NumbersAssigned | NumberUnreachable | NumberReachable | RepeatingStopped | RegisterEvent
 )  # fmt: skip
 EVENTS: tuple[type[Event], ...] = Event.__args__
 

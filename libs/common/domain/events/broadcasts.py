@@ -59,6 +59,8 @@ class BroadcastScheduled:
     cap_days: int | None = None
     #: What becomes of a message that would come too late in the day for its recipient.
     late: Late = Late.WAIT
+    #: Further numbers that it is sent from: rows of `sending_numbers`.
+    pool: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ class BroadcastEdited:
     cap_texts: int | None = None
     cap_days: int | None = None
     late: Late = Late.WAIT
+    pool: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,16 @@ class RecipientsDrawn:
     second_message_ids: tuple[int, ...]
     #: Where each one's clocks are (`quiet_hours.py`); none where that was not asked.
     places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumbersAssigned:
+    """Some messages leave from one of the broadcast's numbers; those of which nothing says so, from its own."""
+
+    broadcast_id: int
+    #: The place in the pool, from 1 on; 0 for the broadcast's own number.
+    pool_index: int
+    message_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,7 +250,8 @@ class NumberChanged:
     """How a number of ours sends was changed."""
 
     sending_number_id: int
-    #: Which fields: `carrier`, `rate`, `minute_limit`, `daily_cap`, `hours`, `enabled`.
+    #: Which fields: `carrier`, `rate`, `minute_limit`, `daily_cap`, `hours`, `enabled`,
+    #: `messaging_service_sid`.
     fields: tuple[str, ...]
 
 

@@ -66,6 +66,40 @@ async def test_it_says_how_many_wait_for_the_morning_where_they_are(api: Api, br
     assert (await now(api, broadcast))["waits_for"] == WaitReason.QUIET_HOURS
 
 
+async def from_another(api: Api, broadcast: int, count: int) -> int:
+    """Have the broadcast's last `count` first messages leave from another number; return that."""
+    other: int = await api.value("INSERT INTO sending_numbers (phone_number) VALUES ('+13135550111') RETURNING id")
+    await api.query("UPDATE broadcasts SET pool = ARRAY[%s::bigint] WHERE id = %s", other, broadcast)
+    await api.query(
+        "UPDATE outgoing_messages SET pool_index = 1 WHERE id IN (SELECT id FROM outgoing_messages"
+        " WHERE broadcast_id = %s AND NOT is_second ORDER BY id DESC LIMIT %s)", broadcast, count,
+    )  # fmt: skip
+    return other
+
+
+async def test_of_several_numbers_each_sends_at_its_pace_and_the_last_to_end_is_the_end(api: Api) -> None:
+    broadcast = await api.made(9)
+    other = await from_another(api, broadcast, 3)
+    end = datetime.fromisoformat((await now(api, broadcast))["expected_end"]) - api.clock.now
+    assert timedelta(seconds=6) <= end < timedelta(seconds=7)
+    await api.query("UPDATE sending_numbers SET rate = 0.1 WHERE id = %s", other)
+    going = await now(api, broadcast)
+    assert going["limit"]["messages"] == 0.1
+    assert datetime.fromisoformat(going["expected_end"]) - api.clock.now >= timedelta(seconds=30)
+    await api.query("UPDATE sending_numbers SET enabled = false WHERE id = %s", other)
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["remaining"], going["expected_end"]) == (None, 9, None)
+
+
+async def test_of_several_numbers_one_whose_people_sleep_holds_nobody_else(api: Api) -> None:
+    broadcast = await api.made(9)
+    await from_another(api, broadcast, 6)
+    await api.query("UPDATE outgoing_messages SET place = 'Pacific/Honolulu US' WHERE pool_index = 1")
+    going = await now(api, broadcast)
+    assert (going["waits_for"], going["asleep"], going["wakes_at"]) == (None, 6, "2026-03-04T18:00:00Z")
+    assert going["expected_end"].startswith("2026-03-04T18:00:06")
+
+
 async def test_what_has_not_left_before_the_second_night_is_not_expected_after_it(api: Api) -> None:
     broadcast = await api.made(20)
     api.clock.forward(hours=10, minutes=59, seconds=48)  # 20:59:48 in Detroit

@@ -61,6 +61,22 @@ async def test_a_broadcast_is_scheduled_by_one_form(api: Api, editor: Browser) -
     assert made["author"] == f"user:{editor.user_id}"
 
 
+async def test_the_numbers_that_are_ticked_send_it_too(api: Api, editor: Browser) -> None:
+    north = await people(api, "Bo")
+    pool = {"pool-+13135550199": "1", "pool-+13135550100": "1"}
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, **pool))
+    assert answer.status_code == 303, shown(answer)
+    page = f"{COMPOSE}/{answer.headers['location'].removeprefix('/desk/broadcasts/')}"
+    made = (await api.get(answer.headers["location"].removeprefix("/desk"))).json()
+    assert (made["from_number"], made["pool"]) == ("+13135550100", ["+13135550199"])
+    ticked = re.findall(r'name="(pool-[^"]+)" value="1" checked', (await editor.get(page)).text)
+    assert ticked == ["pool-+13135550199"]
+    version = hidden((await editor.get(page)).text, "version")
+    changed = await editor.submit(page, page, **form(north, version=version))
+    assert changed.status_code == 303, shown(changed)
+    assert (await api.get(answer.headers["location"].removeprefix("/desk"))).json()["pool"] == []
+
+
 async def test_a_broadcast_without_a_follow_up_is_one_message_on_every_page(api: Api, editor: Browser) -> None:
     north = await people(api, "Bo")
     answer = await editor.submit(COMPOSE, COMPOSE, **form(north, no_follow_up="1", delay="soon"))

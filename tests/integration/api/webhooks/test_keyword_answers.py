@@ -124,6 +124,31 @@ async def test_an_answer_leaves_from_the_number_that_was_written_to(answering: A
     ) == [FROM]
 
 
+async def test_an_answer_leaves_from_the_number_that_they_had_the_broadcast_from_where_none_is_told(
+    answering: Api,
+) -> None:
+    broadcast = await answering.made(1)
+    other = await answering.value("INSERT INTO sending_numbers (phone_number) VALUES ('+13135550111') RETURNING id")
+    await answering.query("UPDATE broadcasts SET pool = ARRAY[%s::bigint] WHERE id = %s", other, broadcast)
+    await answering.query(
+        "UPDATE outgoing_messages SET pool_index = 1, state = 'accepted', attempts = 1, attempt_started_at = %s"
+        " WHERE NOT is_second", answering.clock.now,
+    )  # fmt: skip
+    person = str(await answering.value("SELECT phone_number FROM contacts"))
+    answering.clock.forward(minutes=1)
+    await say(answering, "HELP", sid="SM1", number=person, to="+13135559999")
+    assert await answering.column("SELECT sending_number_id FROM single_messages") == [other]
+
+
+async def test_an_answer_to_a_messaging_service_leaves_from_it(answering: Api) -> None:
+    service = "MG" + "5" * 32
+    other = await answering.value("INSERT INTO sending_numbers (phone_number) VALUES ('+13135550111') RETURNING id")
+    await answering.query("INSERT INTO messaging_services VALUES (%s, %s)", service, other)
+    form = {"From": NUMBER, "To": "+13135550031", "Body": "HELP", "MessageSid": "SM1", "MessagingServiceSid": service}
+    assert (await answering.twilio("/webhooks/twilio/sms", form)).status_code == 200
+    assert await answering.column("SELECT sending_number_id FROM single_messages") == [other]
+
+
 async def test_somebody_unknown_is_kept_and_answered(answering: Api) -> None:
     """Nobody of this number is a contact: nothing is lost, and nobody is added."""
     payload = incoming(NUMBER, "Who are you?", answering.clock.now, sid="SM1")

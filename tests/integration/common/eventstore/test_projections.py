@@ -156,7 +156,10 @@ async def test_the_row_of_a_broadcast_is_its_folded_state(world: World, end: str
     [row] = await world.query("SELECT * FROM broadcasts WHERE id = %s", broadcast)
     del row["twilio_paging"]
     state = await world.load(broadcast)
-    assert row == {column: getattr(state, column) for column in row} | {"week": list(state.week)}
+    assert row == {column: getattr(state, column) for column in row} | {
+        "week": list(state.week),
+        "pool": list(state.pool),
+    }
 
 
 async def test_a_broadcast_in_the_middle_of_things_is_rebuilt_to_the_same_rows(world: World) -> None:

@@ -139,7 +139,7 @@ def test_what_holds_the_number_is_said(reason: WaitReason, known: dict[str, Any]
 
 def test_how_many_the_day_has_no_room_for_is_said_while_it_sends() -> None:
     short = going(left_today=300, remaining=780)
-    words = "Our number may send 300 more today; 480 wait for another day."
+    words = "300 more may be sent today; 480 wait for another day."
     assert said(BroadcastState.SENDING_FIRST, first=HALF, going=short).endswith(words)
     assert waits.day(going(left_today=780, remaining=780)) == ""
 

@@ -215,7 +215,7 @@ def test_every_field_that_may_be_edited_is(name: str) -> None:
         "run_at": NOW + timedelta(days=1), "first_message": "x", "second_message": "x", "second_delay": 1,
         "segments": (), "max_recipients": 1, "sending_number_id": 9, "recurring": False,
         "week": ("10:00", "", "", "", "", "", ""), "draft": True, "excluded": (9,), "fallback": 8, "cap_texts": 3,
-        "cap_days": 7, "label": "Schools", "late": Late.SKIP,
+        "cap_days": 7, "label": "Schools", "late": Late.SKIP, "pool": (4, 5),
     }[name]  # fmt: skip
     edited = replace(EDITED, **{"first_message": "first", name: other})  # type: ignore[arg-type]
     [event] = edit(after([SCHEDULED]), edited)

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from libs.common.domain.sending_numbers import CarrierName, SendingNumber, closed_hours, day_ends
+from libs.common.domain.sending_numbers import CarrierName, SendingNumber, closed_hours, day_ends, quotas
 
 DETROIT = ZoneInfo("America/Detroit")
 FROM = "+13135550100"
@@ -58,3 +60,35 @@ def test_hours_that_end_where_they_begin_are_refused() -> None:
 )
 def test_a_day_ends_at_midnight_of_the_organisations_zone(now: datetime, ends: datetime) -> None:
     assert day_ends(now, DETROIT) == ends
+
+
+NUMBERS = st.lists(
+    st.tuples(st.floats(min_value=0.01, max_value=1e6), st.one_of(st.just(float("inf")), st.integers(0, 5000))),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(st.integers(0, 20_000), NUMBERS)
+def test_all_people_are_dealt_out_and_no_number_beyond_its_room_while_others_have_some(
+    count: int, numbers: list[tuple[float, float]]
+) -> None:
+    weights, room = [each for each, _ in numbers], [each for _, each in numbers]
+    dealt = quotas(count, weights, room)
+    assert sum(dealt) == count
+    assert all(each >= 0 for each in dealt)
+    if count <= sum(room):
+        assert all(each <= most + 1 for each, most in zip(dealt, room, strict=True))
+
+
+@given(st.integers(0, 20_000), st.lists(st.floats(min_value=0.01, max_value=100), min_size=1, max_size=6))
+def test_where_there_is_room_shares_are_by_weight(count: int, weights: list[float]) -> None:
+    dealt = quotas(count, weights, [float("inf")] * len(weights))
+    for each, weight in zip(dealt, weights, strict=True):
+        assert abs(each - count * weight / sum(weights)) <= 1
+
+
+def test_what_one_number_has_no_room_for_goes_by_another_and_else_waits_by_weight() -> None:
+    assert quotas(300, [1, 1], [100, float("inf")]) == [100, 200]
+    assert quotas(300, [2, 1], [100, 50]) == [200, 100]
+    assert quotas(3, [1, 1, 1], [0, 0, 5]) == [0, 0, 3]

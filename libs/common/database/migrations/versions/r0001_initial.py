@@ -21,6 +21,7 @@ CREATE TABLE sending_numbers (
     daily_cap integer,
     hours text,
     enabled boolean DEFAULT true NOT NULL,
+    messaging_service_sid text,
     CONSTRAINT sending_numbers_pkey PRIMARY KEY (id),
     CONSTRAINT sending_numbers_phone_number_key UNIQUE (phone_number),
     CONSTRAINT sending_numbers_phone_number_check CHECK (phone_number ~ '^\\+[1-9][0-9]{6,14}$'),
@@ -29,9 +30,20 @@ CREATE TABLE sending_numbers (
     CONSTRAINT sending_numbers_minute_limit_check CHECK (minute_limit > 0),
     CONSTRAINT sending_numbers_daily_cap_check CHECK (daily_cap > 0),
     CONSTRAINT sending_numbers_hours_check CHECK (hours ~
-        '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$')
+        '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$'),
+    CONSTRAINT sending_numbers_messaging_service_sid_check CHECK (messaging_service_sid ~ '^MG[0-9a-f]{32}$')
 );
 COMMENT ON TABLE sending_numbers IS 'Numbers that messages are sent from, and how each sends; events name them by id';
+
+CREATE TABLE messaging_services (
+    sid text NOT NULL,
+    sending_number_id bigint NOT NULL,
+    CONSTRAINT messaging_services_pkey PRIMARY KEY (sid),
+    CONSTRAINT messaging_services_sid_check CHECK (sid ~ '^MG[0-9a-f]{32}$'),
+    CONSTRAINT messaging_services_sending_number_id_fkey FOREIGN KEY(sending_number_id) REFERENCES sending_numbers (id)
+);
+COMMENT ON TABLE messaging_services IS
+    'Twilio''s Messaging Services, and the number that each sends for, or has sent for';
 
 CREATE TABLE contacts (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -283,6 +295,7 @@ CREATE TABLE broadcasts (
     cap_texts integer,
     cap_days integer,
     sending_number_id bigint NOT NULL,
+    pool bigint[] DEFAULT '{}' NOT NULL,
     recurring boolean NOT NULL,
     week text[] DEFAULT '{}' NOT NULL,
     draft boolean DEFAULT false NOT NULL,
@@ -386,6 +399,7 @@ CREATE TABLE batches (
     id uuid NOT NULL,
     broadcast_id bigint NOT NULL,
     is_second boolean NOT NULL,
+    pool_index smallint DEFAULT 0 NOT NULL,
     due_at timestamptz NOT NULL,
     fence bigint DEFAULT 0 NOT NULL,
     lease_until timestamptz,
@@ -429,6 +443,7 @@ CREATE TABLE outgoing_messages (
     is_second boolean NOT NULL,
     recipient_phone_number text,
     place text DEFAULT '' NOT NULL,
+    pool_index smallint DEFAULT 0 NOT NULL,
     state text DEFAULT 'pending' NOT NULL,
     processed boolean GENERATED ALWAYS AS (state <> 'pending') STORED NOT NULL,
     claimed_by uuid,
@@ -440,6 +455,7 @@ CREATE TABLE outgoing_messages (
     CONSTRAINT outgoing_messages_pkey PRIMARY KEY (id),
     CONSTRAINT outgoing_messages_once_a_contact UNIQUE (broadcast_id, contact_id, is_second),
     CONSTRAINT outgoing_messages_once_a_number UNIQUE (broadcast_id, recipient_phone_number, is_second),
+    CONSTRAINT outgoing_messages_pool_index_check CHECK (pool_index >= 0),
     CONSTRAINT outgoing_messages_state_check CHECK (state IN ('pending', 'claimed', 'started', 'uncertain',
         'accepted', 'refused', 'skipped')),
     CONSTRAINT outgoing_messages_skip_reason_check CHECK (skip_reason IN ('replied', 'opted_out', 'first_refused',
@@ -464,7 +480,7 @@ CREATE INDEX outgoing_messages_ended ON outgoing_messages (contact_id) WHERE rec
 CREATE INDEX outgoing_messages_number ON outgoing_messages (recipient_phone_number, broadcast_id);
 CREATE INDEX outgoing_messages_open ON outgoing_messages (broadcast_id, is_second, state) WHERE state IN ('claimed',
         'started', 'uncertain');
-CREATE INDEX outgoing_messages_pending ON outgoing_messages (broadcast_id, is_second, place, id)
+CREATE INDEX outgoing_messages_pending ON outgoing_messages (broadcast_id, is_second, pool_index, place, id)
     WHERE state = 'pending';
 CREATE INDEX outgoing_messages_taken ON outgoing_messages (broadcast_id, attempt_started_at) WHERE state =
         'accepted';
@@ -930,7 +946,7 @@ TABLES = (
     "broadcasts_parts broadcasts_left_out broadcasts_segments broadcasts audience_segments contact_import_bodies "
     "contact_import_members contact_import_changes contact_import_chunks contact_imports missive_labels "
     "missive_label_passes missive_conversations sign_ups sign_up_keywords unreachable_numbers consent_records "
-    "opt_outs contacts sending_numbers"
+    "opt_outs contacts messaging_services sending_numbers"
 )
 
 
