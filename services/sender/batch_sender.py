@@ -127,6 +127,7 @@ class Sender:
                 await rate.back_off(connection, rate.number_key(number.id), WITHOUT_KEYS)
                 await batches.close(connection, batch, started=0, now=now)
                 return None
+            await rate.release(connection, rate.number_key(number.id))
             day = daily.today(number, now, settings.zone)
             if day is not None:
                 await daily.prepare(connection, day)

@@ -77,7 +77,7 @@ async def _follow(connection: Connection, broadcast_id: int, news: Sequence[e.Me
             meaning = meanings[message.id]
             if meaning.kind is ErrorAction.SLOW_DOWN:
                 if message.attempt_started_at > now - LATELY:
-                    await rate.back_off(connection, rate.number_key(message.sending_number_id), SLOW_DOWN)
+                    await rate.rest(connection, rate.number_key(message.sending_number_id), SLOW_DOWN)
                     log.warning("slowed_down", broadcast_id=broadcast_id, message_id=message.id)
             elif meaning.is_unreachable:
                 if not message.is_second:

@@ -151,6 +151,11 @@ UPDATE pace SET failures = failures + (held_until <= clock_timestamp())::integer
 WHERE key = :key RETURNING extract(epoch FROM held_until - clock_timestamp())::float8 AS delay
 """)
 
+#: Holds one back who has not failed: nothing but the time ends it.
+REST = text("""
+UPDATE pace SET held_until = greatest(held_until, clock_timestamp() + make_interval(secs => :seconds)) WHERE key = :key
+""")
+
 #: A success ends the doubling. The hold itself stays: the success may be of a request that was sent before it.
 RELEASE = text("UPDATE pace SET failures = 0, failing_since = NULL WHERE key = :key AND failures > 0")
 
@@ -203,6 +208,11 @@ async def back_off(connection: Connection, key: str, seconds: float | None = Non
         HOLD, {"key": key, "seconds": seconds, "first": FIRST_HOLD, "longest": LONGEST_HOLD}
     )
     return cursor.scalar_one_or_none() or 0.0
+
+
+async def rest(connection: Connection, key: str, seconds: float) -> None:
+    """Let nothing start for `seconds`, though nothing has failed: a number that was too fast is to be slower."""
+    await connection.execute(REST, {"key": key, "seconds": seconds})
 
 
 async def release(connection: Connection, key: str) -> None:

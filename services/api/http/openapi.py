@@ -34,6 +34,7 @@ TAGS = {
     "keywords": "Words by which people sign up, and what they get then (docs/consent.md)",
     "segments": "Who is drawn from: a name and a filter (docs/segments.md)",
     "contacts": "People, one by one or by the file",
+    "numbers": "Our numbers, and how each sends (docs/numbers.md). Admins change them",
     "replies": "What people write back",
     "consent": "The register of every opt-out and opt-in, for an auditor",
     "users": "People who may sign in to the desk, and their sessions. For admins",

@@ -90,6 +90,13 @@ async def test_nothing_goes_another_way_where_a_sender_has_no_keys_of_a_numbers_
     held = await fast.value("SELECT held_until > now() FROM pace WHERE key = %s", f"number:{number}")
     assert held is True
     assert await next_due(fast, broadcast) > fast.clock.now
+    assert await fast.value("SELECT failures FROM pace WHERE key = %s", f"number:{number}") == 1
+    # A sender that has the keys ends that.
+    await fast.query("UPDATE pace SET held_until = now()")
+    fast.clock.forward(minutes=2)
+    await send(fast, broadcast, missive, ScriptedCarrier(name="twilio"))
+    assert await fast.states(broadcast) == ["accepted"] * 2
+    assert await fast.query("SELECT key FROM pace WHERE failures > 0 OR failing_since IS NOT NULL") == []
 
 
 async def test_a_daily_cap_is_kept_and_what_is_above_it_leaves_the_next_day(fast: World) -> None:

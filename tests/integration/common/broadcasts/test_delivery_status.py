@@ -65,6 +65,8 @@ async def test_messages_that_come_too_fast_hold_back_their_number(world: World, 
     broadcast, [message] = await sent(world)
     await told(world, broadcast, message, code=code)
     assert delivery_status.SLOW_DOWN - 5 < await held(world, broadcast) <= delivery_status.SLOW_DOWN
+    # Nothing has failed: no success would ever end that.
+    assert await world.query("SELECT key FROM pace WHERE failures > 0 OR failing_since IS NOT NULL") == []
 
 
 async def test_what_came_too_fast_long_ago_holds_nobody_back(world: World) -> None:
