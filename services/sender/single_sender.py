@@ -148,11 +148,13 @@ class SingleSender:
         return True
 
     def _window(self, message: Due, now: datetime) -> Window:
-        """Return when a message may leave, by the clocks of whom it goes to. A test goes to colleagues, at any hour.
+        """Return when a message may leave, by the clocks of whom it goes to.
+
+        A test goes to colleagues at any hour, and who has just written a keyword is awake.
 
         Hours of regions are for what is sent to people unasked: an answer is none of that.
         """
-        if message.purpose is SinglePurpose.TEST:
+        if message.purpose is not SinglePurpose.ANSWER:
             return ALWAYS
         place = number_places.with_zone(message.phone_number, message.time_zone)
         return quiet_hours.next_window(place, replace(self._settings.rules, regional=False), now)

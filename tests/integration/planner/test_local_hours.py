@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from libs.common import database
-from libs.common.broadcasts import places
+from libs.common.broadcasts import messages, places
 from libs.common.carriers.outcomes import Accepted
 from libs.common.domain.quiet_hours import parse
-from libs.common.domain.states import Late
+from libs.common.domain.states import Late, SkipReason
 from libs.common.domain.wall_clock import at_wall_clock
 from libs.common.operations import rebuild
 from tests.support.world import World, make_settings
@@ -185,9 +185,14 @@ async def test_what_comes_too_late_is_skipped_of_each_number(quiet: World, by_ot
     assert await quiet.state(broadcast) == "waiting"
 
 
-async def test_a_cancellation_skips_what_waits_of_each_number_and_place(quiet: World) -> None:
+async def test_a_cancellation_skips_what_waits_of_each_number_and_place(
+    quiet: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "CHUNK", 1)
     broadcast = await from_two(quiet, LONDON, DENVER)
-    await quiet.cancel(broadcast)
+    async with database.transaction(quiet.engine) as connection:
+        skipped = await messages.skip_unsent(connection, broadcast, SkipReason.CANCELLED, quiet.clock.now)
+    assert skipped == 2 * len(PEOPLE)
     assert set((await reasons(quiet, broadcast)).values()) == {"cancelled"}
     assert set((await reasons(quiet, broadcast, is_second=True)).values()) == {"cancelled"}
 
