@@ -20,6 +20,8 @@ FENCE = " AND fence = :fence"
 FENCE_OF_BATCH = " AND b.fence = :fence"
 STILL_CLAIMED = "m.claimed_by = :batch_id AND m.state = 'claimed'"
 IN_MIND = "m.id = ANY(:in_mind)"
+#: Which places are open is asked of what the batch has still claimed.
+OPEN_PLACE = "m.place = ANY(CAST(:open AS text[]))"
 #: A message that was answered is no batch's any more, and could not be stored as started.
 STARTS = "SET state = 'started',"
 STARTS_ANEW = "SET state = 'started', claimed_by = :batch_id,"
@@ -55,7 +57,7 @@ def start_what_is_in_mind() -> None:
         in_mind[batch.id, batch.fence] -= set(begun.ids)
         return attempts_of(begun, batch)
 
-    batches.START = replaced(batches.START, (STILL_CLAIMED, IN_MIND), (STARTS, STARTS_ANEW))
+    batches.START = replaced(batches.START, (STILL_CLAIMED, IN_MIND), (STARTS, STARTS_ANEW), (OPEN_PLACE, "true"))
     batches.claim = claim_and_keep_in_mind
     batches._attempts_of = strike_off
     batches._names = lambda batch: {**names(batch), "in_mind": list(in_mind.get((batch.id, batch.fence), ()))}
