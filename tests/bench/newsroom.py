@@ -120,25 +120,25 @@ FROM newsroom WHERE state = 'sending_first'
     f"""
 INSERT INTO outgoing_messages (id, broadcast_id, contact_id, segment_id, is_second, recipient_phone_number, state,
     claimed_by, attempts, attempt_started_at, skip_reason)
-SELECT messages_before + recipients * is_second::integer + place + 1, id, contact, 1 + (id + place %% 2) %% {SEGMENTS},
+SELECT messages_before + recipients * is_second::integer + nth + 1, id, contact, 1 + (id + nth %% 2) %% {SEGMENTS},
     is_second, '+1' || ({FIRST_NUMBER} + contact)::text, message_state,
     CASE WHEN message_state IN ('claimed', 'started') THEN '00000000-0000-4000-8000-000000000001'::uuid END,
     is_tried::integer,
-    CASE WHEN is_tried THEN run_at + place * interval '70 ms' + is_second::integer * interval '2 hours' END,
+    CASE WHEN is_tried THEN run_at + nth * interval '70 ms' + is_second::integer * interval '2 hours' END,
     CASE WHEN message_state = 'skipped' THEN 'replied' END
 FROM (
     SELECT *, message_state IN ('started', 'accepted', 'refused') AS is_tried FROM (
-        SELECT n.*, place, is_second, 1 + (id * 7919 + place::bigint * {STEP}) %% %(people)s AS contact,
-            CASE WHEN n.state = 'sending_first' AND (is_second OR place >= recipients / 2 + 50) THEN 'pending'
-                 WHEN n.state = 'sending_first' AND place >= recipients / 2 + 5 THEN 'claimed'
-                 WHEN n.state = 'sending_first' AND place >= recipients / 2 THEN 'started'
-                 WHEN n.state = 'paused' AND (is_second OR place >= recipients / 10) THEN 'pending'
-                 WHEN is_second AND (place * 31 + id) %% 17 = 0 THEN 'skipped'
-                 WHEN place %% 100 = 7 THEN 'refused' ELSE 'accepted' END AS message_state
-        FROM newsroom n, generate_series(0, recipients - 1) AS place, unnest(ARRAY[false, true]) AS is_second
+        SELECT n.*, nth, is_second, 1 + (id * 7919 + nth::bigint * {STEP}) %% %(people)s AS contact,
+            CASE WHEN n.state = 'sending_first' AND (is_second OR nth >= recipients / 2 + 50) THEN 'pending'
+                 WHEN n.state = 'sending_first' AND nth >= recipients / 2 + 5 THEN 'claimed'
+                 WHEN n.state = 'sending_first' AND nth >= recipients / 2 THEN 'started'
+                 WHEN n.state = 'paused' AND (is_second OR nth >= recipients / 10) THEN 'pending'
+                 WHEN is_second AND (nth * 31 + id) %% 17 = 0 THEN 'skipped'
+                 WHEN nth %% 100 = 7 THEN 'refused' ELSE 'accepted' END AS message_state
+        FROM newsroom n, generate_series(0, recipients - 1) AS nth, unnest(ARRAY[false, true]) AS is_second
     ) AS with_state
 ) AS with_attempt
-ORDER BY id, is_second, place
+ORDER BY id, is_second, nth
 """,
     """
 INSERT INTO broadcast_sent_message_status (outgoing_message_id, broadcast_id, is_second, outcome, missive_id,
@@ -159,20 +159,20 @@ SELECT 'r' || m.id, m.recipient_phone_number, m.contact_id, m.broadcast_id,
     (ARRAY['The street lights on our block have been out since June, and nobody comes.', 'Yes', 'STOP', 'Potholes!',
            'Can you look at why the number 6 bus never comes on time? I have waited for an hour, twice this week.',
            'Who is this?', 'Rent went up by 40 percent.', 'Thank you for asking', 'Lead pipes. Ask the water office.',
-           'please take me off'])[1 + place %% 10],
-    m.attempt_started_at + (1 + place %% 90) * interval '1 minute', 'missive',
-    CASE WHEN place %% 10 = 2 THEN 'stop' END, CASE WHEN is_likely AND a.id > %(past)s - 5 THEN 'waiting'
+           'please take me off'])[1 + nth %% 10],
+    m.attempt_started_at + (1 + nth %% 90) * interval '1 minute', 'missive',
+    CASE WHEN nth %% 10 = 2 THEN 'stop' END, CASE WHEN is_likely AND a.id > %(past)s - 5 THEN 'waiting'
         WHEN is_likely THEN 'no_opt_out' END, CASE WHEN is_likely THEN 'take_me_off' END,
     CASE WHEN is_likely AND a.id <= %(past)s - 5 THEN run_at + interval '1 day' END,
     CASE WHEN is_likely AND a.id <= %(past)s - 5 THEN 'Ana Reyes' END,
     CASE WHEN a.id < %(past)s - 5 THEN run_at + interval '1 day' END,
     CASE WHEN a.id < %(past)s - 5 THEN 'Ana Reyes' END,
-    'c' || m.contact_id, CASE WHEN place %% 50 = 0 THEN {ADMIN} END, CASE WHEN place %% 50 = 0 THEN 'Ana Reyes' END,
+    'c' || m.contact_id, CASE WHEN nth %% 50 = 0 THEN {ADMIN} END, CASE WHEN nth %% 50 = 0 THEN 'Ana Reyes' END,
     CASE WHEN a.id < %(past)s - 20 THEN run_at + interval '1 day' END,
     CASE WHEN a.id < %(past)s - 20 THEN 'Ana Reyes' END
-FROM (SELECT n.*, m.id AS message, place, place %% 10 = 9 AS is_likely
-      FROM newsroom n JOIN LATERAL generate_series(0, recipients - 1) AS place ON (place * 31 + n.id) %% 17 = 0
-      JOIN outgoing_messages m ON m.id = messages_before + place + 1 AND m.state = 'accepted') AS a
+FROM (SELECT n.*, m.id AS message, nth, nth %% 10 = 9 AS is_likely
+      FROM newsroom n JOIN LATERAL generate_series(0, recipients - 1) AS nth ON (nth * 31 + n.id) %% 17 = 0
+      JOIN outgoing_messages m ON m.id = messages_before + nth + 1 AND m.state = 'accepted') AS a
 JOIN outgoing_messages m ON m.id = message ORDER BY message
 """,
     """

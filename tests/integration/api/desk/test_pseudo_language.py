@@ -8,6 +8,7 @@ import pytest
 from babel.messages import Catalog
 
 from libs.common import catalogue
+from libs.common.domain import regional_hours
 from libs.common.domain.roles import Role
 from services.api.desk import texts, times
 from tests.integration.api.broadcasts.test_reports import halfway
@@ -43,7 +44,7 @@ NAMES = re.compile(
     # Holidays have no names in Greek, an emoji no replacement, and so only the name that Unicode gives it.
     r"|[\w .']+ (?:Day|Birthday)(?: \(observed\))?$|party popper"
 )
-#: The same, where it stands alone: words of messages, cells of the file, a browser.
+#: The same, where it stands alone: words of messages, cells of the file, a browser, regions and their laws.
 ALONE = {
     "hi",
     "again",
@@ -53,6 +54,7 @@ ALONE = {
     "Don't forget",
     "a test",
     *re.split("[;\r\n]+", ODD),
+    *(word for rule in regional_hours.rules().values() for word in (rule.name, rule.law)),
 }
 
 
