@@ -241,7 +241,7 @@ async def _file(connection: Connection, import_id: int, wish: NewBroadcast | Bro
         faults.append(("recurring", ONCE))
     if wish.fallback is not UNSET and wish.fallback is not None:
         faults.append(("fallback", NO_FALLBACK))
-    file = await files.find(connection, import_id)
+    file = await files.find(connection, import_id) if import_id <= BIGGEST else None
     if file is None:
         faults.append(("file", filled("there is no import %(id)s", id=import_id)))
     elif fault := file.fault:

@@ -102,7 +102,8 @@ async def test_what_cannot_be_of_a_file_is_named(api: Api) -> None:
         ("segments", "a broadcast goes to segments or to a file, not to both"),
         ("recurring", "must be false: a broadcast to a file goes out once"),
     ]
-    assert await wrong(api, campaign(file + 1)) == [("file", f"there is no import {file + 1}")]
+    for none in (file + 1, 2**63):
+        assert await wrong(api, campaign(none)) == [("file", f"there is no import {none}")]
     await api.query("UPDATE contact_imports SET state = 'undone' WHERE id = %s", file)
     assert await wrong(api, campaign(file)) == [("file", "is not imported, or its import was taken back")]
     await api.query("UPDATE contact_imports SET state = 'done'")

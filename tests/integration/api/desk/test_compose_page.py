@@ -291,7 +291,7 @@ async def test_plain_characters_take_the_place_of_dear_ones_where_somebody_wants
 
 async def test_one_dear_character_is_replaced_alone_where_somebody_wants_that(api: Api, editor: Browser) -> None:
     words = await editor.submit(f"{COMPOSE}/words", COMPOSE, **form(first_message="“Sí” – más…"))
-    assert 'name="replace" value="…" aria-label="Replace horizontal ellipsis"' in words.text
+    assert 'name="replace" value="…" aria-label="Replace it: horizontal ellipsis"' in words.text
     answer = await editor.submit(COMPOSE, COMPOSE, **form(do="", replace="…", first_message="“Sí” – más…"))
     assert ">“Sí” – más...</textarea>" in answer.text
     nothing = await editor.submit(COMPOSE, COMPOSE, **form(do="", replace="é", first_message="“Sí” – é"))
