@@ -61,6 +61,7 @@ async def test_no_page_of_the_desk_has_a_fault_that_axe_or_the_browser_finds(api
     broadcast = await halfway(api)
     await likely(api)
     scheduled = await api.broadcast(await api.segment("made", name="next"))
+    await api.post("/keywords", {"word": "news", "tag": "news", "welcome": "Welcome. Reply STOP to end."})
     found = [*await faults(tab, SIGN_IN), *await faults(tab, link)]
     async with signed_in(api, Role.ADMIN) as user:
         file = await taken(user, ODD)
