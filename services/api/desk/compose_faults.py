@@ -14,6 +14,7 @@ FIELDS = {
     "first_message": ("first_message", n_("The first message")),
     "second_message": ("second_message", n_("The follow-up")),
     "from_number": ("from_number", n_("The number")),
+    "pool": ("pool", n_("The further numbers")),
     "segments": ("segments", n_("The audience")),
     "file": ("file", n_("The file")),
     "recurring": ("file", n_("That it goes out again")),
@@ -30,6 +31,7 @@ FIELDS = {
 CHOSEN = {
     "segment_id": n_("A group that was ticked is not there any more. Look whether the others are right."),
     "from_number": n_("This is none of our numbers any more. Choose another one."),
+    "pool": n_("A number that was ticked is none of ours any more. Look whether the others are right."),
 }
 
 
@@ -38,6 +40,6 @@ def in_words(error: InvalidFields) -> dict[str, str]:
     found = {}
     for name, reason in error.fields:
         field, what = FIELDS[re.split(r"[.\[]", name, maxsplit=1)[0]]
-        chosen = None if reason == wishes.TWICE else CHOSEN.get(name.rpartition(".")[2])
+        chosen = None if reason == wishes.TWICE else CHOSEN.get(re.sub(r"\[\d+\]$", "", name).rpartition(".")[2])
         found[field] = _(chosen) if chosen else faults.of(_(what), reason)
     return found

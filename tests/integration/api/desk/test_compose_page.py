@@ -219,6 +219,11 @@ async def test_what_was_taken_off_the_lists_while_the_form_was_open_is_said_in_w
     assert answer.status_code == 422
     for words in ("A group that was ticked is not there any more.", "This is none of our numbers any more."):
         assert words in shown(answer)
+    answer = await editor.submit(COMPOSE, COMPOSE, **form(north, **{"pool-+12125550100": "1"}))
+    assert answer.status_code == 422
+    assert "A number that was ticked is none of ours any more." in shown(answer)
+    assert '<a href="#pool">' in answer.text
+    assert 'id="pool-wrong"' in answer.text
 
 
 async def test_shares_that_are_left_empty_share_what_the_others_leave(api: Api, editor: Browser) -> None:
