@@ -16,7 +16,6 @@ from libs.common.database import Connection, Engine, EnumText, TypedJson, all_ro
 from libs.common.domain.broadcast import PAUSABLE
 from libs.common.domain.states import (
     OPEN,
-    UNSENT,
     BroadcastState,
     Late,
     LeftOut,
@@ -127,10 +126,21 @@ WHERE state = '{MessageState.UNCERTAIN}' AND state IN {literals(OPEN)}
 GROUP BY broadcast_id, is_second ORDER BY broadcast_id, is_second
 """)
 
-#: How many messages of some broadcasts have not left.
+#: How many messages of some broadcasts have not left. Each state by itself: there is an index of what is pending and
+#: one of what is open, and none of both.
 UNSENT_OF = text(f"""
-SELECT broadcast_id, count(*) AS messages FROM outgoing_messages
-WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND state IN {literals(UNSENT)} GROUP BY broadcast_id
+SELECT broadcast_id, CAST(sum(messages) AS bigint) AS messages FROM (
+    SELECT broadcast_id, count(*) AS messages FROM outgoing_messages
+    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND state = '{MessageState.PENDING}' GROUP BY broadcast_id
+    UNION ALL
+    SELECT broadcast_id, count(*) AS messages FROM outgoing_messages
+    WHERE broadcast_id = ANY(CAST(:ids AS bigint[])) AND state = '{MessageState.CLAIMED}' GROUP BY broadcast_id
+) AS unsent GROUP BY broadcast_id
+""")
+
+#: The newest broadcasts, as a list to choose from names them.
+CHOICES = text("""
+SELECT id, coalesce(made_at, run_at) AS began_at, first_message FROM broadcasts ORDER BY id DESC LIMIT :limit
 """)
 
 #: Whether there is such a broadcast.
@@ -214,6 +224,20 @@ async def page(
     """Return the newest broadcasts with an id below `before`."""
     cursor = await connection.execute(PAGE, {"state": state, "before": before, "limit": limit})
     return [_in_zone(broadcast, zone) for broadcast in all_rows(cursor, Broadcast)]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A broadcast in a list to choose from."""
+
+    id: int
+    began_at: datetime
+    first_message: str
+
+
+async def choices(connection: Connection, limit: int) -> Sequence[Choice]:
+    """Return the newest broadcasts, the newest first."""
+    return all_rows(await connection.execute(CHOICES, {"limit": limit}), Choice)
 
 
 async def in_states(

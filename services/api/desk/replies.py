@@ -67,7 +67,7 @@ async def index(
             waiting=waiting.items if waiting else [],
             chosen=chosen,
             kinds=KINDS,
-            broadcasts=await broadcasts.page(connection, api.settings.zone, state=None, before=BIGGEST, limit=CHOICES),
+            broadcasts=await broadcasts.choices(connection, CHOICES),
             segments=await segments.page(connection, after=0, limit=CHOICES),
         )
 

@@ -87,6 +87,7 @@ ASKED: dict[str, tuple[Executable, dict[str, Any]]] = {
         broadcasts.MESSAGES_PAGE,
         {"id": 1, "contact": MESSAGES - 100, "second": True, "state": None, "is_second": None, "limit": 26},
     ),
+    "how many have not left": (broadcasts.UNSENT_OF, {"ids": [1]}),
     "who takes no messages": (
         contacts.page_of("unreachable"),
         {"after": 0, "limit": 51},
