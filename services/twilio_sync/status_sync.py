@@ -114,8 +114,7 @@ class Sync:
         numbers = broadcast.phone_numbers
         if newest_only:
             return await self._newest(numbers[number % len(numbers)], broadcast, offset)
-        page = await self._read(broadcast, offset)
-        asked = self._twilio.number_of(broadcast.twilio_paging) if broadcast.twilio_paging else numbers[0]
+        page, asked = await self._read(broadcast, offset)
         # A number that a service sends for is read with all others.
         is_whole = asked is None or self._twilio.is_served(asked)
         following = numbers[numbers.index(asked) + 1 :] if asked in numbers and not is_whole else []
@@ -124,17 +123,23 @@ class Sync:
         first = self._twilio.first_page_uri(following[0], _since(broadcast, offset), self._settings.sync_page_size)
         return replace(page, next_page_uri=first)
 
-    async def _read(self, broadcast: SyncedBroadcast, offset: Offset) -> LogPage:
-        """Read the page that the broadcast is at; from the beginning, where that page is not to be had or trusted."""
+    async def _read(self, broadcast: SyncedBroadcast, offset: Offset) -> tuple[LogPage, str | None]:
+        """Read the page that the broadcast is at; from the beginning, where that page is not to be had or trusted.
+
+        Return it with the number whose log it is of; None for that of all numbers.
+        """
         if broadcast.twilio_paging:
             try:
-                return await self._twilio.page(broadcast.twilio_paging, since=_since(broadcast, offset))
+                page = await self._twilio.page(broadcast.twilio_paging, since=_since(broadcast, offset))
             except CarrierUnreadable as error:
                 is_gone = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
                 if not is_gone and not isinstance(error, UntrustedPage):
                     raise
                 log.warning("page_gone", broadcast_id=broadcast.id, code=error.code)
-        return await self._newest(broadcast.phone_numbers[0], broadcast, offset)
+            else:
+                return page, self._twilio.number_of(broadcast.twilio_paging)
+        first = broadcast.phone_numbers[0]
+        return await self._newest(first, broadcast, offset), first
 
     async def _newest(self, from_number: str, broadcast: SyncedBroadcast, offset: Offset) -> LogPage:
         """Read the first page of the log of a number, which has the messages that were sent last."""
@@ -213,7 +218,7 @@ async def changed(
     numbers = sorted({entry.to for entry in unknown})
     unmatched = await queries.lock_open(connection, from_numbers, numbers)
     matched: dict[int, LogEntry] = {}
-    for from_number in from_numbers:
+    for from_number in sorted({entry.from_number for entry in unknown}):
         # An entry may be that of a message of no broadcast, with the same words to the same number.
         rivals = await single_log.candidates(connection, from_number, numbers)
         ours = [each.candidate for each in unmatched.values() if each.from_number == from_number]

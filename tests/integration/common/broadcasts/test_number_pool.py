@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from libs.common import database
@@ -154,7 +155,11 @@ async def test_a_number_that_waits_for_another_day_keeps_nobody_else_and_the_pha
     assert (facts.claimable, facts.held_until) == (counted[1], world.clock.now + queries.LOOK_AGAIN)
 
 
-async def test_the_log_is_read_number_by_number_and_each_entry_is_its_numbers(world: World) -> None:
+@pytest.mark.parametrize(("page_size", "gone"), [(2, None), (10, 2)])
+async def test_the_log_is_read_number_by_number_and_each_entry_is_its_numbers(
+    world: World, page_size: int, gone: int | None
+) -> None:
+    """Where a page is gone all numbers are read again, from the first one's first page on."""
     ids = await numbers(world, SECOND, THIRD)
     broadcast = await pooled(world, "all", ids, 9)
     order = [FROM, SECOND, THIRD]
@@ -175,9 +180,10 @@ async def test_the_log_is_read_number_by_number_and_each_entry_is_its_numbers(wo
         log.add(f"SM{row['id']}", row["number"], body, world.clock.now, from_number=sent_from)
         # The same words to the same person from another of our numbers are no message of this broadcast.
         log.add(f"XX{row['id']}", row["number"], body, world.clock.now, from_number="+13135550122")
-    settings = make_settings(world.settings.database_url, sync_page_size=2)
+    settings = make_settings(world.settings.database_url, sync_page_size=page_size)
     sync = Sync(world.worker, settings, log.twilio(), None)
-    for _ in range(12):
+    for passes in range(12):
+        log.failures = [httpx.Response(404, json={"code": 20404, "message": "not found"})] if passes == gone else []
         await sync.sync_statuses(SyncStatuses(broadcast_id=broadcast), delivery())
         if await world.value("SELECT twilio_paging IS NULL FROM broadcasts WHERE id = %s", broadcast):
             break
