@@ -8,12 +8,11 @@ from sqlalchemy import text
 
 from libs.common import database
 from libs.common.broadcasts import replies
-from libs.common.broadcasts.inbound import Inbound, strip_nul
+from libs.common.broadcasts.inbound import Inbound, judge, strip_nul
 from libs.common.carriers import addresses
 from libs.common.carriers.clocks import RESOLUTION, Offset
 from libs.common.carriers.twilio import LogEntry
 from libs.common.database import Connection, Engine
-from libs.common.domain import keywords
 from libs.common.domain.keywords import Wish
 from libs.common.domain.states import BY_A_PERSON, ReplyKind
 from libs.common.operations.restore_matching import HANDED_OVER, NO_TIME, latest, time
@@ -90,10 +89,11 @@ async def _take(
         channel=who.channel,
         provider="log",
         sender=None if who.sender is None else strip_nul(who.sender),
+        service=entry.service or None,
     )
     if await replies.receive(connection, inbound, now, ended_by=ended_by):
         received.new += 1
-        match keywords.parse(body).wish:
+        match judge(inbound).wish:
             case Wish.STOP:
                 received.opted_out += 1
             case Wish.START:
