@@ -124,7 +124,9 @@ def window(place: Place, rules: Rules, at: datetime) -> Window:
     """Return the window of a place that is open at a moment, or else the next one."""
     if rules.quiet is None:
         return ALWAYS
-    found = _window(holding(place, rules, at), rules, at)
+    found = _window(place, rules, at) if place.zones else None
+    # As `holding` says: where that is nothing, the organisation's clocks hold.
+    found = found or _window(Place((rules.zone,), place.region), rules, at)
     # Where not even that has an allowed hour, nothing leaves at all.
     never = at + timedelta(days=HORIZON)
     return found or Window(never, never)
